@@ -1,0 +1,41 @@
+"""Bake the template with its defaults and link the unrendered files back to the template.
+
+    python tools/link.py FOLDER
+
+The result is a working app in FOLDER whose unrendered files are symbolic links, so that an edit in
+either place is the same edit: ruff, mypy and pytest run there and report on the template's own files.
+Rendered files are written anew at every call.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from fnmatch import fnmatch
+from pathlib import Path
+
+from cookiecutter.main import cookiecutter
+
+TEMPLATE = Path(__file__).resolve().parent.parent
+SOURCE = TEMPLATE / "{{cookiecutter.project_slug}}"
+
+
+def main(folder: str) -> None:
+    answers = json.loads((TEMPLATE / "cookiecutter.json").read_text())
+    baked = Path(
+        cookiecutter(
+            str(TEMPLATE), no_input=True, output_dir=folder, overwrite_if_exists=True
+        )
+    )
+    for source in SOURCE.rglob("*"):
+        name = source.relative_to(TEMPLATE).as_posix()
+        if source.is_file() and any(fnmatch(name, p) for p in answers["_copy_without_render"]):
+            inside = source.relative_to(SOURCE).as_posix()
+            target = baked / inside.replace("{{cookiecutter.package_name}}", "acme_reports")
+            target.unlink()
+            target.symlink_to(source)
+    print(baked)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

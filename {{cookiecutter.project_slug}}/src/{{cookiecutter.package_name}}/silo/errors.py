@@ -1,0 +1,65 @@
+"""Every error that silo raises. Each states one fact and carries the data that belongs to it."""
+
+from __future__ import annotations
+
+
+class SiloError(Exception):
+    """The root: `except SiloError` catches whatever silo raises on purpose."""
+
+
+class SessionExpired(SiloError):
+    """The session was idle for longer than its time to live; its state and files are gone."""
+
+    def __init__(self) -> None:
+        super().__init__("Your session has expired. Upload your files again to go on.")
+
+
+class SessionBusy(SiloError):
+    """Somebody else works on the session: a running task, or another request for too long."""
+
+    def __init__(self, message: str = "This session is busy. Try again in a moment.") -> None:
+        super().__init__(message)
+
+
+class NamespaceError(SiloError):
+    """A namespace that nobody registered."""
+
+    def __init__(self, namespace: str) -> None:
+        self.namespace = namespace
+        super().__init__(f"Namespace {namespace!r} is not registered. Call register() first.")
+
+
+class NotEncodable(SiloError):
+    """A value in a session's state that is not JSON-like; `path` says where it stands."""
+
+    def __init__(self, path: str, value: object) -> None:
+        self.path = path
+        super().__init__(
+            f"{path} holds a {type(value).__name__}, and session state holds only dict (with text "
+            "keys), list, str, int, finite float, bool, None and BackgroundTask."
+        )
+
+
+class SnapshotChanged(SiloError):
+    """A safe request (GET, HEAD, OPTIONS) changed state; the change would have been lost."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "A GET, HEAD or OPTIONS request changed session state. Such a request reads a snapshot "
+            "and nothing is kept of it: change state in POST, PUT, PATCH or DELETE."
+        )
+
+
+class TaskError(SiloError):
+    """A task that cannot be started: already running, or a target the runner cannot take."""
+
+
+class UserError(SiloError):
+    """Raised by a task to tell the person something: its text is shown as it is written."""
+
+
+class Cancelled(SiloError):
+    """Raised inside a task at its next progress call after the person cancelled it."""
+
+    def __init__(self) -> None:
+        super().__init__("Cancelled.")
