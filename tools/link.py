@@ -11,26 +11,37 @@ from __future__ import annotations
 
 import json
 import sys
-from fnmatch import fnmatch
 from pathlib import Path
 
+from cookiecutter.generate import is_copy_only_path
 from cookiecutter.main import cookiecutter
 
 TEMPLATE = Path(__file__).resolve().parent.parent
 SOURCE = TEMPLATE / "{{cookiecutter.project_slug}}"
 
 
+def unlink(folder: Path) -> None:
+    """Remove the links of an earlier call: a bake would write through them, into the template."""
+    for path in folder.rglob("*"):
+        if path.is_symlink() and path.resolve().is_relative_to(SOURCE):
+            path.unlink()
+
+
 def main(folder: str) -> None:
-    answers = json.loads((TEMPLATE / "cookiecutter.json").read_text())
+    unlink(Path(folder))
+    context = {"cookiecutter": json.loads((TEMPLATE / "cookiecutter.json").read_text())}
     baked = Path(
         cookiecutter(
-            str(TEMPLATE), no_input=True, output_dir=folder, overwrite_if_exists=True
+            str(TEMPLATE),
+            no_input=True,
+            output_dir=folder,
+            overwrite_if_exists=True,
+            default_config=True,
         )
     )
     for source in SOURCE.rglob("*"):
-        name = source.relative_to(TEMPLATE).as_posix()
-        if source.is_file() and any(fnmatch(name, p) for p in answers["_copy_without_render"]):
-            inside = source.relative_to(SOURCE).as_posix()
+        inside = source.relative_to(SOURCE).as_posix()
+        if source.is_file() and is_copy_only_path(inside, context):
             target = baked / inside.replace("{{cookiecutter.package_name}}", "acme_reports")
             target.unlink()
             target.symlink_to(source)
