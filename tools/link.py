@@ -2,9 +2,9 @@
 
     python tools/link.py FOLDER
 
-The result is a working app in FOLDER whose unrendered files are symbolic links, so that an edit in
-either place is the same edit: ruff, mypy and pytest run there and report on the template's own files.
-Rendered files are written anew at every call.
+The result is a working app in FOLDER whose unrendered files are symbolic links, so that an edit
+in either place is the same edit: ruff, mypy and pytest run there and report on the template's own
+files. Rendered files are written anew at every call.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def main(folder: str) -> None:
         inside = source.relative_to(SOURCE).as_posix()
         if source.is_file() and is_copy_only_path(inside, context):
             target = baked / inside.replace("{{cookiecutter.package_name}}", "acme_reports")
-            target.unlink()
+            target.unlink(missing_ok=True)
             target.symlink_to(source)
     print(baked)
 

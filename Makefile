@@ -1,0 +1,50 @@
+# `make help` lists what there is. Each target does its own set-up in .venv; nothing else is touched.
+
+PYTHON ?= python3
+BIN := .venv/bin
+DEMO := .demo/acme-reports
+
+.PHONY: help demo dev test lint fmt clean
+.DEFAULT_GOAL := help
+
+help: ## list these targets
+	@grep -E '^[a-z]+:.*##' Makefile | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/'
+
+demo: .venv/.demo ## bake an app, install it, make a report from a sample, and serve it
+	@$(BIN)/cookiecutter . --no-input --default-config --overwrite-if-exists --output-dir .demo >/dev/null
+	@$(MAKE) --no-print-directory -C $(DEMO) demo
+
+dev: .venv/.demo ## bake into .dev with links back to the template, to work in place
+	@$(BIN)/python tools/link.py .dev
+
+test: .venv/.dev lint ## prove everything: the template, its bakes, and a baked app's own tests
+	$(BIN)/python -m pytest $(ARGS)
+
+lint: .venv/.dev ## ruff, format and types of the template's own Python
+	$(BIN)/ruff check hooks tests tools
+	$(BIN)/ruff format --check hooks tests tools
+	$(BIN)/mypy
+
+fmt: .venv/.dev ## format the template's own Python
+	$(BIN)/ruff check --fix hooks tests tools
+	$(BIN)/ruff format hooks tests tools
+
+clean: ## remove all that the targets above made
+	rm -rf .venv .demo .dev .mypy_cache .pytest_cache .ruff_cache .hypothesis
+
+# Stamps: the environment is made again only when the list of requirements changes.
+.venv/.made:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	  || { echo 'Python 3.11 or newer is needed: make PYTHON=/path/to/python3.11'; exit 1; }
+	@$(PYTHON) -c 'import ensurepip' 2>/dev/null \
+	  || { echo 'This Python cannot make environments. On Debian or Ubuntu: apt install python3-venv'; exit 1; }
+	$(PYTHON) -m venv --clear .venv
+	@touch $@
+
+.venv/.demo: .venv/.made pyproject.toml
+	$(BIN)/python -m pip install --quiet .
+	@touch $@
+
+.venv/.dev: .venv/.made pyproject.toml
+	$(BIN)/python -m pip install --quiet '.[dev]'
+	@touch $@ .venv/.demo

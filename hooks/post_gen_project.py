@@ -1,0 +1,48 @@
+"""Remove what was not chosen and say what comes next.
+
+It needs no network and does the same every time, because template updaters run it too: they bake
+old and new versions into temporary folders and compare the two.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+UNCHOSEN = {
+    ("ci", "none"): [".github"],
+    ("docker", "no"): [".dockerignore", "Dockerfile", "compose.yaml"],
+}
+
+NEXT_STEPS = """
+Your app is ready. Next:
+
+  cd {project_slug}
+  make run     start it in your browser (the first time installs it into .venv)
+  make test    prove that it works, a real browser included
+
+The one file to change: src/{package_name}/pipeline.py
+"""
+
+
+def prune(project: Path, answers: dict[str, str]) -> None:
+    for (question, answer), names in UNCHOSEN.items():
+        for name in names if answers[question] == answer else []:
+            path = project / name
+            if path.is_dir():
+                shutil.rmtree(path)
+            else:
+                path.unlink(missing_ok=True)
+
+
+def main(answers: dict[str, str]) -> None:
+    prune(Path.cwd(), answers)
+    # Cookiecutter itself says where it writes; an updater does not, and wants no next steps.
+    if "_output_dir" in answers:
+        print(NEXT_STEPS.format_map(answers))
+
+
+if __name__ == "__main__":
+    # As in pre_gen_project.py: the answers arrive as data, never as code.
+    main(json.loads({{cookiecutter | jsonify | jsonify}}))  # type: ignore[name-defined, arg-type]  # noqa: F821

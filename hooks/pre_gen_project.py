@@ -1,0 +1,175 @@
+"""Check the answers before a file is written; say in one go everything that must change."""
+
+from __future__ import annotations
+
+import json
+import keyword
+import os
+import re
+import shlex
+import subprocess
+import sys
+import unicodedata
+from collections.abc import Callable, Iterator
+
+
+def words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+CHOICES = {
+    "license": ("MIT", "BSD-3-Clause", "Apache-2.0", "proprietary"),
+    "ci": ("github", "none"),
+    "docker": ("yes", "no"),
+}
+
+# What the generated app installs or imports, commands in its environment, and folders beside it.
+# A folder of such a name hides the real one; a distribution of such a name replaces it.
+TAKEN = words(
+    """
+    activate annotated_types ast_serialize attr attrs axe_playwright_python blinker celery certifi
+    charset_normalizer click colorama conftest coverage deactivate defusedxml dmypy dotenv e2e
+    et_xmlfile fastjsonschema flask flask_cors greenlet gunicorn hatchling hypothesis idna
+    iniconfig itsdangerous jinja2 librt markupsafe mypy mypy_extensions mypyc normalizer obstore
+    openpyxl packaging pathspec pip pip3 pkg_resources playwright pluggy py py_compile pydantic
+    pydantic_core pyee pygmentize pygments pytest pytest_base_url pytest_playwright python python3
+    python_calamine python_slugify redis requests ruff setuptools silo slugify sortedcontainers
+    src stubgen stubtest test tests text_unidecode types_openpyxl typing_extensions
+    typing_inspection urllib3 waitress werkzeug wheel
+    """
+)
+
+# Standard library modules of other Python versions than the one that runs this check.
+OTHER_STDLIB = words(
+    """
+    aifc annotationlib asynchat asyncore audioop binhex cgi cgitb chunk compression crypt
+    distutils imghdr imp lib2to3 mailcap msilib nis nntplib ossaudiodev pipes smtpd sndhdr spwd
+    sunau telnetlib tomllib uu xdrlib
+    """
+)
+
+DEVICE = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)")
+# An updater renders stored answers once more, so a template mark must never be part of one.
+MARK = re.compile(r"\{[#%{]")
+JOINERS = "\u200c\u200d"  # inside emoji and some scripts; every other format character is refused
+
+
+def is_plain_line(text: str) -> bool:
+    return all(
+        char in JOINERS or char == " " or unicodedata.category(char) == "Zs" or char.isprintable()
+        for char in text
+    )
+
+
+def problems_of_text(text: str, longest: int) -> Iterator[str]:
+    """What is wrong with free text: each sentence continues `X is <answer>: it ...`."""
+    if not text.strip():
+        yield "must not be empty"
+    if len(text) > longest:
+        yield f"must have at most {longest} characters and has {len(text)}"
+    if not is_plain_line(text):
+        yield "must be one line of printable characters"
+    if MARK.search(text):
+        yield "must not contain a template mark (an opening brace before {, % or #)"
+
+
+def problems_of_name(name: str) -> Iterator[str]:
+    yield from problems_of_text(name, 60)
+    if not any(char.isalpha() for char in name):
+        yield "must contain at least one letter"
+    if '"' in name or "\\" in name:
+        yield "must not contain a double quote or a backslash"
+
+
+def problems_of_slug(slug: str) -> Iterator[str]:
+    if not re.fullmatch(r"[a-z][a-z0-9]*(-[a-z0-9]+)*", slug):
+        yield "must be lower case letters, digits and single hyphens, and start with a letter"
+    if len(slug) > 40:
+        yield f"must have at most 40 characters and has {len(slug)}"
+    if DEVICE.fullmatch(slug):
+        yield "is a device name on Windows"
+    if slug.replace("-", "_") in TAKEN:
+        yield "is the name of something the app installs or runs"
+
+
+def problems_of_package(package: str) -> Iterator[str]:
+    if not re.fullmatch(r"[a-z][a-z0-9_]*", package):
+        yield "must be lower case letters, digits and underscores, and start with a letter"
+    if len(package) > 30:
+        yield f"must have at most 30 characters and has {len(package)}"
+    if keyword.iskeyword(package):
+        yield "is a keyword of Python"
+    if package in sys.stdlib_module_names | OTHER_STDLIB:
+        yield "is a module of Python's standard library"
+    if DEVICE.fullmatch(package):
+        yield "is a device name on Windows"
+    if package in TAKEN:
+        yield "is the name of something the app installs or runs"
+
+
+def problems_of_choice(question: str) -> Callable[[str], Iterator[str]]:
+    def problems(answer: str) -> Iterator[str]:
+        if answer not in CHOICES[question]:
+            yield f"must be one of {', '.join(CHOICES[question])}"
+
+    return problems
+
+
+CHECKS: dict[str, Callable[[str], Iterator[str]]] = {
+    "project_name": problems_of_name,
+    "project_slug": problems_of_slug,
+    "package_name": problems_of_package,
+    "description": lambda text: problems_of_text(text, 200),
+    "author_name": lambda text: problems_of_text(text, 200),
+    **{question: problems_of_choice(question) for question in CHOICES},
+}
+
+
+def in_toml(text: str) -> str:
+    return text.replace("\\", "\\\\").replace('"', '\\"')
+
+
+def check(answers: dict[str, object]) -> dict[str, list[str]]:
+    """Map each question whose answer must change to its sentences, as the questions are ordered."""
+    found: dict[str, list[str]] = {}
+    for question, problems in CHECKS.items():
+        answer = answers.get(question)
+        if not isinstance(answer, str):
+            found[question] = [f"{question} is {answer!r}: it must be text."]
+        elif sentences := [f"{question} is {answer!r}: it {what}." for what in problems(answer)]:
+            found[question] = sentences
+    for question in ("description", "author_name"):
+        derived = f"__{question}_toml"
+        if question not in found and answers.get(derived) != in_toml(str(answers[question])):
+            found[derived] = [f"{derived} is derived from {question} and must not be given."]
+    return found
+
+
+def command(answers: dict[str, object], wrong: dict[str, list[str]]) -> str:
+    """The call that asks again, with every good answer already filled in."""
+    template = str(answers.get("_template", "TEMPLATE"))
+    good = [f"{question}={answers[question]}" for question in CHECKS if question not in wrong]
+    words = ["cookiecutter", template, *good]
+    return subprocess.list2cmdline(words) if os.name == "nt" else shlex.join(words)
+
+
+def main(answers: dict[str, object]) -> int:
+    wrong = check(answers)
+    if not wrong:
+        return 0
+    lines = [f"  - {sentence}" for sentences in wrong.values() for sentence in sentences]
+    print(
+        "\nNothing was written. Please change:\n\n" + "\n".join(lines) + "\n\n"
+        "Run this to be asked again, with your other answers filled in (--replay would only\n"
+        "repeat the refused ones):\n\n"
+        f"  {command(answers, wrong)}\n\n"
+        "Whatever Cookiecutter prints below only says that this check stopped it.\n",
+        file=sys.stderr,
+    )
+    return 1
+
+
+if __name__ == "__main__":
+    # JSON text as a JSON string is an ASCII Python literal, whatever the answers hold: an answer
+    # arrives as data and is never read as code.
+    sys.exit(main(json.loads({{cookiecutter | jsonify | jsonify}})))  # type: ignore[name-defined, arg-type]  # noqa: F821
