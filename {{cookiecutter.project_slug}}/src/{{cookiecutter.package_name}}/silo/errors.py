@@ -50,7 +50,7 @@ class SnapshotChanged(SiloError):
         )
 
 
-class TaskError(SiloError):
+class TaskError(SiloError, RuntimeError):
     """A task that cannot be started: already running, or a target the runner cannot take."""
 
 

@@ -1,0 +1,285 @@
+"""Silo, the Flask extension: sessions in a header, state that is kept with the response, and 410.
+
+This is the only module of silo that knows Flask.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import secrets
+import time
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any, Literal
+
+from flask import Flask, Response, g, request
+
+from .cleanup import CleanupDaemon
+from .codec import encode
+from .errors import SessionBusy, SessionExpired, SiloError, SnapshotChanged, TaskError
+from .files.base import FileStore
+from .records import Records
+from .sessions.base import SessionStore
+from .sessions.ids import SessionIds, SessionKey
+from .sessions.session import Factory, Session
+from .sessions.transaction import Transaction
+from .tasks.base import Runner
+
+log = logging.getLogger(__name__)
+
+SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+
+Status = Literal["none", "live", "expired"]
+
+
+class Silo:
+    """Gives each client of a Flask app its own state and files.
+
+    The client sends its session id in `header` and finds it there in every answer; `query_param` is
+    a second place to look, for links (empty: none). Paths under `api_prefix` have sessions; those
+    named by `add_data_endpoints` answer 410 Gone once the session has expired. Times are in
+    seconds.
+
+    A session is made when a view first asks for `sid`, or for `state` in a request that may change
+    it. Such a request (POST, PUT, PATCH, DELETE) holds the session's lock from then until its
+    response, with which the state is kept; if the view raises, nothing is kept. Other requests see
+    a snapshot.
+    """
+
+    def __init__(
+        self,
+        app: Flask | None = None,
+        *,
+        ttl: float = 3600,
+        cleanup_interval: float = 60,
+        expired_retain: float = 7200,
+        header: str = "X-Session-ID",
+        query_param: str = "_sid",
+        min_sid_length: int = 16,
+        data_endpoints: Iterable[str] = (),
+        auto_cleanup: bool = True,
+        api_prefix: str = "/api/",
+        sid_generator: Callable[[], str] | None = None,
+        records: Records | None = None,
+        runner: Runner | None = None,
+        clock: Callable[[], float] = time.time,
+        lease: float = 15,
+    ) -> None:
+        self.store = SessionStore(
+            ttl=ttl,
+            cleanup_interval=cleanup_interval,
+            expired_retain=expired_retain,
+            sid_generator=sid_generator,
+            records=records,
+            runner=runner,
+            clock=clock,
+            lease=lease,
+        )
+        self.store.on_remove(self._remove_files)
+        self._header = header
+        self._query_param = query_param
+        self._min_sid_length = min_sid_length
+        self._data_endpoints = set(data_endpoints)
+        self._auto_cleanup = auto_cleanup
+        self._api_prefix = api_prefix
+        self._files: dict[str, FileStore] = {}
+        self._daemon = CleanupDaemon(self.store, cleanup_interval, first=self.sweep)
+        if app is not None:
+            self.init_app(app)
+
+    # Setting up
+
+    def init_app(self, app: Flask) -> None:
+        """Serve an app. Its SECRET_KEY signs the ids; without one, they end with this process."""
+        secret = app.config["SECRET_KEY"]
+        if not secret:
+            log.warning("no SECRET_KEY is set: sessions will not outlive this process")
+        self.store.ids = SessionIds(secret or secrets.token_bytes(32), self.store.generate_sid)
+        app.extensions["silo"] = self
+        app.before_request(self._before_request)
+        app.after_request(self._after_request)
+        app.teardown_request(self._teardown_request)
+        app.register_error_handler(SiloError, problem_of)
+        if self._auto_cleanup:
+            self._daemon.start()
+
+    def register(self, name: str, factory: Factory) -> None:
+        """Give every session a namespace; `factory` makes its first state, a JSON-like dict."""
+        self.store.register_namespace(name, factory)
+
+    def add_file_store(self, name: str, location: str | Path) -> FileStore:
+        """Give every session files; they go when it expires or is reset."""
+        self._files[name] = FileStore(location)
+        return self._files[name]
+
+    def file_store(self, name: str) -> FileStore:
+        """The file store of that name. Raises KeyError."""
+        return self._files[name]
+
+    def add_data_endpoints(self, *paths: str) -> None:
+        """Have these paths (as requested, or as routes are written) answer 410 after expiry."""
+        self._data_endpoints.update(paths)
+
+    def stop(self) -> None:
+        """Stop the cleanup daemon and the tasks of this process."""
+        self._daemon.stop()
+        self.store.runner.stop()
+
+    # In a request
+
+    @property
+    def sid(self) -> str:
+        """The session's id; a session is made if there is none."""
+        sid: str = g.silo_sid or self._issue()
+        if self._transaction() is None and not self._is_safe():
+            self._begin(sid)
+        else:
+            self.store.open(sid)
+        return sid
+
+    def state(self, namespace: str | None = None) -> Any:
+        """A namespace's state, or all of them by name.
+
+        Raises NamespaceError if nobody registered it, and SessionBusy if the session's lock cannot
+        be had. In a safe request without a session, what a new session would begin with.
+        """
+        if namespace is not None:
+            self.store.check_namespace(namespace)
+        state = self._snapshot() if self._is_safe() else self._begin(self.sid).state
+        return state if namespace is None else state[namespace]
+
+    @property
+    def status(self) -> Status:
+        """How the client's session stands; asking changes nothing."""
+        if g.silo_sid is None:
+            return "none"
+        return "live" if self.store.exists(g.silo_sid) else "expired"
+
+    @property
+    def session(self) -> Session | None:
+        """The client's session if it is live; asking changes nothing."""
+        return self.store.peek(g.silo_sid) if g.silo_sid else None
+
+    def after_commit(self, action: Callable[[], None]) -> None:
+        """Have something done once this request's state is kept."""
+        self._begin(self.sid).after_commit(action)
+
+    def reset_current(self) -> None:
+        """Begin the session anew: tasks cancelled, files gone, state as the factories make it.
+
+        Raises SessionBusy if the application's busy check says so.
+        """
+        self._begin(self.sid).reset(self.sid)
+
+    def sweep(self) -> None:
+        """Remove files of no session, which a crash or a store in memory left behind."""
+        records = self.store.records
+        for files in self._files.values():
+            files.sweep(lambda key: records.read("session", key) is not None)
+
+    # Around a request
+
+    def _before_request(self) -> None:
+        g.silo_sid = self._presented() if request.path.startswith(self._api_prefix) else None
+        rule = request.url_rule.rule if request.url_rule else None
+        if self._data_endpoints & {request.path, rule} and self.status == "expired":
+            raise SessionExpired
+
+    def _after_request(self, response: Response) -> Response:
+        try:
+            self._keep(response)
+        except SiloError as error:
+            response = problem_of(error)
+        if g.get("silo_sid") and self.store.exists(g.silo_sid):
+            response.headers[self._header] = g.silo_sid
+        return response
+
+    def _keep(self, response: Response) -> None:
+        held = self._transaction()
+        if held:
+            g.silo_transaction = None
+            if response.status_code < 500:
+                held.commit()
+            else:
+                held.rollback()
+        elif "silo_snapshot" in g and encode(g.silo_snapshot)[0] != g.silo_encoded:
+            raise SnapshotChanged
+
+    def _teardown_request(self, error: BaseException | None) -> None:
+        """Let go of the lock if no response came about."""
+        held = self._transaction()
+        if held:
+            g.silo_transaction = None
+            held.rollback()
+
+    def _presented(self) -> str | None:
+        """The id that the client sent, if this server has signed it."""
+        places = [request.headers.get(self._header, "")]
+        if self._query_param:
+            places.append(request.args.get(self._query_param, ""))
+        for sid in (place.strip() for place in places):
+            if len(sid) >= self._min_sid_length and self._ids.bare(sid) is not None:
+                return sid
+        return None
+
+    @property
+    def _ids(self) -> SessionIds:
+        if self.store.ids is None:
+            raise RuntimeError("Silo has no app yet. Call init_app() first.")
+        return self.store.ids
+
+    def _issue(self) -> str:
+        g.silo_sid = self._ids.issue()
+        sid: str = g.silo_sid
+        return sid
+
+    def _begin(self, sid: str) -> Transaction:
+        held = self._transaction()
+        if held is None:
+            held = g.silo_transaction = self.store.begin(sid)
+        return held
+
+    def _transaction(self) -> Transaction | None:
+        held: Transaction | None = g.get("silo_transaction")
+        return held
+
+    def _snapshot(self) -> dict[str, Any]:
+        if "silo_snapshot" not in g:
+            live = g.silo_sid and self.store.exists(g.silo_sid)
+            session = self.store.open(g.silo_sid) if live else Session("", 0.0)
+            g.silo_snapshot = self.store.state_of(session)
+            g.silo_encoded = encode(g.silo_snapshot)[0]
+        state: dict[str, Any] = g.silo_snapshot
+        return state
+
+    def _is_safe(self) -> bool:
+        return request.method in SAFE_METHODS
+
+    def _remove_files(self, key: SessionKey) -> None:
+        for files in self._files.values():
+            files.cleanup(key)
+
+
+OUR_FAULT = "Something went wrong on our side. Try again; if it stays, tell whoever runs this."
+
+STATUS_OF: dict[type[SiloError], tuple[int, str, str]] = {
+    SessionExpired: (410, "Gone", "session_expired"),
+    SessionBusy: (409, "Conflict", "busy"),
+    TaskError: (409, "Conflict", "task"),
+}
+
+
+def problem_of(error: SiloError) -> Response:
+    """The answer to an error of silo; what only a developer should read is logged and not told."""
+    if type(error) not in STATUS_OF:
+        log.error("a view misused silo", exc_info=error)
+        return problem(500, "Internal Server Error", "internal", OUR_FAULT)
+    return problem(*STATUS_OF[type(error)], str(error))
+
+
+def problem(status: int, title: str, code: str, detail: str, **members: Any) -> Response:
+    """An `application/problem+json` answer (RFC 9457); `error` is the code that programs read."""
+    body = {"type": "about:blank", "title": title, "status": status, "detail": detail}
+    body |= {"error": code, **members}
+    return Response(json.dumps(body), status, mimetype="application/problem+json")

@@ -1,0 +1,1 @@
+"""Files: each session's own, under names that no client chose."""

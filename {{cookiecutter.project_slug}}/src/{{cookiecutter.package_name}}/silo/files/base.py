@@ -1,0 +1,145 @@
+"""FileStore: each session's own files, over places that can keep bytes."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import io
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator
+from importlib import import_module
+from pathlib import Path
+from typing import BinaryIO
+from urllib.parse import urlsplit
+
+from ..errors import SiloError
+from ..sessions.ids import SessionKey, session_key
+
+
+class Place(ABC):
+    """Where bytes are kept: files in folders, whose names are safe texts of ours."""
+
+    @abstractmethod
+    def put(self, folder: str, name: str, data: BinaryIO, label: str) -> None:
+        """Keep all of `data`, or nothing if that fails; `label` is kept beside it.
+
+        Replaces what stood under the name. Raises OSError.
+        """
+
+    @abstractmethod
+    def open(self, folder: str, name: str) -> BinaryIO:
+        """The bytes, to read. Raises FileNotFoundError."""
+
+    @abstractmethod
+    def path(self, folder: str, name: str) -> Path | None:
+        """The file's own path, or None if it is not there."""
+
+    @abstractmethod
+    def labels(self, folder: str) -> list[str]:
+        """The labels of a folder's files."""
+
+    @abstractmethod
+    def remove(self, folder: str, name: str) -> None:
+        """Remove a file; nothing happens if it is not there."""
+
+    @abstractmethod
+    def remove_folder(self, folder: str) -> None:
+        """Remove a folder and all in it; nothing happens if it is not there."""
+
+    @abstractmethod
+    def folders(self) -> Iterator[str]:
+        """Every folder. Grows with their number, so not for every day."""
+
+    @abstractmethod
+    def folder_path(self, folder: str) -> Path:
+        """The folder's own path, made if need be."""
+
+    @abstractmethod
+    def size(self) -> int:
+        """Bytes kept in all. Grows with the number of files."""
+
+
+class FileStore:
+    """Keeps files for sessions, under names made from the hash of what the client calls them.
+
+    `location` is a directory or a URL such as `file:///var/lib/app`. Every method takes a session's
+    id or its key. Files are replaced as a whole and appear only when they are complete.
+    """
+
+    def __init__(self, location: str | Path) -> None:
+        self._place = open_place(str(location))
+
+    def session_dir(self, sid: str) -> str:
+        """The path of the session's directory, made if need be."""
+        return str(self._place.folder_path(session_key(sid)))
+
+    def save(self, sid: str, filename: str, data: BinaryIO | bytes) -> str:
+        """Keep a file and return its path. Raises OSError, with nothing kept."""
+        stream = io.BytesIO(data) if isinstance(data, bytes) else data
+        name = _stored_name(filename)
+        self._place.put(session_key(sid), name, stream, filename)
+        return str(self._place.path(session_key(sid), name))
+
+    def get_path(self, sid: str, filename: str) -> str | None:
+        """The file's path, or None if it is not there."""
+        path = self._place.path(session_key(sid), _stored_name(filename))
+        return str(path) if path else None
+
+    def open(self, sid: str, filename: str) -> BinaryIO:
+        """The file, to read. Raises FileNotFoundError."""
+        return self._place.open(session_key(sid), _stored_name(filename))
+
+    @contextlib.contextmanager
+    def local(self, sid: str, filename: str) -> Iterator[Path]:
+        """The file as a path on this machine, for as long as the block lasts, wherever it is kept.
+
+        Raises FileNotFoundError.
+        """
+        path = self._place.path(session_key(sid), _stored_name(filename))
+        if path is None:
+            raise FileNotFoundError(filename)
+        yield path
+
+    def list_files(self, sid: str) -> list[str]:
+        """The names of the session's files, sorted."""
+        return sorted(self._place.labels(session_key(sid)))
+
+    def remove(self, sid: str, filename: str) -> None:
+        """Remove one file; nothing happens if it is not there."""
+        self._place.remove(session_key(sid), _stored_name(filename))
+
+    def cleanup(self, sid: str) -> None:
+        """Remove all of the session's files."""
+        self._place.remove_folder(session_key(sid))
+
+    def cleanup_all(self) -> None:
+        """Remove the files of all sessions."""
+        self.sweep(lambda _: False)
+
+    def sweep(self, is_wanted: Callable[[SessionKey], bool]) -> None:
+        """Remove the files of every session whose key is not wanted."""
+        for folder in self._place.folders():
+            if not is_wanted(SessionKey(folder)):
+                self._place.remove_folder(folder)
+
+    @property
+    def total_size_bytes(self) -> int:
+        """Bytes kept in all; counted anew at each call."""
+        return self._place.size()
+
+
+PLACES = {"": "files.local:LocalPlace", "file": "files.local:LocalPlace"}
+
+
+def open_place(location: str) -> Place:
+    """The place behind a path or URL; raises SiloError for a scheme nobody serves."""
+    scheme = urlsplit(location).scheme
+    if scheme not in PLACES:
+        raise SiloError(f"{location!r} is no place for files: give a path or a file:// URL.")
+    module, _, name = PLACES[scheme].partition(":")
+    place: Callable[[str], Place] = getattr(import_module(f"..{module}", __package__), name)
+    return place(location)
+
+
+def _stored_name(filename: str) -> str:
+    return hashlib.sha256(filename.encode("utf-8", "surrogatepass")).hexdigest()[:40]

@@ -1,0 +1,107 @@
+"""Records: the few atomic steps that every store must be able to do.
+
+Sessions, locks, tombstones and jobs are all records of some kind, so a store is four methods. A
+record has a value (bytes), a version, and a due time: the moment at which somebody should look at
+it. Versions come from one rising sequence for the whole store, so a version seen once never comes
+back, not even after a record was deleted and made anew: a late writer can always be told from a
+timely one.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import import_module
+from urllib.parse import urlsplit
+
+from .errors import SiloError
+
+NEW = 0
+"""As `Put.expect`: the record must not exist yet."""
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """What is stored under a kind and a key. `due` is in unix seconds."""
+
+    value: bytes
+    version: int
+    due: float
+
+
+@dataclass(frozen=True, slots=True)
+class Put:
+    """Write a record, provided it still has the version `expect` (`NEW`: none, `None`: any)."""
+
+    kind: str
+    key: str
+    value: bytes
+    due: float
+    expect: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Delete:
+    """Remove a record, provided it still has the version `expect` (`None`: any, or no record)."""
+
+    kind: str
+    key: str
+    expect: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Postpone:
+    """Move a record's due time and leave its version alone; nothing happens if it is gone."""
+
+    kind: str
+    key: str
+    due: float
+
+
+Step = Put | Delete | Postpone
+
+
+class Records(ABC):
+    """Where records live. Every method may be called from any thread."""
+
+    volatile = False
+    """Whether the records end with the process."""
+
+    @abstractmethod
+    def read(self, kind: str, key: str) -> Record | None:
+        """The record, or None."""
+
+    @abstractmethod
+    def apply(self, *steps: Step) -> int:
+        """Do all steps at once, or none if one expectation fails.
+
+        Returns the version that the written records now have, or 0 if nothing was done.
+        """
+
+    @abstractmethod
+    def due(self, kind: str, now: float, limit: int = 100) -> list[tuple[str, Record]]:
+        """Up to `limit` records due at `now` or before, the longest overdue first.
+
+        Costs what it returns, however many records there are.
+        """
+
+    @abstractmethod
+    def count(self, kind: str) -> int:
+        """How many records of a kind there are."""
+
+    def close(self) -> None:  # noqa: B027 - most stores hold nothing
+        """Let go of files and connections."""
+
+
+STORES = {"memory": "sessions.memory:MemoryRecords"}
+
+
+def open_records(url: str) -> Records:
+    """The store behind a URL such as `memory://`; raises SiloError for a scheme nobody serves."""
+    scheme = urlsplit(url).scheme
+    if scheme not in STORES:
+        raise SiloError(f"{url!r} is no store: it must begin with one of {', '.join(STORES)}.")
+    module, _, name = STORES[scheme].partition(":")
+    backend: Callable[[str], Records] = getattr(import_module(f".{module}", __package__), name)
+    return backend(url)

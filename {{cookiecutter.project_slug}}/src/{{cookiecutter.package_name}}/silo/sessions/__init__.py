@@ -1,0 +1,1 @@
+"""Sessions: each client's state, isolated, with a time to live."""

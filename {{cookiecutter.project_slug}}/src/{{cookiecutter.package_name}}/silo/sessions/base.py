@@ -1,0 +1,358 @@
+"""SessionStore: the rules of a session's life, over records that any store can keep.
+
+A session is one record. Its value holds the state of all namespaces, its due time is the moment at
+which it expires. Whoever reads gets a snapshot; whoever changes holds the session's lock. A session
+that expires leaves a tombstone for a while, which says that it has been.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import secrets
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from ..errors import NamespaceError, SessionBusy, TaskError
+from ..records import Delete, Postpone, Put, Record, Records, Step
+from ..tasks.base import Call, Runner
+from ..tasks.jobs import Job, Jobs
+from ..tasks.thread import ThreadRunner
+from .ids import SessionIds, SessionKey, session_key
+from .locks import Locks
+from .memory import MemoryRecords
+from .session import Factory, Session, fresh_state, meta, read_session, write_session
+from .transaction import Transaction
+
+log = logging.getLogger(__name__)
+
+BusyCheck = Callable[[str, dict[str, Any]], bool]
+Callback = Callable[[str], None]
+
+TOUCH_SECONDS = 1.0
+"""A session's due time is moved at most this often (a hundredth of the TTL, if that is less)."""
+
+
+class SessionStore:
+    """Isolated state for each session id, with a time to live.
+
+    `ttl`, `cleanup_interval`, `expired_retain` and `lease` are in seconds, `clock` gives unix
+    seconds. Without `ids` any text is an id; with them the store calls sessions by the ids that
+    they sign.
+    """
+
+    def __init__(
+        self,
+        *,
+        ttl: float = 3600,
+        cleanup_interval: float = 60,
+        expired_retain: float = 7200,
+        sid_generator: Callable[[], str] | None = None,
+        records: Records | None = None,
+        runner: Runner | None = None,
+        clock: Callable[[], float] = time.time,
+        lease: float = 15,
+    ) -> None:
+        self.ttl = ttl
+        self.cleanup_interval = cleanup_interval
+        self.expired_retain = expired_retain
+        self.clock = clock
+        self.lease = lease
+        self.records = records or MemoryRecords()
+        self.runner = runner or ThreadRunner(Jobs(self.records, clock, lease))
+        self.locks = Locks(self.records, clock, lease)
+        self.ids: SessionIds | None = None
+        self.generate_sid = sid_generator or (lambda: secrets.token_urlsafe(32))
+        self._factories: dict[str, Factory] = {}
+        self._busy_check: BusyCheck | None = None
+        self._on_create: list[Callback] = []
+        self._on_expire: list[Callback] = []
+        self._on_remove: list[Callable[[SessionKey], None]] = []
+
+    # Setting up
+
+    def register_namespace(self, name: str, factory: Factory) -> None:
+        """Give every session a namespace; `factory` makes its first state, a JSON-like dict."""
+        self._factories[name] = factory
+
+    def set_busy_check(self, check: BusyCheck) -> None:
+        """Keep sessions from expiring while `check(sid, state)` is true.
+
+        Sessions with queued or running tasks are spared without it.
+        """
+        self._busy_check = check
+
+    def on_create(self, callback: Callback) -> None:
+        """Call `callback(sid)` when a session is created."""
+        self._on_create.append(callback)
+
+    def on_expire(self, callback: Callback) -> None:
+        """Call `callback(sid)` once for each session that expires."""
+        self._on_expire.append(callback)
+
+    def on_remove(self, remove: Callable[[SessionKey], None]) -> None:
+        """Call `remove(key)` before a session's record goes, to remove what belongs to it.
+
+        It may be called again for the same key, and must not mind that nothing is there.
+        """
+        self._on_remove.append(remove)
+
+    # Reading
+
+    def get(self, sid: str) -> dict[str, Any]:
+        """A snapshot of the whole session, created if need be, and its TTL begun anew.
+
+        Maps each namespace to its state, and `_meta` to `created_at`, `last_active` and `sid`.
+        Changes to a snapshot are not kept: see `transaction`.
+        """
+        session = self.open(sid)
+        return {**self.state_of(session), "_meta": meta(session, sid, self.ttl)}
+
+    def get_namespace(self, sid: str, namespace: str) -> dict[str, Any]:
+        """A snapshot of one namespace. Raises NamespaceError if nobody registered it."""
+        self.check_namespace(namespace)
+        state: dict[str, Any] = self.get(sid)[namespace]
+        return state
+
+    def check_namespace(self, namespace: str) -> None:
+        """Raises NamespaceError if nobody registered the namespace."""
+        if namespace not in self._factories:
+            raise NamespaceError(namespace)
+
+    def peek(self, sid: str) -> Session | None:
+        """The session if it is live, with nothing created and its TTL left alone."""
+        record = self.records.read("session", session_key(sid))
+        if record is None:
+            return None
+        session = read_session(record)
+        return session if self._is_live(session) else None
+
+    def open(self, sid: str) -> Session:
+        """The session, created if need be, and its TTL begun anew."""
+        session = self.peek(sid)
+        if session:
+            self._touch(session, session_key(sid))
+            return session
+        with self.locks.held(session_key(sid)):
+            return self._load(sid)
+
+    def state_of(
+        self, session: Session, launch: Callable[[str, Call], Job] | None = None
+    ) -> dict[str, Any]:
+        """The state of all namespaces; `launch` decides how its tasks start."""
+        return fresh_state(self._factories, session, self.runner, launch or _launch_nothing)
+
+    def touch(self, sid: str) -> None:
+        """Begin the session's TTL anew, if it is live."""
+        session = self.peek(sid)
+        if session:
+            self._touch(session, session_key(sid))
+
+    def exists(self, sid: str) -> bool:
+        """Whether the session is live."""
+        return self.peek(sid) is not None
+
+    def is_expired(self, sid: str) -> bool:
+        """Whether the session has expired, as far back as `expired_retain` remembers."""
+        key = session_key(sid)
+        if self.records.read("session", key):
+            return not self.exists(sid)
+        return self.records.read("tombstone", key) is not None
+
+    @property
+    def active_count(self) -> int:
+        """How many sessions are stored."""
+        return self.records.count("session")
+
+    @property
+    def expired_count(self) -> int:
+        """How many expired sessions are remembered."""
+        return self.records.count("tombstone")
+
+    # Changing
+
+    @contextlib.contextmanager
+    def transaction(self, sid: str) -> Iterator[dict[str, Any]]:
+        """Change a session's state, alone: kept when the block ends, forgotten when it raises.
+
+        Yields the state of all namespaces. Raises SessionBusy if the lock cannot be had within two
+        leases, or was lost meanwhile, and NotEncodable if a value cannot be stored.
+        """
+        held = self.begin(sid)
+        try:
+            yield held.state
+        except BaseException:
+            held.rollback()
+            raise
+        held.commit()
+
+    def begin(self, sid: str) -> Transaction:
+        """Take the session's lock, creating the session if need be. See `transaction`."""
+        key = session_key(sid)
+        held = Transaction(self, key, self.locks.acquire(key))
+        try:
+            held.session = self._load(sid)
+            held.state = self.state_of(held.session, held.launch)
+        except BaseException:
+            held.rollback()
+            raise
+        return held
+
+    def writing(self, key: SessionKey, session: Session, state: dict[str, Any]) -> Put:
+        """The step that stores a session's state. Raises NotEncodable or TaskError."""
+        value = write_session(session, state, self.runner)
+        return Put("session", key, value, self.clock() + self.ttl, session.version)
+
+    def reset(self, sid: str) -> None:
+        """Begin the session anew: tasks cancelled, files gone, every namespace as its factory makes
+        it.
+
+        Nothing happens if there is no such session. Raises SessionBusy if the busy check says so.
+        """
+        if self.exists(sid):
+            held = self.begin(sid)
+            try:
+                held.reset(sid)
+            except BaseException:
+                held.rollback()
+                raise
+            held.commit()
+
+    def refuse_if_busy(self, sid: str, session: Session) -> None:
+        """Raises SessionBusy if the application's busy check says so."""
+        if self._busy_check and self._busy_check(sid, self.state_of(session)):
+            raise SessionBusy
+
+    def destroy(self, sid: str) -> None:
+        """Remove the session and all that belongs to it, leaving no tombstone."""
+        key = session_key(sid)
+        with self.locks.held(key):
+            record = self.records.read("session", key)
+            if record:
+                self.cancel_tasks(read_session(record))
+                self.remove_files(key)
+                self.records.apply(Delete("session", key), *self._garbage(key))
+
+    def cancel_tasks(self, session: Session) -> None:
+        """Ask every task of the session to stop."""
+        for job_id in session.tasks:
+            self.runner.cancel(job_id)
+
+    # Cleaning up
+
+    def cleanup(self) -> list[str]:
+        """One pass: expire what is due, forget old tombstones, hand back jobs of silent workers.
+
+        Returns the ids of the sessions that this pass expired. Several processes may run it at
+        once: each session is expired by one of them. Costs what it finds to do.
+        """
+        now = self.clock()
+        due = self.records.due("session", now)
+        expired = [sid for key, record in due if (sid := self._expire_due(SessionKey(key), record))]
+        for key, record in self.records.due("tombstone", now):
+            self.records.apply(Delete("tombstone", key, record.version))
+        for key, record in self.records.due("garbage", now):
+            if self.records.read("session", key) is None:
+                self.remove_files(SessionKey(key))
+            self.records.apply(Delete("garbage", key, record.version))
+        self.runner.jobs.sweep(self._refers_to)
+        return expired
+
+    def _expire_due(self, key: SessionKey, record: Record) -> str | None:
+        """Expire a session that is due, unless it is busy, which begins its TTL anew."""
+        session = read_session(record)
+        if self._is_busy(session):
+            self.records.apply(Postpone("session", key, self.clock() + self.ttl))
+            return None
+        lock = self.records.read("lock", key)
+        if lock and lock.due > self.clock():
+            return None  # a request works on it right now; the next pass looks again
+        with self.locks.held(key):
+            return self._expire(key)
+
+    def _expire(self, key: SessionKey) -> str | None:
+        """Expire a session whose lock is held, if it is still due. Returns its id."""
+        record = self.records.read("session", key)
+        if record is None or self._is_live(read_session(record)):
+            return None
+        session = read_session(record)
+        self.remove_files(key)
+        steps: list[Step] = [
+            Delete("session", key, record.version),
+            Put("tombstone", key, b"", self.clock() + self.expired_retain),
+            *self._garbage(key),
+            *(Delete("job", job_id) for job_id in session.tasks),
+        ]
+        if not self.records.apply(*steps):
+            return None
+        sid = self._sid(session)
+        _call_all(self._on_expire, sid)
+        return sid
+
+    def remove_files(self, key: SessionKey) -> None:
+        """Remove what belongs to a session besides its record."""
+        for remove in self._on_remove:
+            remove(key)
+
+    def _garbage(self, key: SessionKey) -> list[Step]:
+        """Have a later pass look once more for files that a late writer may leave behind."""
+        return [Put("garbage", key, b"", self.clock() + self.lease)]
+
+    def _refers_to(self, job: Job) -> bool:
+        record = self.records.read("session", job.owner) if job.owner else None
+        return record is not None and job.id in read_session(record).tasks
+
+    # Within a lock
+
+    def _load(self, sid: str) -> Session:
+        """The live session, or a new one in the place of none or of an expired one."""
+        key = session_key(sid)
+        self._expire(key)
+        record = self.records.read("session", key)
+        if record:
+            return read_session(record)
+        session = self._create(sid, key)
+        _call_all(self._on_create, sid)
+        return session
+
+    def _create(self, sid: str, key: SessionKey) -> Session:
+        bare = self.ids.bare(sid) if self.ids else sid
+        session = Session(bare or sid, self.clock())
+        put = self.writing(key, session, self.state_of(session))
+        version = self.records.apply(put, Delete("tombstone", key))
+        return read_session(Record(put.value, version, put.due))
+
+    def _touch(self, session: Session, key: SessionKey) -> None:
+        due = self.clock() + self.ttl
+        if due - session.due > min(TOUCH_SECONDS, self.ttl / 100):
+            self.records.apply(Postpone("session", key, due))
+
+    def _is_live(self, session: Session) -> bool:
+        return session.due > self.clock() or self._is_busy(session)
+
+    def _is_busy(self, session: Session) -> bool:
+        if any(self.runner.jobs.is_active(job_id) for job_id in session.tasks):
+            return True
+        if self._busy_check is None:
+            return False
+        return self._busy_check(self._sid(session), self.state_of(session))
+
+    def _sid(self, session: Session) -> str:
+        return self.ids.sign(session.bare) if self.ids else session.bare
+
+
+def _call_all(callbacks: list[Callback], sid: str) -> None:
+    """Call each; one that fails is logged and stops neither the others nor the pass."""
+    for callback in callbacks:
+        try:
+            callback(sid)
+        except Exception:
+            log.exception("a session callback failed")
+
+
+def _launch_nothing(name: str, call: Call) -> Job:
+    raise TaskError(
+        f"Task {name!r} cannot start from a snapshot: start it in a request that changes state "
+        "(POST, PUT, PATCH, DELETE) or in store.transaction()."
+    )

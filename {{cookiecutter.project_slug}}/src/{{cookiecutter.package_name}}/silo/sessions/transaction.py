@@ -1,0 +1,82 @@
+"""One request's hold on a session: its state, its lock, and the tasks it starts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from ..errors import SessionBusy
+from ..records import Delete
+from ..tasks.base import Call
+from ..tasks.jobs import Job
+from .ids import SessionKey
+from .session import Session
+
+if TYPE_CHECKING:
+    from .base import SessionStore
+
+
+class Transaction:
+    """State that may be changed, kept by `commit` and forgotten by `rollback`.
+
+    Tasks started meanwhile are stored by the same commit, so that a job exists if and only if the
+    state that refers to it does.
+    """
+
+    def __init__(self, store: SessionStore, key: SessionKey, unlock: Delete) -> None:
+        self._store = store
+        self._key = key
+        self._unlock = unlock
+        self._starts: list[tuple[Job, Call]] = []
+        self._afterwards: list[Callable[[], None]] = []
+        self.session: Session
+        self.state: dict[str, Any]
+
+    def launch(self, name: str, call: Call) -> Job:
+        """Prepare a job that starts when the transaction is committed."""
+        job = self._store.runner.prepare(name, self._key, call)
+        self._starts.append((job, call))
+        return job
+
+    def reset(self, sid: str) -> None:
+        """Begin the session anew when the transaction is committed.
+
+        Raises SessionBusy if the application's busy check says so.
+        """
+        store, session = self._store, self.session
+        store.refuse_if_busy(sid, session)
+        self._starts.clear()
+        self.state.clear()
+        self.state.update(store.state_of(Session(session.bare, session.created), self.launch))
+        self.after_commit(lambda: store.cancel_tasks(session))
+        self.after_commit(lambda: store.remove_files(self._key))
+
+    def after_commit(self, action: Callable[[], None]) -> None:
+        """Have something done once the state is kept, such as removing what it no longer names."""
+        self._afterwards.append(action)
+
+    def commit(self) -> None:
+        """Keep the state and start the tasks, all or nothing.
+
+        Raises NotEncodable if a value does not fit, and SessionBusy if the lock was lost meanwhile,
+        so that somebody else may have written. Either way nothing is kept.
+        """
+        runner = self._store.runner
+        steps = [step for job, _ in self._starts for step in runner.jobs.creation(job)]
+        try:
+            put = self._store.writing(self._key, self.session, self.state)
+            if not self._store.records.apply(put, self._unlock, *steps):
+                raise SessionBusy
+        except BaseException:
+            self.rollback()
+            raise
+        self._store.locks.release(self._key)
+        for action in self._afterwards:
+            action()
+        for job, call in self._starts:
+            runner.deliver(job, call)
+
+    def rollback(self) -> None:
+        """Forget the state's changes and let go of the lock."""
+        self._store.records.apply(self._unlock)
+        self._store.locks.release(self._key)

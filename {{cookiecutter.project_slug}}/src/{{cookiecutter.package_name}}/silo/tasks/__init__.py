@@ -1,0 +1,1 @@
+"""Background tasks: the handle, the jobs behind it, and the runners that work on them."""

@@ -1,0 +1,158 @@
+"""The child's side of the process runner: `python -m …silo.tasks.child` runs one target, then ends.
+
+It speaks JSON, a line a message. First it is told what to import, so that a spare child has done
+its imports before there is work; then comes the work; then perhaps the word `cancel`. It answers
+with progress and with its end. When its input closes, the parent is dead, and so is the child.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+import threading
+import time
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any, TextIO
+
+from ..errors import Cancelled
+from .base import Outcome, Target, outcome_of
+
+UPDATE_SECONDS = 0.05
+"""Progress is said at most this often: a step may report every row, and the news is the latest."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What one job may use: address space, processor and wall clock, a file's size, open files."""
+
+    memory_mb: int = 1024
+    seconds: float = 900
+    file_mb: int = 1024
+    open_files: int = 256
+
+
+class ChildTask:
+    """The Reporter of a target that runs in a child: says everything to the parent."""
+
+    def __init__(self, name: str, out: TextIO) -> None:
+        self.name = name
+        self.cancelled = threading.Event()
+        self._out = out
+        self._said = 0.0
+        self._unsaid: tuple[float | None, str | None] = (None, None)
+
+    def update(self, progress: float | None = None, message: str | None = None) -> None:
+        self._heed()
+        before = self._unsaid
+        self._unsaid = (
+            before[0] if progress is None else progress,
+            before[1] if message is None else message,
+        )
+        if time.monotonic() - self._said >= UPDATE_SECONDS:
+            self._flush()
+
+    def log(self, message: str) -> None:
+        self._heed()
+        self.say(log=message)
+
+    def complete(self, message: str = "Done") -> None:
+        self._flush()
+        self.say(end="complete", message=message)
+
+    def fail(self, error: str) -> None:
+        self._flush()
+        self.say(end="failed", message=error)
+
+    def say(self, **message: Any) -> None:
+        self._out.write(json.dumps(message) + "\n")
+        self._out.flush()
+
+    def _flush(self) -> None:
+        progress, message = self._unsaid
+        self._said, self._unsaid = time.monotonic(), (None, None)
+        if (progress, message) != (None, None):
+            self.say(progress=progress, message=message)
+
+    def _heed(self) -> None:
+        if self.cancelled.is_set():
+            raise Cancelled
+
+
+def main() -> None:
+    """Prepare, wait for work, do it, end."""
+    # Native readers and stray prints write to standard output; the parent must not hear them.
+    out = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)
+    _die_with_parent()
+    prepare = json.loads(sys.stdin.readline() or "{}")
+    for module in prepare.get("preload", []):
+        import_module(module)
+    line = sys.stdin.readline()
+    if line:
+        _work(json.loads(line), out)
+
+
+def _work(work: dict[str, Any], out: TextIO) -> None:
+    task = ChildTask(work["name"], out)
+    threading.Thread(target=_listen, args=(task,), daemon=True).start()
+    try:
+        target = find(work["target"])
+        _limit(Limits(**work["limits"]))
+        result = target(task, *work["args"], **work["kwargs"])
+        task.say(end="complete", message="Done", result=result)
+    except MemoryError:
+        task.say(memory=True)
+    except BaseException as error:  # whatever it is, it is this job's end and must be said
+        outcome: Outcome = outcome_of(error)
+        task.say(end=outcome.end, message=outcome.sentence, trace=outcome.trace)
+
+
+def find(path: str) -> Target:
+    """The function that `module:name` names."""
+    module, _, name = path.partition(":")
+    found: Any = import_module(module)
+    for part in name.split("."):
+        found = getattr(found, part)
+    target: Target = found
+    return target
+
+
+def _listen(task: ChildTask) -> None:
+    for line in sys.stdin:
+        if line.strip() == "cancel":
+            task.cancelled.set()
+    os._exit(1)
+
+
+def _die_with_parent() -> None:
+    """Ask Linux to kill us when the parent dies; elsewhere the closing input has to do."""
+    if sys.platform == "linux":
+        import ctypes
+
+        pr_set_pdeathsig = 1
+        ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGKILL)
+
+
+def _limit(limits: Limits) -> None:
+    """Set the limits, where the system knows them; the wall clock is the parent's to watch."""
+    if sys.platform == "win32":
+        return
+    import resource
+
+    for kind, amount in (
+        (resource.RLIMIT_AS, limits.memory_mb * 2**20),
+        (resource.RLIMIT_CPU, int(limits.seconds) + 1),
+        (resource.RLIMIT_FSIZE, limits.file_mb * 2**20),
+        (resource.RLIMIT_NOFILE, limits.open_files),
+        (resource.RLIMIT_CORE, 0),
+    ):
+        _, hard = resource.getrlimit(kind)
+        allowed = amount if hard == resource.RLIM_INFINITY else min(amount, hard)
+        resource.setrlimit(kind, (allowed, allowed))
+
+
+if __name__ == "__main__":
+    main()

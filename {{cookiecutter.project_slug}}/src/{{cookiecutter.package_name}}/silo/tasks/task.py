@@ -1,0 +1,194 @@
+"""BackgroundTask: the handle by which an application starts a job and looks at it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from functools import cache
+from typing import Any
+
+from ..codec import Referable, Reference
+from ..errors import Cancelled
+from ..records import open_records
+from .base import Call, Runner, Target, refuse_while_active
+from .jobs import Job, Jobs, Status, new_id
+
+Launch = Callable[[str, Call], Job]
+
+
+@dataclass
+class TaskState:
+    """How a task stands. `progress` is 0 to 100, times are unix seconds.
+
+    `running` is true from `start()` to the end, and so while the job still waits for its turn.
+    """
+
+    running: bool = False
+    progress: float = 0.0
+    message: str = ""
+    logs: list[str] = field(default_factory=list)
+    complete: bool = False
+    error: str | None = None
+    started_at: float | None = None
+    finished_at: float | None = None
+    status: Status = "idle"
+    attempt: int = 0
+    id: str | None = None
+
+    def to_dict(self, *, max_logs: int = 50) -> dict[str, Any]:
+        """As JSON-like values, with the last `max_logs` log lines."""
+        return {
+            **asdict(self),
+            "progress": round(self.progress, 1),
+            "logs": self.logs[-max_logs:] if max_logs else [],
+        }
+
+
+class BackgroundTask(Referable):
+    """Runs a function in the background and tells how far it is.
+
+    In a session's state it is stored as a reference to its job. Made on its own, as
+    `BackgroundTask("name")`, it runs in a thread of this process.
+    """
+
+    def __init__(self, name: str = "task", *, runner: Runner | None = None) -> None:
+        self.name = name
+        self._runner = runner
+        self._launch: Launch | None = None
+        self._id: str | None = None
+        self._pending: Job | None = None
+
+    @classmethod
+    def bound(cls, reference: Reference, runner: Runner, launch: Launch) -> BackgroundTask:
+        """The handle behind a reference; `launch` decides when a started job is stored."""
+        task = cls(reference["name"], runner=runner)
+        task._id = reference["job"]
+        task._launch = launch
+        return task
+
+    def reference(self) -> Reference:
+        return {"name": self.name, "job": self._id}
+
+    def start(self, target: Target, *args: Any, **kwargs: Any) -> None:
+        """Run `target(task, *args, **kwargs)` in the background.
+
+        In a request that changes state the job is stored together with the state, when the request
+        ends: never one without the other. Raises TaskError, which is also a RuntimeError, if the
+        task already runs, or if the runner cannot take the target.
+        """
+        refuse_while_active(self.name, self._job())
+        launch = self._launch or self.runner.start
+        self._pending = launch(self.name, Call(target, args, kwargs))
+        self._id = self._pending.id
+
+    def update(self, progress: float | None = None, message: str | None = None) -> None:
+        """Set the progress, held within 0 to 100, and the message."""
+        self.runner.jobs.report(self._made(), progress=progress, message=message)
+
+    def log(self, message: str) -> None:
+        """Append a line to the log, of which the last 200 lines are kept."""
+        self.runner.jobs.report(self._made(), lines=[message])
+
+    def complete(self, message: str = "Done") -> None:
+        """Mark as finished well. The first end that a task comes to is the one it keeps."""
+        self.runner.jobs.finish(self._made(), "complete", message)
+
+    def fail(self, error: str) -> None:
+        """Mark as failed; `error` is shown to the person as it is written."""
+        self.runner.jobs.finish(self._made(), "failed", error)
+
+    def cancel(self) -> bool:
+        """Ask the task to stop at its next progress call. False if it does not run."""
+        return self._id is not None and self.runner.cancel(self._id) is not None
+
+    def reset(self) -> None:
+        """Forget the last run. Raises TaskError if the task runs."""
+        refuse_while_active(self.name, self._job())
+        self._id = self._pending = None
+
+    @property
+    def state(self) -> TaskState:
+        """How the task stands at this moment."""
+        job = self._job()
+        if job is None:
+            return TaskState()
+        return TaskState(
+            running=job.active,
+            progress=job.progress,
+            message=job.message,
+            logs=list(job.logs),
+            complete=job.status == "complete",
+            error=job.error,
+            started_at=job.started_at,
+            finished_at=job.finished_at,
+            status=job.status,
+            attempt=job.attempt,
+            id=job.id,
+        )
+
+    @property
+    def result(self) -> Any:
+        """What the target returned, once the task is complete; else None."""
+        job = self._job()
+        return job.result if job else None
+
+    @property
+    def is_running(self) -> bool:
+        return self.state.running
+
+    @property
+    def is_complete(self) -> bool:
+        return self.state.complete
+
+    @property
+    def is_failed(self) -> bool:
+        return self.state.error is not None
+
+    @property
+    def runner(self) -> Runner:
+        """Who runs it."""
+        if self._runner is None:
+            self._runner = _threads()
+        return self._runner
+
+    def _job(self) -> Job | None:
+        """The job as stored; a job whose request has not ended yet is stored nowhere but here."""
+        if self._id is None:
+            return None
+        return self.runner.jobs.read(self._id) or self._pending
+
+    def _made(self) -> str:
+        """The job's id, making an idle job for a task that reports without having been started."""
+        if self._id is None:
+            job = Job(id=new_id(), name=self.name, status="idle", message="")
+            self.runner.jobs.records.apply(*self.runner.jobs.creation(job))
+            self._id = job.id
+        return self._id
+
+
+class RunningTask(BackgroundTask):
+    """What a target is given when it runs in a thread: the task, heeding a cancellation."""
+
+    def __init__(self, job: Job, runner: Runner) -> None:
+        super().__init__(job.name, runner=runner)
+        self._id = job.id
+
+    def update(self, progress: float | None = None, message: str | None = None) -> None:
+        self._heed()
+        super().update(progress, message)
+
+    def log(self, message: str) -> None:
+        self._heed()
+        super().log(message)
+
+    def _heed(self) -> None:
+        job = self._job()
+        if job and (job.cancelling or job.status == "cancelled"):
+            raise Cancelled
+
+
+@cache
+def _threads() -> Runner:
+    from .thread import ThreadRunner  # here, because thread.py needs RunningTask from this module
+
+    return ThreadRunner(Jobs(open_records("memory://")))

@@ -1,0 +1,66 @@
+"""Runs jobs in threads of this process: takes any target, closures too, and isolates nothing."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Iterator
+
+from .base import Call, Runner, outcome_of
+from .jobs import Job, Jobs
+from .task import RunningTask
+
+
+class ThreadRunner(Runner):
+    """One daemon thread a job, as many at a time as are started.
+
+    A job lives and dies with this process, since nobody else can have its target. While it runs,
+    one thread renews the leases of all of them, so a target may be silent for as long as it likes.
+    """
+
+    def __init__(self, jobs: Jobs) -> None:
+        super().__init__(jobs)
+        self._running: dict[str, int] = {}
+        self._stopped = threading.Event()
+        self._lock = threading.Lock()
+        self._renewer: threading.Thread | None = None
+
+    def deliver(self, job: Job, call: Call) -> None:
+        threading.Thread(
+            target=self._run, args=(job.id, call), name=f"silo-task-{job.name}", daemon=True
+        ).start()
+
+    def stop(self) -> None:
+        self._stopped.set()
+        for job_id in list(self._running):
+            self.jobs.cancel(job_id)
+
+    def _run(self, job_id: str, call: Call) -> None:
+        job = self.jobs.claim(job_id)
+        if job is None:
+            return
+        with self._renewed(job):
+            try:
+                result = call.target(RunningTask(job, self), *call.args, **call.kwargs)
+                self.jobs.finish(job.id, "complete", "Done", job.attempt, result)
+            except BaseException as error:  # a thread's end must be its job's end, whatever it was
+                self.settle(job, outcome_of(error))
+
+    @contextlib.contextmanager
+    def _renewed(self, job: Job) -> Iterator[None]:
+        with self._lock:
+            self._running[job.id] = job.attempt
+            if self._renewer is None:
+                self._renewer = threading.Thread(
+                    target=self._renew, name="silo-leases", daemon=True
+                )
+                self._renewer.start()
+        try:
+            yield
+        finally:
+            del self._running[job.id]
+
+    def _renew(self) -> None:
+        while not self._stopped.wait(self.jobs.lease / 3):
+            for job_id, attempt in list(self._running.items()):
+                self.jobs.report(job_id, attempt)

@@ -1,0 +1,157 @@
+"""The parent's side of one child: start it, hand it work, hear it, end it."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import queue
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from .base import Outcome
+from .child import Limits
+from .jobs import Job
+
+Message = dict[str, Any]
+
+STDERR_TAIL = 4000
+QUEUED_MESSAGES = 1000
+
+
+class Worker:
+    """A spawned child. Spawned and never forked: a fork of a threaded process may deadlock."""
+
+    def __init__(self, preload: Sequence[str]) -> None:
+        self._stderr = tempfile.TemporaryFile()  # noqa: SIM115 - closed in close()
+        self._process = subprocess.Popen(  # noqa: S603 - our own interpreter and module
+            [sys.executable, "-m", f"{__package__}.child"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._stderr,
+            env=_environment(),
+            start_new_session=True,
+        )
+        self._ended = False
+        self._messages: queue.Queue[Message | None] = queue.Queue(QUEUED_MESSAGES)
+        threading.Thread(target=self._hear, name="silo-hear", daemon=True).start()
+        self._say({"preload": list(preload)})
+
+    @property
+    def alive(self) -> bool:
+        return self._process.poll() is None
+
+    def give(self, job: Job, limits: Limits) -> None:
+        """Hand over the work."""
+        self._say(
+            {
+                "name": job.name,
+                "target": job.target,
+                "args": job.args,
+                "kwargs": job.kwargs,
+                "limits": asdict(limits),
+            }
+        )
+
+    def cancel(self) -> None:
+        """Ask the target to stop at its next progress call."""
+        self._write("cancel\n")
+
+    def listen(self, seconds: float) -> list[Message] | None:
+        """What the child has said since, waiting up to `seconds` for it; None once it has ended."""
+        if self._ended:
+            return None
+        messages: list[Message] = []
+        with contextlib.suppress(queue.Empty):
+            message = self._messages.get(timeout=seconds)
+            while message is not None:
+                messages.append(message)
+                message = self._messages.get_nowait()
+            self._ended = True
+        return messages
+
+    def kill(self) -> None:
+        """End the child at once, and whatever it started with it."""
+        with contextlib.suppress(ProcessLookupError):
+            if sys.platform == "win32":
+                self._process.kill()
+            else:
+                os.killpg(self._process.pid, signal.SIGKILL)
+        self.close()
+
+    def close(self) -> None:
+        """Wait for the child's end and let go of what belongs to it."""
+        for pipe in (self._process.stdin, self._process.stdout):
+            with contextlib.suppress(OSError):
+                if pipe:
+                    pipe.close()
+        self._process.wait()
+        self._stderr.close()
+
+    def death(self, limits: Limits) -> Outcome:
+        """What it means that the child ended without saying how."""
+        code = self._process.wait()
+        tail = self._tail()
+        if code == -signal.SIGKILL or "memory allocation" in tail or "MemoryError" in tail:
+            return too_much_memory(limits)
+        if sys.platform != "win32" and code == -signal.SIGXCPU:
+            return too_long(limits)
+        return Outcome("failed", CRASHED, f"the child ended with code {code}\n{tail}")
+
+    def _say(self, message: Message) -> None:
+        self._write(json.dumps(message) + "\n")
+
+    def _write(self, line: str) -> None:
+        assert self._process.stdin
+        with contextlib.suppress(OSError):  # it has died; listen() tells
+            self._process.stdin.write(line.encode())
+            self._process.stdin.flush()
+
+    def _hear(self) -> None:
+        assert self._process.stdout
+        for line in self._process.stdout:
+            with contextlib.suppress(ValueError):  # the last line of a killed child may be torn
+                self._messages.put(json.loads(line))
+        self._messages.put(None)
+
+    def _tail(self) -> str:
+        size = self._stderr.seek(0, 2)
+        self._stderr.seek(max(0, size - STDERR_TAIL))
+        return self._stderr.read().decode(errors="replace")
+
+
+def _environment() -> dict[str, str]:
+    """Ours, with a module path that finds what we find."""
+    return {
+        **os.environ,
+        "PYTHONPATH": os.pathsep.join(path or str(Path.cwd()) for path in sys.path),
+    }
+
+
+CRASHED = (
+    "Processing crashed on this input, which may be damaged. Save it anew in the program that it "
+    "came from, and try again."
+)
+
+
+def too_much_memory(limits: Limits) -> Outcome:
+    return Outcome(
+        "failed",
+        f"Processing needs more memory than the {limits.memory_mb:,} MB that it may use. "
+        "Try again with less data.",
+    )
+
+
+def too_long(limits: Limits) -> Outcome:
+    return Outcome(
+        "failed",
+        f"Processing took longer than the {limits.seconds:,.0f} seconds that it may take. "
+        "Try again with less data.",
+    )
