@@ -171,5 +171,6 @@ def main(answers: dict[str, object]) -> int:
 
 if __name__ == "__main__":
     # JSON text as a JSON string is an ASCII Python literal, whatever the answers hold: an answer
-    # arrives as data and is never read as code.
+    # arrives as data and is never read as code. Both ignores: before Cookiecutter renders it, the
+    # next line holds a name that does not exist.
     sys.exit(main(json.loads({{cookiecutter | jsonify | jsonify}})))  # type: ignore[name-defined, arg-type]  # noqa: F821

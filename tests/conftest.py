@@ -1,0 +1,144 @@
+"""Bakes through the real `cookiecutter` command, and one environment made by a bake's Makefile."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+TEMPLATE = Path(__file__).resolve().parent.parent
+SOURCE = TEMPLATE / "{{cookiecutter.project_slug}}"
+QUESTIONS: dict[str, Any] = json.loads((TEMPLATE / "cookiecutter.json").read_text("utf-8"))
+CHOICES: dict[str, list[str]] = {k: v for k, v in QUESTIONS.items() if isinstance(v, list)}
+CHOICES.pop("_copy_without_render")
+
+SUMMARY: list[str] = []
+BAKE_SECONDS: list[float] = []
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    if BAKE_SECONDS:
+        middle, slowest = statistics.median(BAKE_SECONDS), max(BAKE_SECONDS)
+        SUMMARY.insert(
+            0,
+            f"bake time: {middle:.2f} s median, {slowest:.2f} s slowest of {len(BAKE_SECONDS)}, "
+            "the start of the command included",
+        )
+    if SUMMARY:
+        terminalreporter.section("measured")
+        for line in SUMMARY:
+            terminalreporter.line(line)
+
+
+def clean_environment(**changes: str) -> dict[str, str]:
+    """This process's environment without whatever ties a child to this Python, make or terminal."""
+    ours = Path(sys.prefix) / "bin"
+    env = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("PYTHON", "PYTEST", "VIRTUAL_ENV", "MAKE", "MFLAGS", "SILO_"))
+    }
+    folders = env["PATH"].split(os.pathsep)
+    env["PATH"] = os.pathsep.join(folder for folder in folders if Path(folder) != ours)
+    # The Python below our environment: a bake makes an environment of its own from it.
+    env["PYTHON"] = str(Path(sys.base_prefix) / "bin" / f"python3.{sys.version_info.minor}")
+    return env | changes
+
+
+@dataclass(frozen=True)
+class Baked:
+    """What one run of the command left behind; `project` is missing when it was refused."""
+
+    project: Path
+    code: int
+    out: str
+    err: str
+
+
+Bake = Callable[..., Baked]
+
+
+def run_cookiecutter(
+    folder: Path, *args: str, typed: str = "", template: Path = TEMPLATE
+) -> subprocess.CompletedProcess[str]:
+    """Run the command with a home of its own, so that no replay or configuration leaks."""
+    folder.mkdir(parents=True, exist_ok=True)
+    return subprocess.run(
+        [sys.executable, "-m", "cookiecutter", str(template), *args],
+        cwd=folder,
+        env=clean_environment(HOME=str(folder), PYTHONUTF8="1"),
+        input=typed,
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        timeout=60,
+    )
+
+
+@pytest.fixture(scope="session")
+def bake(tmp_path_factory: pytest.TempPathFactory) -> Bake:
+    """Bake with `--no-input` and the given answers into a new folder."""
+
+    def run(**answers: str) -> Baked:
+        folder = tmp_path_factory.mktemp("bake")
+        started = time.monotonic()
+        done = run_cookiecutter(folder, "--no-input", *(f"{k}={v}" for k, v in answers.items()))
+        if done.returncode == 0:
+            BAKE_SECONDS.append(time.monotonic() - started)
+        projects = [path for path in folder.iterdir() if not path.name.startswith(".")]
+        project = projects[0] if len(projects) == 1 else folder / "nothing"
+        return Baked(project, done.returncode, done.stdout, done.stderr)
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def default(bake: Bake) -> Path:
+    baked = bake()
+    assert baked.code == 0, baked.out + baked.err
+    return baked.project
+
+
+@pytest.fixture(scope="session")
+def fresh(bake: Bake) -> Iterator[Path]:
+    """A bake whose Makefile has made `.venv` with the app and its tools in it."""
+    project = bake().project
+    make(project, ".venv/.dev")
+    yield project
+    shutil.rmtree(project)
+
+
+def make(folder: Path, *args: str, **environment: str) -> str:
+    """Run make in a clean environment and return what it printed; fail with that if it fails."""
+    done = subprocess.run(
+        ["make", *args],
+        cwd=folder,
+        env=clean_environment(**environment),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        encoding="utf-8",
+        timeout=1200,
+    )
+    assert done.returncode == 0, done.stdout[-20_000:]
+    return done.stdout
+
+
+def files_of(project: Path) -> dict[str, bytes]:
+    """Every file under a folder by its relative name."""
+    return {
+        path.relative_to(project).as_posix(): path.read_bytes()
+        for path in project.rglob("*")
+        if path.is_file()
+    }
