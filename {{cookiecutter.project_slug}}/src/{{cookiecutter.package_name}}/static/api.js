@@ -1,0 +1,125 @@
+/**
+ * Calls to the server, and what this browser remembers.
+ *
+ * A call that gets no answer is made again until it gets one: every call of this page may safely be
+ * repeated. `silo:connection` on the document tells when the server is out of reach and when it is back.
+ */
+
+const BASE = document.documentElement.dataset.api;
+const KEY = `silo:${BASE}`;
+
+/** An answer that is not a success; `message` is the server's own sentence. */
+export class Problem extends Error {
+  constructor({ status, detail, error, errors = [] }) {
+    super(detail ?? `The server answered ${status}.`);
+    Object.assign(this, { status, code: error, fields: errors });
+  }
+}
+
+let kept = {};
+
+/** {session, files: [{name, size}], options, goal, state}; shared by the tabs of this browser. */
+export function recall() {
+  try {
+    return JSON.parse(localStorage.getItem(KEY)) ?? kept;
+  } catch {
+    return kept; // storage is blocked: this tab remembers by itself
+  }
+}
+
+export function remember(changes) {
+  kept = { ...recall(), ...changes };
+  try {
+    localStorage.setItem(KEY, JSON.stringify(kept));
+  } catch {
+    // blocked or full: `kept` serves this tab
+  }
+}
+
+/** Call `again` when another tab has remembered something. */
+export function onOtherTab(again) {
+  addEventListener("storage", ({ key }) => key === KEY && again());
+}
+
+export function connection(up) {
+  document.dispatchEvent(new CustomEvent("silo:connection", { detail: { up } }));
+}
+
+/** Wait, but no longer than until the browser is online again. */
+export function pause(seconds, signal) {
+  return new Promise((resolve, reject) => {
+    const settled = new AbortController();
+    const on = { signal: settled.signal };
+    const timer = setTimeout(resolve, seconds * 1000);
+    addEventListener("online", resolve, on);
+    signal?.addEventListener("abort", () => reject(signal.reason), on);
+    on.signal.addEventListener("abort", () => clearTimeout(timer));
+    if (signal?.aborted) reject(signal.reason);
+  });
+}
+
+/** Fetch until the server answers; throw a Problem unless the answer is a success. */
+export async function request(path, { headers, ...init } = {}, signal) {
+  for (let wait = 1; ; wait = Math.min(wait * 2, 8)) {
+    const limit = signal ?? AbortSignal.timeout(30000);
+    const all = { cache: "no-store", ...init, headers: { ...identity(), ...headers }, signal: limit };
+    const response = await fetch(`${BASE}/${path}`, all).catch(() => signal?.throwIfAborted());
+    if (response && ![502, 503, 504].includes(response.status)) return check(response);
+    connection(false);
+    await pause(Number(response?.headers.get("Retry-After")) || wait, signal);
+  }
+}
+
+function identity() {
+  const { session } = recall();
+  return { "X-Requested-With": "fetch", ...(session && { "X-Session-ID": session }) };
+}
+
+async function check(response) {
+  connection(true);
+  const session = response.headers.get("X-Session-ID");
+  if (session && session !== recall().session) remember({ session });
+  if (response.ok) return response;
+  const body = await response.json().catch(() => ({}));
+  throw new Problem({ ...body, status: response.status });
+}
+
+export async function get(path) {
+  return (await request(path)).json();
+}
+
+export async function post(path, json = {}) {
+  const headers = { "Content-Type": "application/json" };
+  const response = await request(path, { method: "POST", headers, body: JSON.stringify(json) });
+  return response.status === 204 ? null : response.json();
+}
+
+/** Upload files; `onProgress(sent, total)` counts bytes. */
+export async function upload(files, onProgress, signal) {
+  for (let attempt = 1; attempt <= 3; attempt++) {
+    const response = await send(files, onProgress, signal);
+    if (response) return check(response);
+    await pause(attempt, signal);
+    await request("status", {}, signal); // answered once the server is back
+  }
+  throw new Problem({ detail: "The upload broke off three times. The files may be too large for this server." });
+}
+
+/** XMLHttpRequest, because fetch does not count what it sends. Null when it broke off. */
+function send(files, onProgress, signal) {
+  const body = new FormData();
+  for (const file of files) body.append("file", file, file.name);
+  return new Promise((resolve, reject) => {
+    const xhr = new XMLHttpRequest();
+    xhr.upload.onprogress = ({ loaded, total }) => onProgress(loaded, total);
+    xhr.onerror = () => resolve(null);
+    xhr.onload = () => {
+      const headers = { "X-Session-ID": xhr.getResponseHeader("X-Session-ID") ?? "" };
+      resolve(new Response(xhr.response, { status: xhr.status, headers }));
+    };
+    signal.addEventListener("abort", () => (xhr.abort(), reject(signal.reason)));
+    xhr.open("POST", `${BASE}/upload`);
+    for (const [name, value] of Object.entries(identity())) xhr.setRequestHeader(name, value);
+    xhr.send(body);
+  });
+}

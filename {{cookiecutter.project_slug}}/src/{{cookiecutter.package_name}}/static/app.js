@@ -1,0 +1,347 @@
+/**
+ * The page. One attribute on the root holds its state; CSS shows the parts that belong to it.
+ *
+ * Every action ends in `sync`, which asks the server what is there and shows that, so that a reload, a
+ * second tab and a lost connection all go the same way. Events on the document, for whoever listens:
+ * `silo:state` {state, from}, `silo:error` {error}, `silo:connection` {up}.
+ */
+
+import { Problem, connection, get, onOtherTab, pause, post, recall, remember, upload } from "./api.js";
+
+const root = document.documentElement;
+const title = document.title;
+const $ = (id) => document.getElementById(id);
+const fields = $("fields");
+
+let held = []; // the File objects this tab can send again
+let sending = null; // AbortController of the running upload
+let following = null; // AbortController of the followed job
+let facts = ""; // what the server said last: only changes are acted upon
+let turn = 0; // the latest question to the server: older answers are dropped
+let timer = 0; // when to look whether the session has expired
+let spoken = 0; // when progress was last announced
+
+const emit = (type, detail) => document.dispatchEvent(new CustomEvent(`silo:${type}`, { detail }));
+
+// States
+
+/** Show a state and move the focus to its heading, unless the page is only being opened. */
+function show(state) {
+  const from = root.dataset.state;
+  if (from === state) return;
+  root.dataset.state = state;
+  remember({ state }); // the other tabs hear of it
+  for (const step of document.querySelectorAll("[data-step]")) {
+    step.ariaCurrent = step.matches(`[data-step~="${state}"]`) ? "step" : null;
+  }
+  const heading = document.querySelector(`[data-in~="${state}"] h2`);
+  document.title = state === "empty" ? title : `${heading.textContent} · ${title}`;
+  if (from !== "loading") heading.focus();
+  emit("state", { state, from });
+}
+
+function say(sentence) {
+  $("problem").textContent = sentence;
+  $("problem").hidden = !sentence;
+  if (sentence) $("problem").focus();
+}
+
+/** Ask the server what is there, and show it. */
+async function sync() {
+  if (sending) return;
+  if (!recall().session) return show("empty");
+  const mine = ++turn;
+  const status = await get("status");
+  if (mine !== turn || sending) return;
+  wakeIn(status.expires_in);
+  const { session, files, job } = status;
+  const told = JSON.stringify([session, files, job?.id, job?.running || job?.status]);
+  if (told === facts) return;
+  facts = told;
+  if (session !== "live") return lost();
+  await settle(status);
+}
+
+async function settle({ files, job, options }) {
+  const { form } = await parts();
+  if (options && !recall().options) form.fill(fields, options);
+  remember({ files: files.map(({ name, size }) => ({ name, size })) });
+  list($("uploaded"), files);
+  if (job?.running) act(watch);
+  else if (job?.status === "complete") await finish();
+  else if (job?.status === "failed") fail(job);
+  else if (job?.status === "cancelled") show("cancelled");
+  else show(files.length ? "ready" : "empty");
+}
+
+/** Look again when the session may have expired; looking does not lengthen its life. */
+function wakeIn(seconds) {
+  clearTimeout(timer);
+  if (seconds !== null) timer = setTimeout(act, Math.min(seconds * 1000 + 500, 2 ** 31 - 1), sync);
+}
+
+/** The session is gone: ask for its files again, if there were any. */
+function lost() {
+  following?.abort();
+  const { files = [] } = recall();
+  if (!files.length) return show("empty");
+  const sizes = (some) => some.map(({ size }) => size).join();
+  const same = sizes(held) === sizes(files);
+  list($("lost"), files);
+  $("resend").hidden = !same;
+  $("ask").hidden = same;
+  show("expired");
+}
+
+let loading;
+
+/** The form, the report and the stream: the first visit needs none of them, the first upload all. */
+function parts() {
+  loading ??= load().catch((error) => {
+    loading = null;
+    throw error;
+  });
+  return loading;
+}
+
+async function load() {
+  const files = ["form", "report", "follow"].map((name) => import(`./${name}.js`));
+  const [form, report, stream] = await Promise.all(files);
+  form.build(fields, await get("options"));
+  form.fill(fields, recall().options ?? {});
+  return { form, report, stream };
+}
+
+// Upload
+
+async function send(files) {
+  if (!files.length || sending) return;
+  await readable(files);
+  const from = root.dataset.state;
+  if (from !== "expired") remember({ goal: null });
+  sending = new AbortController();
+  sent(0, 0);
+  show("uploading");
+  try {
+    await upload(files, sent, sending.signal);
+    held = files;
+  } catch (error) {
+    show(from);
+    throw error;
+  } finally {
+    sending = null;
+    facts = "";
+  }
+  await (recall().goal ? start() : sync());
+}
+
+/** A folder, or a file that was moved or changed since, is told here rather than half-way. */
+async function readable(files) {
+  for (const file of files) {
+    await file.slice(0, 1).arrayBuffer().catch(() => {
+      throw new Problem({ detail: `“${file.name}” cannot be read. If it was moved or changed, choose it again.` });
+    });
+  }
+}
+
+function sent(count, total) {
+  if (total) $("sent").value = count / total;
+  else $("sent").removeAttribute("value");
+  $("bytes").textContent = count < total ? `${bytes(count)} of ${bytes(total)}` : total ? "Sent. Checking the files…" : "Connecting…";
+}
+
+function bytes(count) {
+  const power = count < 1e3 ? 0 : count < 1e6 ? 1 : count < 1e9 ? 2 : 3;
+  const unit = ["byte", "kilobyte", "megabyte", "gigabyte"][power];
+  const options = { style: "unit", unit, unitDisplay: power ? "short" : "long", maximumFractionDigits: 1 };
+  return new Intl.NumberFormat(undefined, options).format(count / 1000 ** power);
+}
+
+function list(box, files) {
+  const item = ({ name, size }) => {
+    const li = document.createElement("li");
+    li.append(document.createElement("bdi"), document.createElement("span"));
+    li.firstChild.textContent = name;
+    li.lastChild.textContent = bytes(size);
+    return li;
+  };
+  box.replaceChildren(...files.map(item));
+}
+
+async function sample() {
+  const response = await fetch(root.dataset.sample);
+  if (!response.ok) throw new Problem({ status: response.status });
+  await send([new File([await response.blob()], "sample.xlsx")]);
+}
+
+// Process
+
+async function start() {
+  const { form } = await parts();
+  const wrong = form.unreadable(fields);
+  if (wrong.length) throw new Problem({ status: 422, errors: wrong });
+  form.mark(fields, []);
+  const options = form.values(fields);
+  remember({ options, goal: "report" });
+  await post("process", options).catch(unless("already_running"));
+  facts = "";
+  await sync();
+}
+
+/** Passes over the answer that what was asked for is so already. */
+const unless = (code) => (error) => {
+  if (error.code !== code) throw error;
+};
+
+async function watch() {
+  const { stream } = await parts();
+  following?.abort();
+  following = new AbortController();
+  progress({ status: "queued", message: "Waiting for its turn…" }, []);
+  show("running");
+  await stream.follow(progress, following.signal);
+  facts = "";
+  await sync();
+}
+
+function progress({ status, progress: value, message, attempt }, lines) {
+  const queued = status === "queued";
+  if (queued) $("progress").removeAttribute("value");
+  else $("progress").value = value;
+  $("percent").textContent = queued ? "" : `${Math.floor(value)} %`;
+  $("message").textContent = attempt > 1 ? `Attempt ${attempt}: ${message}` : message;
+  $("log").textContent = lines.join("\n");
+  $("log").scrollTop = $("log").scrollHeight;
+  if (Date.now() - spoken < 5000) return; // a screen reader is told, but not all the time
+  spoken = Date.now();
+  $("announce").textContent = `${$("percent").textContent} ${message}`;
+}
+
+async function cancel() {
+  remember({ goal: null });
+  await post("cancel").catch(unless("not_running"));
+}
+
+function fail({ error }) {
+  $("reason").textContent = error;
+  remember({ goal: null });
+  show("failed");
+}
+
+// Report
+
+async function finish() {
+  const { report } = await parts();
+  const boxes = { title: $("title"), notes: $("notes"), tables: $("tables") };
+  report.showReport(await get("report"), boxes);
+  show("done");
+}
+
+/** A signed link makes it the browser's own download. */
+async function download() {
+  const { url } = await post("report/link");
+  Object.assign(document.createElement("a"), { href: url, download: "" }).click();
+}
+
+async function reset() {
+  following?.abort();
+  turn++;
+  await post("reset");
+  held = [];
+  facts = "";
+  remember({ files: [], goal: null });
+  show("empty");
+}
+
+// Wiring
+
+const actions = {
+  sample,
+  cancel,
+  download,
+  reset,
+  resend: () => send(held),
+  stop: () => sending?.abort(),
+  choose: () => $("files").click(),
+  change: () => show("ready"),
+};
+
+/** Run an action and show what goes wrong. A button that is still at it does nothing more. */
+async function act(action, button) {
+  if (button?.ariaBusy) return;
+  if (button) {
+    say("");
+    button.ariaBusy = "true";
+  }
+  try {
+    await action();
+  } catch (error) {
+    await complain(error);
+  } finally {
+    if (button) button.ariaBusy = null;
+  }
+}
+
+async function complain(error) {
+  if (error.name !== "AbortError") emit("error", { error });
+  if (error.status === 410) return lost();
+  await sync();
+  if (error.name === "AbortError") return;
+  if (!(error instanceof Problem)) reportError(error);
+  const rest = error.fields?.length ? await refuse(error.fields) : [error];
+  if (rest.length) say(rest.map(({ field, message }) => (field ? `${field}: ${message}` : message)).join(" "));
+}
+
+/** Options that will not do; gives back the errors that belong to no field. */
+async function refuse(errors) {
+  remember({ goal: null });
+  const { form } = await parts();
+  return form.mark(fields, errors);
+}
+
+document.addEventListener("click", ({ target }) => {
+  const button = target.closest("[data-do]");
+  if (button) act(actions[button.dataset.do], button);
+});
+
+$("options").addEventListener("submit", (event) => {
+  event.preventDefault();
+  act(start, $("process"));
+});
+
+$("options").addEventListener("input", async () => {
+  const { form } = await parts();
+  remember({ options: form.values(fields) });
+});
+
+$("files").addEventListener("change", ({ target }) => {
+  const files = [...target.files];
+  target.value = ""; // so that the same files can be chosen again
+  act(() => send(files), target);
+});
+
+document.addEventListener("dragover", (event) => {
+  event.preventDefault();
+  root.toggleAttribute("data-dragging", event.dataTransfer.types.includes("Files"));
+});
+for (const type of ["dragleave", "drop", "dragend"]) {
+  document.addEventListener(type, () => root.removeAttribute("data-dragging"));
+}
+document.addEventListener("drop", (event) => {
+  event.preventDefault();
+  const files = [...event.dataTransfer.files];
+  if (root.dataset.state !== "running") act(() => send(files), $("files"));
+});
+
+document.addEventListener("silo:connection", ({ detail: { up } }) => {
+  const gone = navigator.onLine
+    ? "The server does not answer; trying again…"
+    : "You are offline. The page goes on by itself when you are back.";
+  const text = up ? "" : gone;
+  if ($("connection").textContent !== text) $("connection").textContent = text;
+});
+addEventListener("offline", () => connection(false));
+addEventListener("online", () => act(sync));
+addEventListener("focus", () => act(sync));
+onOtherTab(() => act(sync));
+act(sync);
