@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import os
 from typing import Protocol
 
 from .silo.errors import Cancelled, UserError
@@ -13,15 +12,18 @@ from .silo.errors import Cancelled, UserError
 __all__ = ["Cancelled", "InputFile", "Progress", "SilentProgress", "UserError"]
 
 
-class InputFile(os.PathLike[str], Protocol):
+class InputFile(Protocol):
     """An uploaded file: a path to its bytes, and the name it had on the person's machine.
 
-    A `pathlib.Path` is one, which is what tests and the command line pass. In the app the path holds
-    a generated name without a suffix, so take the file's type from `name`, never from the path.
+    A `pathlib.Path` is one, which is what tests and the command line pass. In the app the path
+    holds a generated name without a suffix, so take the file's type from `name`, never from the
+    path.
     """
 
     @property
     def name(self) -> str: ...
+
+    def __fspath__(self) -> str: ...
 
 
 class Progress(Protocol):

@@ -132,9 +132,7 @@ class Silo:
     def sid(self) -> str:
         """The session's id; a session is made if there is none."""
         sid: str = g.silo_sid or self._issue()
-        if self._transaction() is None and not self._is_safe():
-            self._begin(sid)
-        else:
+        if self._transaction() is None:
             self.store.open(sid)
         return sid
 
@@ -146,8 +144,18 @@ class Silo:
         """
         if namespace is not None:
             self.store.check_namespace(namespace)
-        state = self._snapshot() if self._is_safe() else self._begin(self.sid).state
+        safe = request.method in SAFE_METHODS
+        state = self._guarded_snapshot() if safe else self._begin().state
         return state if namespace is None else state[namespace]
+
+    def snapshot(self, namespace: str) -> dict[str, Any]:
+        """A namespace's state, only to be read, in any request.
+
+        Takes no lock, makes no session and keeps none alive; without one, what a session begins
+        with.
+        """
+        state: dict[str, Any] = self.store.state_of(self.session or Session("", 0.0))[namespace]
+        return state
 
     @property
     def status(self) -> Status:
@@ -163,14 +171,14 @@ class Silo:
 
     def after_commit(self, action: Callable[[], None]) -> None:
         """Have something done once this request's state is kept."""
-        self._begin(self.sid).after_commit(action)
+        self._begin().after_commit(action)
 
     def reset_current(self) -> None:
         """Begin the session anew: tasks cancelled, files gone, state as the factories make it.
 
         Raises SessionBusy if the application's busy check says so.
         """
-        self._begin(self.sid).reset(self.sid)
+        self._begin().reset(self.sid)
 
     def sweep(self) -> None:
         """Remove files of no session, which a crash or a store in memory left behind."""
@@ -234,17 +242,18 @@ class Silo:
         sid: str = g.silo_sid
         return sid
 
-    def _begin(self, sid: str) -> Transaction:
+    def _begin(self) -> Transaction:
         held = self._transaction()
         if held is None:
-            held = g.silo_transaction = self.store.begin(sid)
+            held = g.silo_transaction = self.store.begin(g.silo_sid or self._issue())
         return held
 
     def _transaction(self) -> Transaction | None:
         held: Transaction | None = g.get("silo_transaction")
         return held
 
-    def _snapshot(self) -> dict[str, Any]:
+    def _guarded_snapshot(self) -> dict[str, Any]:
+        """One snapshot a request, remembered so that a change to it does not go unnoticed."""
         if "silo_snapshot" not in g:
             live = g.silo_sid and self.store.exists(g.silo_sid)
             session = self.store.open(g.silo_sid) if live else Session("", 0.0)
@@ -252,9 +261,6 @@ class Silo:
             g.silo_encoded = encode(g.silo_snapshot)[0]
         state: dict[str, Any] = g.silo_snapshot
         return state
-
-    def _is_safe(self) -> bool:
-        return request.method in SAFE_METHODS
 
     def _remove_files(self, key: SessionKey) -> None:
         for files in self._files.values():
@@ -279,7 +285,12 @@ def problem_of(error: SiloError) -> Response:
 
 
 def problem(status: int, title: str, code: str, detail: str, **members: Any) -> Response:
-    """An `application/problem+json` answer (RFC 9457); `error` is the code that programs read."""
+    """An `application/problem+json` answer (RFC 9457); `error` is the code that programs read.
+
+    An app that puts a `request_id` into `g` finds it in there.
+    """
     body = {"type": "about:blank", "title": title, "status": status, "detail": detail}
     body |= {"error": code, **members}
+    if "request_id" in g:
+        body["request_id"] = g.request_id
     return Response(json.dumps(body), status, mimetype="application/problem+json")

@@ -104,9 +104,10 @@ class FileStore:
         """The names of the session's files, sorted."""
         return sorted(self._place.labels(session_key(sid)))
 
-    def remove(self, sid: str, filename: str) -> None:
-        """Remove one file; nothing happens if it is not there."""
-        self._place.remove(session_key(sid), _stored_name(filename))
+    def remove(self, sid: str, *filenames: str) -> None:
+        """Remove files; those that are not there do not matter."""
+        for filename in filenames:
+            self._place.remove(session_key(sid), _stored_name(filename))
 
     def cleanup(self, sid: str) -> None:
         """Remove all of the session's files."""

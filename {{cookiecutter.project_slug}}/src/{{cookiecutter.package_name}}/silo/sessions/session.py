@@ -66,6 +66,6 @@ def _job_of(task: BackgroundTask, runner: Runner) -> str | None:
     if job and task.runner is not runner:
         raise TaskError(
             f"Task {task.name!r} was started on its own before it was put into session state, so "
-            "the session cannot find it again. Make it in the namespace's factory and start it there."
+            "the session cannot find it again. Make it in the namespace's factory."
         )
     return job

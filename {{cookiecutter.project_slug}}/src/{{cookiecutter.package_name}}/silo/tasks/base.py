@@ -88,6 +88,7 @@ class Outcome:
     trace: str = ""
 
 
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
 NO_SPACE = "There is no space left on the server's disk. Try again later."
 
 
@@ -101,7 +102,7 @@ def outcome_of(error: BaseException) -> Outcome:
         return Outcome("cancelled", str(error))
     if isinstance(error, UserError):
         return Outcome("failed", str(error))
-    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+    if isinstance(error, OSError) and error.errno in FULL:
         return Outcome("failed", NO_SPACE)
     reference = secrets.token_hex(4)
     trace = "".join(traceback.format_exception(error))

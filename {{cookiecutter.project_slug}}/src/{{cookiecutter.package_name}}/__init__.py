@@ -1,0 +1,90 @@
+"""The app: people upload spreadsheets, a background task processes them, they download a report."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from flask import Flask
+from flask_cors import CORS
+from werkzeug.middleware.proxy_fix import ProxyFix
+
+from . import problems, security, views
+from .config import Settings, load_settings
+from .silo import Silo
+from .silo.records import Records, open_records
+from .silo.tasks.base import Runner
+from .silo.tasks.child import Limits
+from .silo.tasks.jobs import Jobs
+from .silo.tasks.process import ProcessRunner
+from .silo.tasks.thread import ThreadRunner
+
+__all__ = ["create_app"]
+
+
+def create_app(
+    given: Mapping[str, Any] | None = None, *, clock: Callable[[], float] = time.time
+) -> Flask:
+    """The app with its settings from the environment, overruled by `given` (`{"SILO_TTL": 60}`).
+
+    `clock` gives unix seconds; tests pass one of their own. Raises ConfigError.
+    """
+    settings = load_settings(given)
+    app = Flask(__name__)
+    app.config.from_mapping(
+        SECRET_KEY=settings.secret_key,
+        MAX_CONTENT_LENGTH=settings.silo_max_upload_mb * 2**20,
+        SETTINGS=settings,
+    )
+    if hops := settings.silo_trusted_proxies:
+        # Flask's own documentation wraps an app like this, whatever its types say.
+        app.wsgi_app = ProxyFix(app.wsgi_app, hops, hops, hops, hops)  # type: ignore[method-assign]
+    security.init_app(app)
+    allow_origins(app, settings)
+    make_silo(settings, clock).init_app(app)
+    problems.init_app(app)
+    app.register_blueprint(views.blueprint)
+    return app
+
+
+def allow_origins(app: Flask, settings: Settings) -> None:
+    """Let pages of the configured origins, and no others, call the API and see session ids."""
+    if settings.silo_cors_origins:
+        CORS(
+            app,
+            resources=r"/api/*",
+            origins=list(settings.silo_cors_origins),
+            methods=["GET", "HEAD", "POST"],
+            allow_headers=["Content-Type", "Last-Event-ID", "X-Requested-With", "X-Session-ID"],
+            expose_headers=["X-Session-ID"],
+            max_age=600,
+        )
+
+
+def make_silo(settings: Settings, clock: Callable[[], float]) -> Silo:
+    """Silo as the settings want it, with the namespaces, files and data endpoints of this app."""
+    records = open_records(settings.silo_store_url)
+    silo = Silo(
+        ttl=settings.silo_ttl,
+        cleanup_interval=settings.silo_cleanup_interval,
+        expired_retain=settings.silo_expired_retain,
+        lease=settings.silo_lease,
+        query_param="",
+        records=records,
+        runner=make_runner(settings, records, clock),
+        clock=clock,
+    )
+    silo.register(views.NAMESPACE, views.first_state)
+    silo.add_file_store(views.FILES, settings.files_url)
+    silo.add_data_endpoints(*views.DATA_ENDPOINTS)
+    return silo
+
+
+def make_runner(settings: Settings, records: Records, clock: Callable[[], float]) -> Runner:
+    """Who runs the jobs."""
+    jobs = Jobs(records, clock, settings.silo_lease)
+    if settings.silo_runner == "thread":
+        return ThreadRunner(jobs)
+    limits = Limits(settings.silo_task_memory_mb, settings.silo_task_timeout)
+    return ProcessRunner(jobs, settings.silo_workers, limits, preload=[f"{__name__}.jobs"])

@@ -1,0 +1,103 @@
+"""Every setting: its name, its default, what it does.
+
+Settings come from the environment, or from a mapping given to `create_app`, which wins. An empty
+value means the default. A wrong value stops the start with a sentence.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+
+class ConfigError(Exception):
+    """A setting with a wrong value; its text names the setting and says what is wrong."""
+
+
+class Settings(BaseModel):
+    """The settings, by their names in lower case. Sizes are in megabytes, times in seconds."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    secret_key: str = Field("", description="Signs session ids and links; made on first run.")
+    silo_data_dir: Path = Field(Path("instance"), description="Where files and the secret live.")
+    silo_store_url: str = Field("memory://", description="Where sessions and jobs are kept.")
+    silo_files_url: str = Field("", description="Where files are kept; in the data directory.")
+    silo_runner: Literal["process", "thread"] = Field(
+        "process", description="Who runs jobs: a child process each, or threads without limits."
+    )
+    silo_ttl: float = Field(3600, gt=0, description="A session's life without a call.")
+    silo_cleanup_interval: float = Field(60, gt=0, description="Between two cleanup passes.")
+    silo_expired_retain: float = Field(7200, ge=0, description="How long expiry is remembered.")
+    silo_workers: int = Field(
+        default_factory=lambda: os.cpu_count() or 1, ge=1, description="Jobs at a time."
+    )
+    silo_lease: float = Field(15, gt=0, description="Silence after which a worker counts as dead.")
+    silo_task_timeout: float = Field(900, gt=0, description="The longest that a job may run.")
+    silo_task_memory_mb: int = Field(1024, ge=256, description="The most memory of a job.")
+    silo_max_upload_mb: int = Field(200, ge=1, description="The largest upload.")
+    silo_session_quota_mb: int = Field(500, ge=1, description="The most files of a session.")
+    silo_cors_origins: tuple[str, ...] = Field(
+        (), description="Other origins whose pages may call, separated by commas."
+    )
+    silo_trusted_proxies: int = Field(0, ge=0, description="Proxies in front, whose word counts.")
+
+    @field_validator("silo_cors_origins", mode="before")
+    @classmethod
+    def _split(cls, value: Any) -> Any:
+        return [part.strip() for part in value.split(",")] if isinstance(value, str) else value
+
+    @field_validator("silo_cors_origins")
+    @classmethod
+    def _exact(cls, origins: tuple[str, ...]) -> tuple[str, ...]:
+        for origin in origins:
+            if "*" in origin or not origin.startswith(("http://", "https://")):
+                raise ValueError(f"{origin!r} is not an origin such as https://example.com")
+        return origins
+
+    @property
+    def files_url(self) -> str:
+        return self.silo_files_url or str(self.silo_data_dir / "files")
+
+
+def load_settings(given: Mapping[str, Any] | None = None) -> Settings:
+    """The settings in force. Raises ConfigError naming every wrong value."""
+    names = {field: field.upper() for field in Settings.model_fields}
+    found = {**os.environ, **(given or {})}
+    values = {f: found[name] for f, name in names.items() if found.get(name) not in (None, "")}
+    unknown = set(given or {}) - set(names.values())
+    if unknown:
+        raise ConfigError(f"There is no setting {', '.join(sorted(unknown))}.")
+    try:
+        settings = Settings.model_validate(values)
+    except ValidationError as error:
+        raise ConfigError("\n".join(map(_sentence, error.errors()))) from error
+    return settings.model_copy(update={"secret_key": settings.secret_key or _secret(settings)})
+
+
+def _sentence(error: Any) -> str:
+    return f"{str(error['loc'][0]).upper()} is {error['input']!r}: {error['msg']}."
+
+
+def _secret(settings: Settings) -> str:
+    """The secret of the data directory, made when it is first asked for, by one process alone."""
+    path = settings.silo_data_dir / "secret_key"
+    try:
+        settings.silo_data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        made = path.with_name(f"{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
+        if not path.exists():
+            made.touch(mode=0o600)
+            made.write_text(secrets.token_urlsafe(48))
+            os.link(made, path)
+    except FileExistsError:
+        pass  # another process was first; its secret is everybody's
+    except OSError as error:
+        raise ConfigError(f"SILO_DATA_DIR is {str(settings.silo_data_dir)!r}: {error}.") from error
+    finally:
+        made.unlink(missing_ok=True)
+    return path.read_text()

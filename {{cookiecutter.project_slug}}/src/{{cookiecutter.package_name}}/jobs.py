@@ -1,0 +1,87 @@
+"""The worker's side: one job, from its inputs to its stored report."""
+
+from __future__ import annotations
+
+import json
+import secrets
+import tempfile
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from .pipeline import Options, process
+from .report import Report, to_json
+from .silo.files.base import FileStore
+from .silo.sessions.ids import SessionKey
+from .silo.tasks.base import Reporter
+from .step import InputFile
+from .workbook import write_workbook
+
+STEP_PERCENT = 90.0
+"""The part of the progress bar that belongs to the step; the rest is for writing the report."""
+
+
+@dataclass(frozen=True)
+class StoredFile:
+    """An uploaded file, as a step is given it."""
+
+    name: str
+    path: Path
+
+    def __fspath__(self) -> str:
+        return str(self.path)
+
+
+class StepProgress:
+    """What a step reports, passed on as percent of the whole job."""
+
+    def __init__(self, task: Reporter) -> None:
+        self._task = task
+
+    def __call__(self, done: float, total: float, message: str | None = None) -> None:
+        share = min(max(done / total, 0.0), 1.0) if total > 0 else 0.0
+        self._task.update(share * STEP_PERCENT, message)
+
+    def log(self, line: str) -> None:
+        self._task.log(line)
+
+
+def run(
+    task: Reporter, location: str, key: str, files: list[dict[str, Any]], options: dict[str, Any]
+) -> dict[str, str]:
+    """Process a session's files and store the report beside them.
+
+    `location` is the file store's, `key` the session's key, `files` are as `uploads.receive` made
+    them. Returns the names under which the workbook and the JSON are stored.
+    """
+    store, session = FileStore(location), SessionKey(key)
+    with ExitStack() as stack:
+        inputs = [
+            StoredFile(file["name"], stack.enter_context(store.local(session, file["id"])))
+            for file in files
+        ]
+        report = process(inputs, Options.model_validate(options), StepProgress(task))
+    task.update(STEP_PERCENT, "Writing the report")
+    stored = {"workbook": f"{secrets.token_hex(16)}.xlsx", "json": f"{secrets.token_hex(16)}.json"}
+    with tempfile.TemporaryFile() as workbook:
+        write_workbook(report, workbook)
+        workbook.seek(0)
+        store.save(session, stored["workbook"], workbook)
+    store.save(session, stored["json"], report_json(report))
+    return stored
+
+
+def run_paths(
+    task: Reporter, paths: list[str], options: dict[str, Any], output: str
+) -> dict[str, str]:
+    """Process files of this machine into the workbook `output`; for the command line."""
+    inputs: list[InputFile] = [Path(path) for path in paths]
+    report = process(inputs, Options.model_validate(options), StepProgress(task))
+    task.update(STEP_PERCENT, "Writing the report")
+    write_workbook(report, Path(output))
+    return {"workbook": output}
+
+
+def report_json(report: Report) -> bytes:
+    return json.dumps(to_json(report), allow_nan=False, separators=(",", ":")).encode()

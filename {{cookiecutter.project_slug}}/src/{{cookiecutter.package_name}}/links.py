@@ -1,0 +1,47 @@
+"""Download links: signed for one report of one session, and good for a minute."""
+
+from __future__ import annotations
+
+from flask import current_app
+from itsdangerous import BadSignature, TimestampSigner, URLSafeTimedSerializer
+
+from .problems import Problem
+from .silo.sessions.ids import SessionKey
+
+LINK_SECONDS = 60
+
+
+class _Clock(TimestampSigner):
+    """Takes the time from the app's own clock."""
+
+    def get_timestamp(self) -> int:
+        return int(current_app.extensions["silo"].store.clock())
+
+
+def sign_link(key: SessionKey, job: str) -> str:
+    """A token for the report of a job. It holds the session's key, which is no id."""
+    return str(_serializer().dumps([key, job]))
+
+
+def read_link(token: str) -> tuple[SessionKey, str]:
+    """The session's key and the job that a token is for. Raises Problem."""
+    try:
+        key, job = _serializer().loads(token, max_age=LINK_SECONDS)
+    except BadSignature as error:
+        raise forbidden_link() from error
+    return SessionKey(key), job
+
+
+def forbidden_link() -> Problem:
+    return Problem(
+        403,
+        "Forbidden",
+        "forbidden_link",
+        "This link is no longer good. Go back to the page and download again.",
+    )
+
+
+def _serializer() -> URLSafeTimedSerializer:
+    return URLSafeTimedSerializer(
+        current_app.config["SECRET_KEY"], salt="report-link", signer=_Clock
+    )

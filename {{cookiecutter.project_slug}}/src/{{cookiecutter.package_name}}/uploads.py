@@ -1,0 +1,101 @@
+"""Uploads: from the parts of a request to stored files with a name, a size and a hash."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+import unicodedata
+from typing import Any, BinaryIO, cast
+
+from werkzeug.datastructures import FileStorage
+
+from .problems import Problem
+from .silo import FileStore
+from .step import UserError
+from .tables import check_signature
+
+NAME_CHARS = 120
+HEAD_BYTES = 4096
+
+Stored = dict[str, Any]
+"""`id` (the name it is stored under), `name` (the client's), `size` in bytes, `sha256` in hex."""
+
+
+class Measured:
+    """A stream that counts and hashes what is read from it."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self._stream = stream
+        self.size = 0
+        self.hash = hashlib.sha256()
+
+    def read(self, size: int = -1) -> bytes:
+        data = self._stream.read(size)
+        self.size += len(data)
+        self.hash.update(data)
+        return data
+
+
+def checked(parts: list[FileStorage]) -> list[FileStorage]:
+    """The parts that are files. Raises Problem if there is none, or one that cannot be read."""
+    files = [part for part in parts if part.filename]
+    if not files:
+        raise Problem(422, "Unprocessable Content", "no_file", "Choose at least one file.")
+    for part in files:
+        check(part)
+    return files
+
+
+def receive(store: FileStore, sid: str, parts: list[FileStorage], quota: int) -> list[Stored]:
+    """Store files: all of them, or none if that fails.
+
+    Raises Problem if they exceed `quota`, in bytes, and OSError if they cannot be stored.
+    """
+    files: list[Stored] = []
+    try:
+        for part in parts:
+            files.append(keep(store, sid, part))
+            if sum(file["size"] for file in files) > quota:
+                raise too_much(quota)
+    except BaseException:
+        store.remove(sid, *(file["id"] for file in files))
+        raise
+    return files
+
+
+def check(part: FileStorage) -> None:
+    """Raises Problem if the file is empty or does not begin as a file of its name should."""
+    name = clean_name(part.filename or "")
+    head = part.stream.read(HEAD_BYTES)
+    part.stream.seek(0)
+    if not head:
+        raise Problem(422, "Unprocessable Content", "empty_file", f"{name} is empty.")
+    try:
+        check_signature(name, head)
+    except UserError as error:
+        raise Problem(415, "Unsupported Media Type", "unsupported_type", str(error)) from error
+
+
+def keep(store: FileStore, sid: str, part: FileStorage) -> Stored:
+    """Store one file under a name of our own."""
+    stored, stream = secrets.token_hex(16), Measured(cast(BinaryIO, part.stream))
+    store.save(sid, stored, cast(BinaryIO, stream))
+    name = clean_name(part.filename or "")
+    return {"id": stored, "name": name, "size": stream.size, "sha256": stream.hash.hexdigest()}
+
+
+def too_much(quota: int) -> Problem:
+    return Problem(
+        413, "Content Too Large", "too_large", f"Your files may hold {quota // 2**20:,} MB in all."
+    )
+
+
+def clean_name(name: str) -> str:
+    """The client's file name, to show: no folders, nothing invisible, at most 120 characters."""
+    last = name.replace("\\", "/").rpartition("/")[2]
+    shown = "".join(c for c in last if unicodedata.category(c)[0] != "C").strip() or "file"
+    if len(shown) <= NAME_CHARS:
+        return shown
+    stem, dot, suffix = shown.rpartition(".")
+    ending = f"{dot}{suffix}" if stem and len(suffix) <= 8 else ""
+    return shown[: NAME_CHARS - len(ending)] + ending

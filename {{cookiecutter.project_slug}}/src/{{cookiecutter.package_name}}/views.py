@@ -1,0 +1,327 @@
+"""HTTP, in the order in which a person meets it: page, upload, process, progress, report, reset."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import PurePath
+from typing import Any, cast
+
+from flask import (
+    Blueprint,
+    Response,
+    current_app,
+    render_template,
+    request,
+    send_file,
+    url_for,
+)
+
+from .about import TITLE
+from .config import Settings
+from .jobs import run
+from .links import LINK_SECONDS, forbidden_link, read_link, sign_link
+from .pipeline import Options
+from .problems import Problem
+from .silo import BackgroundTask, FileStore, SessionExpired, Silo, SiloError
+from .silo.sessions.ids import SessionKey, session_key
+from .tables import SUFFIXES
+from .uploads import checked, receive
+
+NAMESPACE = "work"
+FILES = "files"
+DATA_ENDPOINTS = (
+    "/api/process",
+    "/api/progress",
+    "/api/events",
+    "/api/cancel",
+    "/api/report",
+    "/api/report.xlsx",
+    "/api/report/link",
+)
+XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
+TICK_SECONDS = 0.1
+PING_SECONDS = 15
+
+blueprint = Blueprint("app", __name__)
+
+
+def first_state() -> dict[str, Any]:
+    """What a session begins with."""
+    return {"files": [], "options": None, "task": BackgroundTask("report")}
+
+
+def the_silo() -> Silo:
+    return cast(Silo, current_app.extensions["silo"])
+
+
+def the_settings() -> Settings:
+    return cast(Settings, current_app.config["SETTINGS"])
+
+
+def the_files() -> FileStore:
+    return the_silo().file_store(FILES)
+
+
+# The page
+
+
+@blueprint.get("/")
+def page() -> str:
+    return render_template("index.html", title=TITLE, accept=",".join(SUFFIXES))
+
+
+@blueprint.get("/api/options")
+def options_schema() -> dict[str, Any]:
+    return Options.model_json_schema()
+
+
+@blueprint.get("/api/status")
+def status() -> dict[str, Any]:
+    """How the session stands. Asking neither makes a session nor keeps one alive."""
+    silo, session = the_silo(), the_silo().session
+    state = silo.snapshot(NAMESPACE)
+    return {
+        "session": silo.status,
+        "files": state["files"],
+        "options": state["options"],
+        "job": job_json(state["task"]) if session else None,
+        "expires_in": max(0.0, session.due - silo.store.clock()) if session else None,
+    }
+
+
+# Upload
+
+
+@blueprint.post("/api/upload")
+def upload() -> tuple[dict[str, Any], int]:
+    """Store the files, and only then take the session's lock: a large file takes its time."""
+    silo, files = the_silo(), the_files()
+    refuse_while_running(silo.snapshot(NAMESPACE))
+    parts = checked(request.files.getlist("file"))
+    sid = silo.sid
+    received = receive(files, sid, parts, the_settings().silo_session_quota_mb * 2**20)
+    try:
+        state = silo.state(NAMESPACE)
+        refuse_while_running(state)
+        if not all(files.get_path(sid, file["id"]) for file in received):
+            raise SessionExpired  # or reset, while the files were on their way
+    except BaseException:
+        files.remove(sid, *(file["id"] for file in received))
+        raise
+    forget_report(state)
+    replaced = [file["id"] for file in state["files"]]
+    silo.after_commit(lambda: files.remove(sid, *replaced))
+    state["files"] = received
+    return {"files": received}, 201
+
+
+# Process
+
+
+@blueprint.post("/api/process")
+def process() -> tuple[dict[str, Any], int]:
+    silo, options = the_silo(), read_options()
+    if not silo.snapshot(NAMESPACE)["files"]:
+        raise nothing_uploaded()
+    state = silo.state(NAMESPACE)
+    refuse_while_running(state)
+    if not state["files"]:
+        raise nothing_uploaded()
+    forget_report(state)
+    state["options"] = options
+    key = session_key(silo.sid)
+    state["task"].start(run, the_settings().files_url, key, state["files"], options)
+    return job_json(state["task"]), 202
+
+
+def read_options() -> dict[str, Any]:
+    """The options in the request's body, checked; the defaults if it has none."""
+    body = request.get_data()
+    if body and not request.is_json:
+        raise Problem(
+            415, "Unsupported Media Type", "unsupported_media_type", "Send the options as JSON."
+        )
+    try:
+        json.loads(body or b"{}")
+    except ValueError as error:
+        raise Problem(400, "Bad Request", "bad_request", "The options are not JSON.") from error
+    return Options.model_validate_json(body or b"{}", strict=True).model_dump(mode="json")
+
+
+# Progress
+
+
+@blueprint.get("/api/progress")
+def progress() -> dict[str, Any]:
+    return job_json(the_silo().state(NAMESPACE)["task"])
+
+
+@blueprint.get("/api/events")
+def events() -> Response:
+    """The job's progress as server-sent events, until it ends."""
+    silo = the_silo()
+    task: BackgroundTask = silo.state(NAMESPACE)["task"]
+    seen = request.headers.get("Last-Event-ID", "")
+    stream = watch(silo, task, int(seen) if seen.isdecimal() else 0)
+    return Response(stream, mimetype="text/event-stream", headers={"X-Accel-Buffering": "no"})
+
+
+def watch(silo: Silo, task: BackgroundTask, seen: int) -> Iterator[str]:
+    """Say what is new about a task, then how it ended. `seen` log lines are not said again."""
+    said: dict[str, Any] = {}
+    quiet = time.monotonic()
+    while True:
+        job = silo.store.runner.jobs.read(task.state.id or "")
+        if job is None:
+            yield event("expired" if task.state.id else "progress", job_json(task), seen)
+            return
+        lines = job.logs[max(0, len(job.logs) - (job.logged - seen)) :] if job.logged > seen else []
+        for line in lines:
+            seen += 1
+            yield event("log", {"line": line}, seen)
+        seen = job.logged
+        news = job_json(task)
+        if not job.active:
+            yield event(job.status, news, seen)
+            return
+        del news["logs"]
+        if news != said:
+            said, quiet = news, time.monotonic()
+            yield event("progress", news, seen)
+        elif time.monotonic() - quiet > PING_SECONDS:
+            quiet = time.monotonic()
+            yield ": ping\n\n"
+        time.sleep(TICK_SECONDS)
+
+
+def event(name: str, data: dict[str, Any], number: int) -> str:
+    return f"event: {name}\nid: {number}\ndata: {json.dumps(data)}\n\n"
+
+
+@blueprint.post("/api/cancel")
+def cancel() -> tuple[dict[str, Any], int]:
+    task = the_silo().snapshot(NAMESPACE)["task"]
+    if not task.cancel():
+        raise Problem(409, "Conflict", "not_running", "Nothing is running that could be cancelled.")
+    return job_json(task), 202
+
+
+# Report
+
+
+@blueprint.get("/api/report")
+def report() -> Response:
+    key, state = own()
+    path = report_path(key, finished(state), "json")
+    return send_file(path, mimetype="application/json")
+
+
+@blueprint.post("/api/report/link")
+def report_link() -> tuple[dict[str, Any], int]:
+    """A link for the browser's own download, which cannot send a header."""
+    task = finished(the_silo().snapshot(NAMESPACE))
+    token = sign_link(session_key(the_silo().sid), task.state.id or "")
+    return {"url": url_for("app.workbook", token=token), "expires_in": LINK_SECONDS}, 201
+
+
+@blueprint.get("/api/report.xlsx")
+def workbook() -> Response:
+    """The workbook, for whoever sends the session or holds a link to this very report."""
+    key, state = linked(request.args["token"]) if "token" in request.args else own()
+    path = report_path(key, finished(state), "workbook")
+    name = f"{PurePath(state['files'][0]['name']).stem} report.xlsx"
+    return send_file(path, mimetype=XLSX, as_attachment=True, download_name=name)
+
+
+def own() -> tuple[SessionKey, dict[str, Any]]:
+    """The key and the state of the session that the client sends."""
+    state = the_silo().state(NAMESPACE)
+    finished(state)
+    return session_key(the_silo().sid), state
+
+
+def linked(token: str) -> tuple[SessionKey, dict[str, Any]]:
+    """The key and the state of the session that a link is for. The link dies with the report."""
+    key, job = read_link(token)
+    store = the_silo().store
+    session = store.peek(key)
+    if session is None:
+        raise SessionExpired
+    state = store.state_of(session)[NAMESPACE]
+    if state["task"].state.id != job:
+        raise forbidden_link()
+    return key, state
+
+
+def finished(state: dict[str, Any]) -> BackgroundTask:
+    """The task, if its report is ready. Raises Problem."""
+    task: BackgroundTask = state["task"]
+    if not task.is_complete:
+        raise Problem(409, "Conflict", "not_ready", "There is no report yet.")
+    return task
+
+
+def report_path(key: SessionKey, task: BackgroundTask, kind: str) -> str:
+    path = the_files().get_path(key, task.result[kind])
+    if path is None:
+        raise Problem(409, "Conflict", "not_ready", "The report is gone. Process the files again.")
+    return path
+
+
+def forget_report(state: dict[str, Any]) -> None:
+    """Let go of the last run, and of its report once that is settled."""
+    stored, files, sid = state["task"].result or {}, the_files(), the_silo().sid
+    state["task"].reset()
+    the_silo().after_commit(lambda: files.remove(sid, *stored.values()))
+
+
+# Reset
+
+
+@blueprint.post("/api/reset")
+def reset() -> tuple[str, int]:
+    if the_silo().session:
+        the_silo().reset_current()
+    return "", 204
+
+
+# Whether the server is well
+
+
+@blueprint.get("/healthz")
+def healthz() -> dict[str, str]:
+    return {"status": "ok"}
+
+
+@blueprint.get("/readyz")
+def readyz() -> tuple[dict[str, str], int]:
+    """Whether sessions and files can be served; asks the store and the disk."""
+    try:
+        the_silo().store.records.count("session")
+        with tempfile.TemporaryFile(dir=the_settings().silo_data_dir):
+            pass
+    except (OSError, SiloError):
+        return {"status": "unavailable"}, 503
+    return {"status": "ok"}, 200
+
+
+# Told more than once
+
+
+def job_json(task: BackgroundTask) -> dict[str, Any]:
+    return task.state.to_dict()
+
+
+def refuse_while_running(state: dict[str, Any]) -> None:
+    """Raises Problem if a job is queued or running."""
+    if state["task"].is_running:
+        raise Problem(
+            409, "Conflict", "already_running", "Your files are being processed. Wait or cancel."
+        )
+
+
+def nothing_uploaded() -> Problem:
+    return Problem(409, "Conflict", "nothing_uploaded", "Upload a file first.")
