@@ -3,6 +3,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 DEMO := .demo/acme-reports
+SAMPLE := $(DEMO)/src/acme_reports/static/sample.xlsx
 
 .PHONY: help demo dev test lint fmt clean
 .DEFAULT_GOAL := help
@@ -12,7 +13,9 @@ help: ## list these targets
 
 demo: .venv/.demo ## bake an app, install it, make a report from a sample, and serve it
 	@$(BIN)/cookiecutter . --no-input --default-config --overwrite-if-exists --output-dir .demo >/dev/null
-	@$(MAKE) --no-print-directory -C $(DEMO) demo
+	@$(MAKE) --no-print-directory -C $(DEMO) .venv/.run
+	$(DEMO)/.venv/bin/acme-reports process $(SAMPLE) -o .demo/report.xlsx
+	@$(MAKE) --no-print-directory -C $(DEMO) run
 
 dev: .venv/.demo ## bake into .dev with links back to the template, to work in place
 	@$(BIN)/python tools/link.py .dev

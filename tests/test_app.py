@@ -1,0 +1,146 @@
+"""The generated app in an environment that its own Makefile made."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+from conftest import SUMMARY, TEMPLATE, Bake, clean_environment, make
+from serving import answers, report_of, served
+from test_hooks import complaints
+
+README_STEP = re.compile(r"```python\n(.*?)```", re.DOTALL)
+
+
+def git(project: Path, *args: str) -> str:
+    identity = ["-c", "user.name=a", "-c", "user.email=a@b"]
+    done = subprocess.run(
+        ["git", *identity, *args], cwd=project, capture_output=True, text=True, check=True
+    )
+    return done.stdout
+
+
+def test_the_apps_own_tests_pass_and_leave_nothing_to_commit(fresh: Path) -> None:
+    git(fresh, "init", "--quiet")
+    git(fresh, "add", "--all")
+    git(fresh, "commit", "--quiet", "--message=x")
+    started = time.monotonic()
+    said = make(fresh, "test")
+    seconds = time.monotonic() - started
+    last = [line for line in said.splitlines() if re.search(r"\d+ passed", line)][-1]
+    SUMMARY.append(f"`make test` of the app: {seconds:.0f} s: {last.strip('= ')}")
+    assert " 0 passed" not in last
+    assert git(fresh, "status", "--porcelain") == ""
+
+
+def test_the_apps_own_tests_include_a_browser(fresh: Path) -> None:
+    listed = subprocess.run(
+        [fresh / ".venv/bin/python", "-m", "pytest", "--collect-only", "-q", "tests/e2e"],
+        cwd=fresh,
+        env=clean_environment(),
+        capture_output=True,
+        text=True,
+    )
+    assert listed.returncode == 0, listed.stdout
+    assert listed.stdout.count("[chromium]") >= 10
+
+
+def test_make_run_serves_and_reads_the_env_file(fresh: Path) -> None:
+    (fresh / ".env").write_text('SILO_DATA_DIR="kept here"\n')
+    try:
+        with served(fresh, "make", "run", "ARGS=--port $PORT") as url:
+            report = report_of(url, "sales.csv", b"Region,Amount\nNorth,2\nSouth,3\nNorth,5\n")
+        rows = [row for table in report["tables"] for row in table["rows"]]
+        assert any(row[0] == "North" and 7 in row for row in rows)
+        assert (fresh / "kept here").is_dir()
+    finally:
+        (fresh / ".env").unlink()
+        shutil.rmtree(fresh / "kept here", ignore_errors=True)
+
+
+def test_every_name_in_the_environment_is_refused_as_an_answer(fresh: Path) -> None:
+    [packages] = (fresh / ".venv/lib").glob("*/site-packages")
+    folders = [path.name for path in packages.iterdir() if path.is_dir() or path.suffix == ".py"]
+    modules = {
+        name.removesuffix(".py") for name in folders if re.fullmatch(r"[a-z]\w*(\.py)?", name)
+    }
+    commands = {path.name for path in (fresh / ".venv/bin").iterdir()} - {fresh.name}
+    assert {"flask", "pytest", "playwright"} < modules & commands
+    assert [name for name in sorted(modules) if not complaints(package_name=name)] == []
+    assert [name for name in sorted(commands) if not complaints(project_slug=name)] == []
+
+
+@pytest.mark.parametrize("readme", ["README.md", "{{cookiecutter.project_slug}}/README.md"])
+def test_the_step_in_the_readme_works_as_it_stands(bake: Bake, fresh: Path, readme: str) -> None:
+    [step] = README_STEP.findall((TEMPLATE / readme).read_text("utf-8"))
+    project = bake().project
+    (project / "src/acme_reports/pipeline.py").write_text(step, "utf-8")
+    (project / "sales.csv").write_text("Region,Amount\nNorth,2\nSouth,3\n")
+    environment = clean_environment(PYTHONPATH=str(project / "src"))
+    python = fresh / ".venv/bin/python"
+    for arguments in (
+        ["-m", "ruff", "check", "src"],
+        ["-m", "ruff", "format", "--check", "src"],
+        ["-m", "mypy", "src"],
+        ["-m", "acme_reports.cli", "process", "sales.csv", "-o", "report.xlsx"],
+    ):
+        done = subprocess.run(
+            [python, *arguments], cwd=project, env=environment, capture_output=True, text=True
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+    values = (
+        "from openpyxl import load_workbook as w;"
+        "print(*[[cell.value for cell in row] for row in w('report.xlsx')['Sheets']])"
+    )
+    read = subprocess.run([python, "-c", values], cwd=project, capture_output=True, text=True)
+    assert read.stdout == "['File', 'Sheet', 'Rows'] ['sales.csv', 'sales', 2]\n", read.stderr
+
+
+def test_the_env_example_names_every_setting_with_its_default(default: Path, fresh: Path) -> None:
+    text = (default / ".env.example").read_text("utf-8")
+    written = dict(re.findall(r"^#([A-Z_]+)=(.*)$", text, re.MULTILINE))
+    script = (
+        "import json; from acme_reports.config import Settings as S;"
+        "print(json.dumps({n.upper(): str(f.default) for n, f in S.model_fields.items()}))"
+    )
+    done = subprocess.run(
+        [fresh / ".venv/bin/python", "-c", script], capture_output=True, text=True, check=True
+    )
+    defaults = json.loads(done.stdout)
+    assert len(written) > 10
+    assert set(written) == set(defaults)
+    for name, value in written.items():
+        if value:
+            assert value == defaults[name].removesuffix(".0"), name
+        else:
+            assert defaults[name] in ("", "()", "PydanticUndefined"), name
+
+
+def test_make_demo_is_one_command_from_a_clean_copy(tmp_path: Path) -> None:
+    copy = tmp_path / "template"
+    leave = shutil.ignore_patterns(".git", ".venv", ".dev", ".demo", ".*_cache", "__pycache__")
+    shutil.copytree(TEMPLATE, copy, ignore=leave)
+    with served(copy, "make", "demo", "ARGS=--port $PORT") as url:
+        assert answers(url)
+        assert (copy / ".demo/report.xlsx").read_bytes().startswith(b"PK")
+
+
+def test_make_refuses_an_old_python_in_a_sentence(default: Path) -> None:
+    old = default.parent / "old-python"
+    old.write_text("#!/bin/sh\nexit 1\n")
+    old.chmod(0o755)
+    done = subprocess.run(
+        ["make", "run", f"PYTHON={old}"],
+        cwd=default,
+        env=clean_environment(),
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode != 0
+    assert "Python 3.11 or newer is needed" in done.stdout
+    assert not (default / ".venv").exists()
