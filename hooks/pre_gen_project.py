@@ -34,7 +34,7 @@ TAKEN = words(
     openpyxl packaging pathspec pip pip3 pkg_resources playwright pluggy py py_compile pydantic
     pydantic_core pyee pygmentize pygments pytest pytest_base_url pytest_playwright python python3
     python_calamine python_slugify redis requests ruff setuptools silo slugify sortedcontainers
-    src stubgen stubtest test tests text_unidecode types_openpyxl typing_extensions
+    src stubgen stubtest test tests text_unidecode types_gunicorn types_openpyxl typing_extensions
     typing_inspection urllib3 waitress werkzeug wheel
     """
 )
