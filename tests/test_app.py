@@ -130,17 +130,37 @@ def test_make_demo_is_one_command_from_a_clean_copy(tmp_path: Path) -> None:
         assert (copy / ".demo/report.xlsx").read_bytes().startswith(b"PK")
 
 
-def test_make_refuses_an_old_python_in_a_sentence(default: Path) -> None:
-    old = default.parent / "old-python"
-    old.write_text("#!/bin/sh\nexit 1\n")
-    old.chmod(0o755)
+@pytest.mark.parametrize(
+    ("lacks", "sentence"),
+    [
+        ("version_info", "Python 3.11 or newer is needed"),
+        ("ensurepip", "On Debian or Ubuntu: apt install python3-venv"),
+    ],
+)
+@pytest.mark.parametrize("target", ["template", "app"])
+def test_make_says_what_python_lacks(
+    tmp_path: Path, default: Path, target: str, lacks: str, sentence: str
+) -> None:
+    python = tmp_path / "python"
+    python.write_text(f'#!/bin/sh\ncase "$*" in *{lacks}*) exit 1;; esac\n')
+    python.chmod(0o755)
+    shutil.copy((TEMPLATE if target == "template" else default) / "Makefile", tmp_path)
+    (tmp_path / "pyproject.toml").touch()
     done = subprocess.run(
-        ["make", "run", f"PYTHON={old}"],
-        cwd=default,
+        ["make", "test", f"PYTHON={python}"],
+        cwd=tmp_path,
         env=clean_environment(),
         capture_output=True,
         text=True,
     )
     assert done.returncode != 0
-    assert "Python 3.11 or newer is needed" in done.stdout
-    assert not (default / ".venv").exists()
+    assert sentence in done.stdout
+    assert not (tmp_path / ".venv").exists()
+
+
+def test_make_alone_lists_every_target(default: Path) -> None:
+    for folder in (TEMPLATE, default):
+        targets = re.findall(r"^([a-z]+):", (folder / "Makefile").read_text(), re.MULTILINE)
+        listed = re.findall(r"^  make ([a-z]+)\t\S", make(folder), re.MULTILINE)
+        assert listed == targets
+        assert "test" in listed

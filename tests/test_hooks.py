@@ -316,6 +316,7 @@ def test_the_command_it_prints_asks_again_with_the_good_answers_filled_in(tmp_pa
     )
     assert refused.returncode == 1
     [command] = [line for line in refused.stderr.splitlines() if "cookiecutter " in line]
+    assert "package_name=" not in command
     script = command.strip().replace("cookiecutter", f"'{sys.executable}' -m cookiecutter", 1)
     environment = {**os.environ, "HOME": str(tmp_path), "PYTHONUTF8": "1"}
     answers = ["", "", "my_package", "", "", "", "", ""]
