@@ -1,0 +1,159 @@
+"""What is in a column of a sheet: its type, its counts and its statistics, exact at any size."""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime, time, timedelta
+from fractions import Fraction
+from itertools import pairwise
+from typing import Any
+
+from .report import MAX_WHOLE, Cell, exact
+
+FAMILIES: dict[type, str] = {
+    str: "text",
+    int: "number",
+    float: "number",
+    bool: "boolean",
+    date: "date",
+    datetime: "datetime",
+    time: "time",
+    timedelta: "duration",
+}
+LONGEST = 80
+"""Longer text is shortened where it is shown as a minimum, a maximum or a category."""
+
+
+@dataclass(frozen=True)
+class Profile:
+    """A column in figures.
+
+    `type` is text, integer (whole numbers only), number, boolean, date, datetime, time, duration or
+    empty; where there are several, the most frequent comes first: "number + text". `minimum`,
+    `maximum` and `mean` are of the cells of that first type, and `others` counts the rest. Text is
+    in the order of Unicode, False comes before True, and only numbers have a mean.
+    """
+
+    name: str
+    cells: Sequence[Cell] = field(repr=False)
+    type: str
+    empty: int
+    distinct: int
+    minimum: Cell
+    maximum: Cell
+    mean: int | float | None
+    others: int
+
+    @property
+    def is_numeric(self) -> bool:
+        return self.type.startswith(("integer", "number"))
+
+    @property
+    def is_category(self) -> bool:
+        """Text with 2 to 50 values that repeat."""
+        filled = len(self.cells) - self.empty
+        return self.type == "text" and 2 <= self.distinct <= 50 and self.distinct < filled
+
+    @property
+    def is_amount(self) -> bool:
+        """Numbers whose sum says something: neither years nor counting up one by one."""
+        if self.type != "integer":
+            return self.is_numeric
+        numbers = [cell for cell in self.cells if isinstance(cell, int | float)]
+        years = min(numbers) >= 1900 and max(numbers) <= 2100
+        return not years and any(after != before + 1 for before, after in pairwise(numbers))
+
+
+def by_column(rows: Sequence[Sequence[Cell]], width: int) -> list[list[Cell]]:
+    """The cells of each of `width` columns, ready to be compared.
+
+    Blank text is None, NaN and infinity are text, and a date among datetimes is its midnight.
+    """
+    return [_comparable([_tidy(row[place]) for row in rows]) for place in range(width)]
+
+
+def profile(name: str, cells: Sequence[Cell]) -> Profile:
+    """Describe a column that `by_column` made."""
+    families = _families(cells)
+    main = families[0][1] if families else []
+    filled = sum(len(members) for _, members in families)
+    return Profile(
+        name=name,
+        cells=cells,
+        type=" + ".join(_type(*family) for family in families) or "empty",
+        empty=len(cells) - filled,
+        distinct=sum(len(set(members)) for _, members in families),
+        minimum=shorten(min(main, default=None)),
+        maximum=shorten(max(main, default=None)),
+        mean=_mean(main) if families and families[0][0] == "number" else None,
+        others=filled - len(main),
+    )
+
+
+def group(cells: Iterable[Cell]) -> list[tuple[Cell, list[int]]]:
+    """Each value, with the places where it stands; True and 1 are two values."""
+    places: dict[tuple[bool, Cell], list[int]] = defaultdict(list)
+    for place, cell in enumerate(cells):
+        places[isinstance(cell, bool), cell].append(place)
+    return [(value, found) for (_, value), found in places.items()]
+
+
+def total(cells: Iterable[Cell]) -> int | float:
+    """The sum of the numbers among the cells, exact, and rounded once where it is not whole."""
+    numbers = [c for c in cells if isinstance(c, int | float) and not isinstance(c, bool)]
+    if all(isinstance(number, int) for number in numbers):
+        return sum(numbers)
+    if all(abs(number) <= MAX_WHOLE for number in numbers):
+        return math.fsum(numbers)
+    return _nearest(sum(map(Fraction, numbers), Fraction()))
+
+
+def shorten(value: Cell) -> Cell:
+    """The value; text on one line and at most `LONGEST` characters long."""
+    if not isinstance(value, str):
+        return value
+    line = " ".join(value.split())
+    return line if len(line) <= LONGEST else line[: LONGEST - 1] + "…"
+
+
+def _tidy(cell: Cell) -> Cell:
+    if isinstance(cell, str):
+        return None if not cell or cell.isspace() else cell
+    if isinstance(cell, float) and not math.isfinite(cell):
+        return exact(cell)
+    return cell
+
+
+def _comparable(cells: list[Cell]) -> list[Cell]:
+    if {date, datetime} <= set(map(type, cells)):
+        return [datetime.combine(c, time()) if type(c) is date else c for c in cells]
+    return cells
+
+
+def _families(cells: Iterable[Cell]) -> list[tuple[str, list[Any]]]:
+    """The cells by kinds that compare with each other, the largest first."""
+    found: dict[str, list[Any]] = defaultdict(list)
+    for cell in cells:
+        if cell is not None:
+            found[FAMILIES[type(cell)]].append(cell)
+    return sorted(found.items(), key=lambda family: -len(family[1]))
+
+
+def _type(family: str, members: list[Any]) -> str:
+    if family == "number" and all(isinstance(n, int) or n.is_integer() for n in members):
+        return "integer"
+    return family
+
+
+def _mean(numbers: Sequence[int | float]) -> int | float:
+    return _nearest(Fraction(total(numbers)) / len(numbers))
+
+
+def _nearest(number: Fraction) -> int | float:
+    try:
+        return float(number)
+    except OverflowError:  # no float is that large, but a whole number is
+        return int(number)
