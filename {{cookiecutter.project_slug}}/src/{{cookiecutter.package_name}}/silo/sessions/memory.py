@@ -9,13 +9,17 @@ from dataclasses import replace
 
 from ..records import NEW, Delete, Postpone, Put, Record, Records, Step
 
+SPARE_ENTRIES = 64
+"""How many heap entries may be out of date before it matters."""
+
 
 class MemoryRecords(Records):
     """A dict a kind, and a heap a kind for what is due.
 
     A heap entry may be out of date: the record may have been deleted or postponed since. Entries
     are checked when they surface and put back with the record's real due time, so that postponing,
-    by far the commonest step, need not touch the heap at all.
+    by far the commonest step, need not touch the heap at all. A heap that is mostly out of date is
+    built anew.
     """
 
     volatile = True
@@ -77,5 +81,8 @@ class MemoryRecords(Records):
                 self._push(step.kind, step.key)
 
     def _push(self, kind: str, key: str) -> None:
-        record = self._kinds[kind][key]
-        heapq.heappush(self._heaps[kind], (record.due, record.version, key))
+        heap, records = self._heaps[kind], self._kinds[kind]
+        heapq.heappush(heap, (records[key].due, records[key].version, key))
+        if len(heap) > 2 * len(records) + SPARE_ENTRIES:
+            heap[:] = [(record.due, record.version, key) for key, record in records.items()]
+            heapq.heapify(heap)

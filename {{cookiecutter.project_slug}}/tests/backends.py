@@ -1,0 +1,30 @@
+"""The one list of back ends: contract tests run on each, so a new one is tested by its line."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+
+from {{ cookiecutter.package_name }}.silo.records import Records, open_records
+from {{ cookiecutter.package_name }}.silo.tasks.base import Runner
+from {{ cookiecutter.package_name }}.silo.tasks.jobs import Jobs
+from {{ cookiecutter.package_name }}.silo.tasks.process import ProcessRunner
+from {{ cookiecutter.package_name }}.silo.tasks.thread import ThreadRunner
+
+
+@cache
+def memory(_: Path) -> Records:
+    return open_records("memory://")
+
+
+RECORDS: dict[str, Callable[[Path], Records]] = {"memory": memory}
+"""Opens the records of a folder. Opened twice, they are the same, as two processes have them."""
+
+RUNNERS: dict[str, Callable[[Jobs], Runner]] = {
+    "thread": ThreadRunner,
+    "process": lambda jobs: ProcessRunner(jobs, workers=2, preload=["targets"]),
+}
+
+PLACES: dict[str, Callable[[Path], str]] = {"local": lambda folder: str(folder / "files")}
+"""The location of a file store for a folder."""

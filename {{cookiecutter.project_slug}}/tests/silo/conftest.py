@@ -1,0 +1,73 @@
+"""Fixtures for silo's contract tests: each back end of the one list in turn."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from backends import PLACES, RECORDS
+from support import Clock
+
+from {{ cookiecutter.package_name }}.silo import FileStore, SessionStore
+from {{ cookiecutter.package_name }}.silo.records import Records
+
+TTL = 100.0
+RETAIN = 1000.0
+LEASE = 15.0
+
+OpenRecords = Callable[[], Records]
+OpenStore = Callable[..., SessionStore]
+
+
+@pytest.fixture(params=RECORDS)
+def open_records(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[OpenRecords]:
+    """Opens the test's records; called again, the same records, as another process has them."""
+    opened: list[Records] = []
+
+    def open_them() -> Records:
+        opened.append(RECORDS[request.param](tmp_path))
+        return opened[-1]
+
+    yield open_them
+    for records in opened:
+        records.close()
+
+
+@pytest.fixture
+def records(open_records: OpenRecords) -> Records:
+    """The test's records."""
+    return open_records()
+
+
+@pytest.fixture
+def open_store(open_records: OpenRecords, clock: Clock) -> Iterator[OpenStore]:
+    """Opens a store over the test's records; called again, a second process's store.
+
+    It has a namespace `counter` that begins with `{"value": 0}`. Keywords go to SessionStore.
+    """
+    opened: list[SessionStore] = []
+
+    def open_one(**options: Any) -> SessionStore:
+        given: dict[str, Any] = {"ttl": TTL, "expired_retain": RETAIN, "lease": LEASE, **options}
+        store = SessionStore(**{"records": open_records(), "clock": clock, **given})
+        store.register_namespace("counter", lambda: {"value": 0})
+        opened.append(store)
+        return store
+
+    yield open_one
+    for store in opened:
+        store.runner.stop()
+
+
+@pytest.fixture
+def store(open_store: OpenStore) -> SessionStore:
+    """A session store with a TTL of 100 s, a memory of 1,000 s and leases of 15 s."""
+    return open_store()
+
+
+@pytest.fixture(params=PLACES)
+def files(request: pytest.FixtureRequest, tmp_path: Path) -> FileStore:
+    """An empty file store."""
+    return FileStore(PLACES[request.param](tmp_path))
