@@ -1,0 +1,225 @@
+"""csv and tsv: read twice, first to learn what the columns hold, then for the values.
+
+Reading twice costs time and saves memory: a file of a million rows never stands in memory as text.
+Every carriage return, line feed, or pair of them ends a line. A row shorter than the others is
+filled up with blanks; a longer one adds columns.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from itertools import islice, zip_longest
+from os import PathLike
+from pathlib import Path, PurePath
+from typing import TextIO
+
+from ..step import UserError
+from . import delimiters, encodings, limits
+from .layout import SEARCH, blank_rows, header_index, titles, unique_names
+from .model import Cell, Sheet, Workbook
+from .progress import Fraction, part
+from .survey import count
+from .values import Cache, classify, converter
+
+_SAMPLE_LINES = 1_000
+_BATCH = 10_000
+
+Record = list[str]
+
+
+class Unpaired(Exception):
+    """A quotation mark without its partner, or with something behind it that does not belong."""
+
+
+@dataclass
+class Source:
+    """A file as records of text; blank records are left out and counted."""
+
+    path: PathLike[str]
+    name: str
+    encoding: str
+    delimiter: str
+    declared: bool
+    """Whether the first line only declares the delimiter."""
+    quotes: str = "strict"
+    """`strict`; `loose`, where text may follow a closing mark; `none`, where marks mean nothing."""
+    blank: int = 0
+    zeros: int = 0
+
+    def records(self, progress: Fraction) -> Iterator[Record]:
+        """Every record that holds anything. Raises `Unpaired` or `UserError`."""
+        self.blank = self.zeros = pending = 0
+        seen = False
+        with self._open() as file:
+            reader = csv.reader(
+                self._lines(file, progress),
+                delimiter=self.delimiter,
+                quoting=csv.QUOTE_NONE if self.quotes == "none" else csv.QUOTE_MINIMAL,
+                strict=self.quotes == "strict",
+            )
+            try:
+                for record in reader:
+                    if any(map(str.strip, record)):
+                        self.blank, pending, seen = self.blank + pending, 0, True
+                        yield record
+                    else:
+                        pending += seen
+            except csv.Error as error:
+                raise self._problem(error, reader.line_num) from error
+
+    def _open(self) -> TextIO:
+        return Path(self.path).open(encoding=self.encoding, newline="")
+
+    def _lines(self, file: TextIO, progress: Fraction) -> Iterator[str]:
+        size = max(1, Path(self.path).stat().st_size)
+        for number, line in enumerate(file):
+            if number == 0 and self.declared:
+                continue
+            if number % 5_000 == 0:
+                progress(file.buffer.tell() / size)
+            if "\0" in line:
+                self.zeros += line.count("\0")
+                yield line.replace("\0", "")
+            else:
+                yield line
+
+    def _problem(self, error: csv.Error, line: int) -> Exception:
+        if "field limit" in str(error):
+            return UserError(
+                f"{self.name} has a cell of more than {limits.MAX_TEXT:,} characters near line "
+                f"{line:,}, which is more than can be read. A quotation mark may be missing."
+            )
+        return Unpaired("none" if "end of data" in str(error) else "loose")
+
+
+@dataclass
+class Plan:
+    """What the first reading learns."""
+
+    titles: list[Record] = field(default_factory=list)
+    header: Record | None = None
+    rows: int = 0
+    tallies: list[Counter[Cell]] = field(default_factory=list)
+
+    @property
+    def before(self) -> int:
+        """Records before the first row."""
+        return len(self.titles) + (self.header is not None)
+
+
+def read(path: PathLike[str], name: str, suffix: str, progress: Fraction) -> Workbook:
+    """Read a text file as one sheet. Raises `UserError`."""
+    choice = encodings.choose(path, name)
+    with _field_limit():
+        source = _source(path, name, suffix, choice.encoding)
+        source, plan = _learn(source, part(progress, 0, 0.5))
+        sheet = _sheet(source, plan, part(progress, 0.5, 1))
+    progress(1.0)
+    return Workbook([sheet], choice.told)
+
+
+@contextmanager
+def _field_limit() -> Iterator[None]:
+    """The csv module keeps one limit for all its readers."""
+    before = csv.field_size_limit(limits.MAX_TEXT)
+    try:
+        yield
+    finally:
+        csv.field_size_limit(before)
+
+
+def _source(path: PathLike[str], name: str, suffix: str, encoding: str) -> Source:
+    with Path(path).open(encoding=encoding, newline="") as file:
+        lines = [line.replace("\0", "") for line in islice(file, _SAMPLE_LINES)]
+    declared = delimiters.declared(lines[0]) if lines else None
+    delimiter = declared or delimiters.choose(lines, suffix)
+    return Source(path, name, encoding, delimiter, declared is not None)
+
+
+def _learn(source: Source, progress: Fraction) -> tuple[Source, Plan]:
+    try:
+        return source, _plan(source, progress)
+    except Unpaired as error:
+        source.quotes = str(error)
+        return source, _plan(source, progress)
+
+
+def _plan(source: Source, progress: Fraction) -> Plan:
+    """Find the header and count the kinds of cells in each column."""
+    records = source.records(progress)
+    first = list(islice(records, SEARCH))
+    if not first:
+        raise UserError(f"{source.name} holds no data.")
+    plan, first = _header(first)
+    kinds = Cache(classify)
+    batch = first
+    while batch:
+        plan.rows += len(batch)
+        for index, column in enumerate(zip_longest(*batch, fillvalue="")):
+            if index == len(plan.tallies):
+                plan.tallies.append(Counter())
+            plan.tallies[index].update(map(kinds.__getitem__, column))
+        _check_budget(source.name, plan)
+        batch = list(islice(records, _BATCH))
+    return plan
+
+
+def _header(first: list[Record]) -> tuple[Plan, list[Record]]:
+    """Set the titles and the header apart from the first rows."""
+    cells: list[list[Cell]] = [[text if text.strip() else None for text in row] for row in first]
+    at = header_index(cells)
+    alone = len(first) == 1 and sum(cell is not None for cell in cells[0]) == 1
+    named = not alone and any(classify(text) == "text" for text in first[at])
+    plan = Plan(titles=first[:at], header=first[at] if named else None)
+    return plan, first[plan.before :]
+
+
+def _check_budget(name: str, plan: Plan) -> None:
+    columns = len(plan.tallies)
+    if columns > limits.MAX_COLUMNS or plan.rows > limits.MAX_ROWS:
+        raise UserError(
+            f"{name} has more than {limits.MAX_ROWS:,} rows or {limits.MAX_COLUMNS:,} columns, "
+            "which is more than can be read. Split it into smaller files."
+        )
+    if plan.rows * columns > limits.MAX_TEXT_CELLS:
+        raise UserError(
+            f"{name} has more than {limits.MAX_TEXT_CELLS:,} cells, which is more than can be read. "
+            "Split it into smaller files."
+        )
+
+
+def _sheet(source: Source, plan: Plan, progress: Fraction) -> Sheet:
+    header = plan.header or []
+    width = max(len(header), len(plan.tallies))
+    header = header + [""] * (width - len(header))
+    tallies = plan.tallies + [Counter()] * (width - len(plan.tallies))
+    used = [c for c in range(width) if header[c].strip() or tallies[c].total() > tallies[c]["blank"]]
+    caches = [Cache(converter(tallies[c], source.delimiter)) for c in used]
+    rows: list[list[Cell]] = []
+    for record in islice(source.records(progress), plan.before, None):
+        record += [""] * (width - len(record))
+        if len(used) < width:
+            record = [record[c] for c in used]
+        rows.append([cache[text] for cache, text in zip(caches, record, strict=True)])
+    names = unique_names([header[c] for c in used], [c + 1 for c in used])
+    return Sheet(
+        source.name, PurePath(source.name).stem, names, rows, _told(source, plan), hidden=False
+    )
+
+
+def _told(source: Source, plan: Plan) -> list[str]:
+    told = titles([[text if text.strip() else None for text in row] for row in plan.titles])
+    told += blank_rows(source.blank)
+    if source.zeros:
+        told.append(count(source.zeros, "NUL character was", "NUL characters were") + " removed.")
+    if source.quotes == "none":
+        told.append(
+            "A quotation mark has no partner: all of them were read as ordinary characters."
+        )
+    elif source.quotes == "loose":
+        told.append("Some cells have text behind their closing quotation mark: marks were removed.")
+    return told

@@ -1,0 +1,126 @@
+"""Which encoding a text file has, and what to tell the person about the choice.
+
+A byte order mark decides, else UTF-8 if every byte fits. A file with more sound UTF-8 characters than
+broken bytes is a broken UTF-8 file, and an error. Any other comes from an older program: from the
+lines that are not ASCII charset-normalizer guesses, and is believed where it is good (text in which
+most such bytes stand together, as in Cyrillic or Japanese; languages of central Europe); else the
+file is Windows-1252, the commonest by far.
+"""
+
+from __future__ import annotations
+
+import codecs
+import re
+from dataclasses import dataclass
+from os import PathLike
+from pathlib import Path
+
+from charset_normalizer import CharsetMatch, from_bytes
+
+from ..step import UserError
+from .signatures import byte_order_mark
+
+_BLOCK = 1024 * 1024
+_SAMPLE = 32 * 1024
+_HIGH_LINE = re.compile(rb"[^\r\n]*[\x80-\xff][^\r\n]*[\r\n]*")
+_HIGH = re.compile(rb"[\x80-\xff]")
+_HIGH_RUN = re.compile(rb"[\x80-\xff]{2,}")
+_UTF8 = re.compile(rb"[\xc2-\xdf][\x80-\xbf]|[\xe0-\xef][\x80-\xbf]{2}|[\xf0-\xf4][\x80-\xbf]{3}")
+
+_CENTRAL = frozenset(
+    ("Croatian", "Czech", "Hungarian", "Polish", "Romanian", "Slovak", "Slovene", "Turkish")
+)
+_COHERENT = 0.4
+_CANDIDATES = [
+    *("cp1250", "cp1251", "cp1252", "cp1253", "cp1254", "cp1255", "cp1256", "koi8_r"),
+    *("cp932", "euc_jp", "gb18030", "big5", "cp949", "cp874"),
+]
+_NAMES = {
+    "cp1252": "Windows-1252 (western Europe)",
+    "cp1250": "Windows-1250 (central Europe)",
+    "cp1251": "Windows-1251 (Cyrillic)",
+    "cp1254": "Windows-1254 (Turkish)",
+    "cp932": "Shift JIS (Japanese)",
+    "latin_1": "ISO 8859-1 (western Europe)",
+}
+
+
+@dataclass(frozen=True)
+class Choice:
+    """An encoding by Python's name, and sentences if it is not the expected UTF-8."""
+
+    encoding: str
+    told: list[str]
+
+
+def choose(path: PathLike[str], name: str) -> Choice:
+    """Find the encoding of a whole file. Raises `UserError` if it is broken."""
+    with Path(path).open("rb") as file:
+        marked = byte_order_mark(file.read(4))
+    encoding = marked or "utf-8"
+    line = _broken_line(path, encoding)
+    if line is None:
+        return Choice(encoding, [] if "8" in encoding else [_decoded(encoding)])
+    sample = _sample(path)
+    broken = len(_HIGH.findall(_UTF8.sub(b"", sample)))
+    if marked or len(_UTF8.findall(sample)) > broken:
+        raise UserError(
+            f"{name} is broken: near line {line:,} it holds bytes that are not {_label(encoding)}. "
+            "Save it again as CSV UTF-8."
+        )
+    guess = _guess(sample)
+    if _broken_line(path, guess) is not None:
+        guess = "latin_1"
+    return Choice(guess, [f"The file is not UTF-8. {_decoded(guess)}"])
+
+
+def _broken_line(path: PathLike[str], encoding: str) -> int | None:
+    """The number of the first line that does not decode, from 1; None if all do."""
+    decoder, line = codecs.getincrementaldecoder(encoding)(), 1
+    with Path(path).open("rb") as file:
+        while True:
+            block = file.read(_BLOCK)
+            try:
+                text = decoder.decode(block, final=not block)
+            except UnicodeDecodeError as error:
+                return line + _lines(error.object[: error.start].decode(encoding, "replace"))
+            line += _lines(text)
+            if not block:
+                return None
+
+
+def _lines(text: str) -> int:
+    return max(text.count("\n"), text.count("\r"))
+
+
+def _sample(path: PathLike[str]) -> bytes:
+    """The first lines that are not ASCII, from anywhere in the file."""
+    found = bytearray()
+    with Path(path).open("rb") as file:
+        while len(found) < _SAMPLE and (block := file.read(_BLOCK)):
+            found += b"".join(_HIGH_LINE.findall(block))
+    return bytes(found[:_SAMPLE])
+
+
+def _guess(sample: bytes) -> str:
+    best = from_bytes(sample, cp_isolation=_CANDIDATES).best()
+    if best and (_stands_together(sample) or _is_central(best)):
+        return best.encoding
+    return "cp1252"
+
+
+def _stands_together(sample: bytes) -> bool:
+    """Whether most bytes beyond ASCII have one beside them: no script of western Europe does."""
+    return sum(map(len, _HIGH_RUN.findall(sample))) > 0.6 * len(_HIGH.findall(sample))
+
+
+def _is_central(best: CharsetMatch) -> bool:
+    return best.language in _CENTRAL and best.coherence >= _COHERENT
+
+
+def _decoded(encoding: str) -> str:
+    return f"It was decoded as {_label(encoding)}."
+
+
+def _label(encoding: str) -> str:
+    return _NAMES.get(encoding) or encoding.removesuffix("-sig").upper().replace("_", "-")

@@ -1,0 +1,83 @@
+"""The first reader: python-calamine. It lays each sheet out as a full rectangle.
+
+It is native code. An ordinary failure is an exception, a bug in it a panic, which is no `Exception`;
+both end here as `Unreadable`. An abort ends the process, which its parent has to tell the person.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import islice
+from os import PathLike, fspath
+
+from python_calamine import (
+    CalamineSheet,
+    CalamineWorkbook,
+    PasswordError,
+    SheetMetadata,
+    SheetTypeEnum,
+    SheetVisibleEnum,
+)
+
+from ..step import UserError
+from .grid import Budget, Grid, Unreadable
+from .progress import Fraction
+
+_BATCH = 1_000
+
+# A list, because these native values cannot be hashed.
+_KINDS = [
+    (SheetTypeEnum.ChartSheet, "chart sheet"),
+    (SheetTypeEnum.DialogSheet, "dialog sheet"),
+    (SheetTypeEnum.MacroSheet, "macro sheet"),
+    (SheetTypeEnum.Vba, "program module"),
+]
+
+
+def read(path: PathLike[str], name: str, progress: Fraction) -> list[Grid]:
+    """Every sheet in its order. Raises `Unreadable`, or `UserError` over the budget."""
+    budget, grids = Budget(name), []
+    with _native(name):
+        book = CalamineWorkbook.from_path(fspath(path))
+        sheets: list[SheetMetadata] = book.sheets_metadata
+    for index, sheet in enumerate(sheets):
+        progress(index / len(sheets))
+        grid = Grid(sheet.name, sheet.visible != SheetVisibleEnum.Visible)
+        grid.kind = next((name for kind, name in _KINDS if kind == sheet.typ), "")
+        if not grid.kind:
+            with _native(name):
+                cells = book.get_sheet_by_index(index)
+            _fill(grid, cells, budget, progress, (index, len(sheets)))
+        grids.append(grid)
+    return grids
+
+
+def _fill(
+    grid: Grid, cells: CalamineSheet, budget: Budget, progress: Fraction, place: tuple[int, int]
+) -> None:
+    index, sheets = place
+    clean, rows, done = budget.clean, iter(cells.iter_rows()), 0
+    while batch := _take(rows, budget.name):
+        for row in batch:
+            grid.add([clean(cell) for cell in row])
+        done += len(batch)
+        budget.spend(len(batch) * cells.width)
+        progress((index + done / max(1, cells.height)) / sheets)
+
+
+def _take(rows: Iterator[list[object]], name: str) -> list[list[object]]:
+    with _native(name):
+        return list(islice(rows, _BATCH))
+
+
+@contextmanager
+def _native(name: str) -> Iterator[None]:
+    try:
+        yield
+    except (KeyboardInterrupt, SystemExit, MemoryError):
+        raise
+    except PasswordError as error:
+        raise UserError(f"{name} is password-protected. Remove the password first.") from error
+    except BaseException as error:
+        raise Unreadable(str(error)) from error

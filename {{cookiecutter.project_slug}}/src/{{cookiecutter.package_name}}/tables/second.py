@@ -1,0 +1,80 @@
+"""The second reader: openpyxl, for xlsx. Slower, but it does not lay a sheet out as a rectangle.
+
+openpyxl uses defusedxml where it is installed, so entities and type definitions are refused.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from datetime import datetime, time
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+from openpyxl import load_workbook
+
+from ..step import UserError
+from .grid import Budget, Grid, Unreadable
+from .model import Cell
+from .progress import Fraction
+
+
+def read(path: PathLike[str], name: str, progress: Fraction) -> list[Grid]:
+    """Every sheet in its order. Raises `Unreadable`, or `UserError` over the budget."""
+    with Path(path).open("rb") as file, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        with _reader():
+            book = load_workbook(file, read_only=True, data_only=True)
+            sheets = [book[title] for title in book.sheetnames]
+        budget, grids = Budget(name), []
+        for index, sheet in enumerate(sheets):
+            grids.append(_grid(sheet, budget))
+            progress((index + 1) / len(sheets))
+        return grids
+
+
+def _grid(sheet: Any, budget: Budget) -> Grid:
+    """Read one sheet; openpyxl's types do not tell a read-only sheet from others."""
+    grid = Grid(sheet.title, sheet.sheet_state != "visible")
+    if not hasattr(sheet, "reset_dimensions"):
+        grid.kind = "chart sheet"
+        return grid
+    # Its reader believes the declared dimension and drops what lies outside.
+    sheet.reset_dimensions()
+    rows = sheet.iter_rows()
+    while True:
+        with _reader():
+            cells = next(rows, None)
+        if cells is None:
+            return grid
+        row = _row(cells, grid, budget)
+        budget.spend(len(row))
+        grid.add(row)
+
+
+def _row(cells: Iterable[Any], grid: Grid, budget: Budget) -> list[Cell]:
+    """The values of a row up to its last filled cell."""
+    row: list[Cell] = []
+    for cell in cells:
+        value = cell.value
+        if cell.data_type == "e":
+            grid.errors += 1
+            value = None
+        elif isinstance(value, datetime) and value.time() == time.min:
+            value = value.date()
+        row.append(budget.clean(value))
+    while row and row[-1] is None:
+        row.pop()
+    return row
+
+
+@contextmanager
+def _reader() -> Iterator[None]:
+    try:
+        yield
+    except (MemoryError, UserError):
+        raise
+    except Exception as error:
+        raise Unreadable(str(error)) from error

@@ -1,0 +1,59 @@
+"""What the bytes of one sheet say about its cells, counted before a reader lays them out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+
+@dataclass
+class Survey:
+    """Counts of one sheet, and the rectangle that its filled cells span (from zero).
+
+    `errors` are cells that hold an error such as #REF!, which readers turn into blank cells.
+    `unsaved` are formulas without a saved result. `unread` are cells of a kind no reader knows.
+    """
+
+    errors: int = 0
+    unsaved: int = 0
+    unread: int = 0
+    filled: bool = False
+    top: int = 2**32
+    bottom: int = -1
+    left: int = 2**32
+    right: int = -1
+
+    def cover(self, rows: Iterable[int], columns: Iterable[int]) -> None:
+        """Widen the rectangle to these rows and columns."""
+        for row in rows:
+            self.top, self.bottom = min(self.top, row), max(self.bottom, row)
+        for column in columns:
+            self.left, self.right = min(self.left, column), max(self.right, column)
+
+    @property
+    def area(self) -> int:
+        """Cells of the rectangle, blank ones included: what a reader that lays out full takes."""
+        return max(0, self.bottom - self.top + 1) * max(0, self.right - self.left + 1)
+
+    def sentences(self) -> list[str]:
+        """What must be said of the sheet beside its rows."""
+        told = []
+        if self.errors:
+            told.append(count(self.errors, "cell holds", "cells hold") + _ERROR)
+        if self.unsaved:
+            told.append(count(self.unsaved, "formula has", "formulas have") + _UNSAVED)
+        if self.unread:
+            told.append(count(self.unread, "cell is", "cells are") + " of a kind that is not read.")
+        return told
+
+
+_ERROR = " an error such as #REF! or #N/A; read as blank."
+_UNSAVED = (
+    " no saved result; read as blank. Open the file in a spreadsheet program and save it to "
+    "have the results."
+)
+
+
+def count(number: int, one: str, many: str) -> str:
+    """A number with its words: `1 row`, `4,266 rows`."""
+    return f"{number:,} {one if number == 1 else many}"

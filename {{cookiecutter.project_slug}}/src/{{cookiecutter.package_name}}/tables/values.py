@@ -1,0 +1,164 @@
+"""The type of a text column, and its cells as values of that type.
+
+A column is typed as a whole. It is a number column if at least half of its cells are numbers, cells
+that stand for "missing" (NA, n/a, -) not counted; date and boolean columns likewise. What is not of
+the column's type stays the text it is, so nothing is lost.
+
+- A number is digits, with a decimal point and an exponent if it has a sign or a point (`1e-05`).
+  A float of a file is a float here (`2.0`), an integer an integer.
+- Decimal commas (`1.234,56`) are read where every number of the column fits them, groups of three
+  by comma (`1,234.5`) likewise. `1,234` alone means 1234 in a comma file, 1.234 in a semicolon file.
+- A number with a leading zero or beyond 2**53 makes its whole column text: it names something, and
+  neither a spreadsheet nor a browser would keep it exact.
+- ISO dates and points in time become dates, those of one column alike; with a UTC offset they stay
+  text, as do NaN, infinity, 1e400, percentages, currencies and digits that are not ASCII.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Callable
+from datetime import date, datetime
+from math import isfinite
+
+from .grid import EXACT
+from .model import Cell
+
+_CACHED = 20_000
+
+_KINDS = re.compile(
+    r"""
+      (?P<identifier> -?0\d+(?:[.,]\d+)? )
+    | (?P<integer> -?\d+ )
+    | (?P<groups> -?[1-9]\d{0,2}(?:\.\d{3}){2,} )
+    | (?P<thousand> -?[1-9]\d{0,2}\.\d{3} )
+    | (?P<float> -?(?:\d+\.\d*|\.\d+)(?:[eE][+-]?\d+)? | -?\d+[eE][+-]\d+ )
+    | (?P<commas> -?[1-9]\d{0,2}(?:,\d{3})+ )
+    | (?P<commas_point> -?[1-9]\d{0,2}(?:,\d{3})+\.\d+ )
+    | (?P<comma> -?\d+,\d+ )
+    | (?P<points_comma> -?[1-9]\d{0,2}(?:\.\d{3})+,\d+ )
+    | (?P<date> \d{4}-\d\d-\d\d )
+    | (?P<datetime> \d{4}-\d\d-\d\d[T\ ]\d\d:\d\d(?::\d\d(?:[.,]\d{1,6})?)? )
+    | (?P<boolean> true|false )
+    | (?P<missing> na|n/a|\#n/a|nan|null|none|nil|-|--|\.|\? )
+    """,
+    re.VERBOSE | re.ASCII | re.IGNORECASE,
+)
+
+_DATES = frozenset(("date", "datetime"))
+_PLAIN = frozenset(("integer", "float", "thousand"))
+_COMMA_GROUPS = _PLAIN | {"commas", "commas_point"}
+_COMMA_DECIMAL = frozenset(("integer", "thousand", "groups", "commas", "comma", "points_comma"))
+_LONGEST = 64
+"""Characters; a longer text is no number and no date."""
+
+Convert = Callable[[str], Cell]
+
+
+def classify(text: str) -> str:
+    """The kind of one cell by its text alone: `blank`, `text`, or a group of the pattern."""
+    text = text.strip()
+    if not text:
+        return "blank"
+    match = _KINDS.fullmatch(text) if len(text) <= _LONGEST else None
+    kind = match.lastgroup if match else None
+    if kind == "integer" and len(text) > 15 and abs(int(text)) > EXACT:
+        return "identifier"
+    if kind in ("float", "thousand") and not _is_float(text):
+        return "text"
+    if kind in _DATES and _moment(text) is None:
+        return "text"
+    return kind or "text"
+
+
+def _is_float(text: str) -> bool:
+    """Whether a float can hold the number: neither infinity nor a zero that is none."""
+    number = float(text)
+    return isfinite(number) and (number != 0 or not re.search("[1-9]", re.split("[eE]", text)[0]))
+
+
+def _moment(text: str) -> date | None:
+    try:
+        return date.fromisoformat(text) if len(text) == 10 else datetime.fromisoformat(text)
+    except ValueError:
+        return None
+
+
+class Cache(dict[str, Cell]):
+    """Values by their text, made once for each; bounded, because a column may hold no two alike."""
+
+    def __init__(self, convert: Convert) -> None:
+        super().__init__()
+        self._convert = convert
+
+    def __missing__(self, text: str) -> Cell:
+        if len(self) >= _CACHED:
+            self.clear()
+        value = self[text] = self._convert(text)
+        return value
+
+
+def converter(tally: Counter[Cell], delimiter: str) -> Convert:
+    """How the cells of a column become values, given how many of each kind it has."""
+    typed = tally.total() - tally["blank"] - tally["missing"]
+    kinds, parse = _numbers(tally, delimiter)
+    for family, make in ((kinds, parse), (_DATES, _date(tally)), (_BOOLEAN, _boolean)):
+        if typed and 2 * sum(tally[kind] for kind in family) >= typed:
+            return _convert(family, make)
+    return _text
+
+
+def _numbers(tally: Counter[Cell], delimiter: str) -> tuple[frozenset[str], Convert]:
+    """The kinds that are numbers in this column, and how their text is read."""
+    if tally["identifier"]:
+        return frozenset(), _plain
+    decimal = tally["comma"] + tally["points_comma"]
+    points = tally["float"] + tally["commas_point"]
+    if tally["thousand"] and not (tally["groups"] or tally["points_comma"]):
+        points += tally["thousand"]
+    if not points and (decimal or (tally["commas"] and delimiter == ";")):
+        return _COMMA_DECIMAL, _comma_decimal
+    if not decimal and (tally["commas_point"] or delimiter == ","):
+        return _COMMA_GROUPS, _comma_groups
+    return _PLAIN, _plain
+
+
+def _convert(kinds: frozenset[str], parse: Convert) -> Convert:
+    def convert(text: str) -> Cell:
+        if classify(text) not in kinds:
+            return _text(text)
+        try:
+            return parse(text.strip())
+        except ValueError:
+            return text
+
+    return convert
+
+
+def _text(text: str) -> Cell:
+    return text if text and not text.isspace() else None
+
+
+def _plain(text: str) -> Cell:
+    return int(text) if text.lstrip("-").isdigit() else float(text)
+
+
+def _comma_groups(text: str) -> Cell:
+    return _plain(text.replace(",", ""))
+
+
+def _comma_decimal(text: str) -> Cell:
+    return _plain(text.replace(".", "").replace(",", "."))
+
+
+_BOOLEAN = frozenset(("boolean",))
+
+
+def _boolean(text: str) -> Cell:
+    return text.lower() == "true"
+
+
+def _date(tally: Counter[Cell]) -> Convert:
+    """Dates, or points in time if the column holds one: the two cannot be compared."""
+    return datetime.fromisoformat if tally["datetime"] else date.fromisoformat

@@ -1,0 +1,89 @@
+"""Spreadsheets: looked through first, then read by one reader or the other, then laid out."""
+
+from __future__ import annotations
+
+from os import PathLike
+
+from ..step import UserError
+from . import native, second
+from .grid import Grid, Unreadable
+from .inspection import Inspection, check_depth, inspect
+from .layout import lay_out
+from .model import Sheet, Workbook
+from .progress import Fraction, part
+from .survey import Survey
+
+_TWO_READERS = (".xlsx", ".xlsm")
+
+
+def read(path: PathLike[str], name: str, suffix: str, progress: Fraction) -> Workbook:
+    """Read a spreadsheet whole. Raises `UserError`."""
+    found = inspect(path, name, suffix, part(progress, 0, 0.3))
+    grids = _grids(path, name, suffix, found, part(progress, 0.3, 0.95))
+    if not grids:
+        raise UserError(f"{name} holds no sheets. It may be damaged: open it and save it again.")
+    surveys = found.surveys if len(found.surveys) == len(grids) else [Survey() for _ in grids]
+    sheets: list[Sheet] = []
+    skipped: list[str] = []
+    for grid, survey in zip(grids, surveys, strict=True):
+        survey.errors = max(survey.errors, grid.errors)
+        told = survey.sentences()
+        if grid.rows:
+            sheets.append(_sheet(name, grid, told))
+        else:
+            skipped += [_not_read(grid, survey), *(f"Sheet “{grid.name}”: {line}" for line in told)]
+    if not sheets:
+        raise UserError(f"{name} holds no data. {' '.join(skipped)}")
+    progress(1.0)
+    return Workbook(sheets, skipped)
+
+
+def _sheet(file: str, grid: Grid, told: list[str]) -> Sheet:
+    return lay_out(file, grid.name, grid.rows, blank=grid.blank, told=told, hidden=grid.hidden)
+
+
+def _not_read(grid: Grid, survey: Survey) -> str:
+    if grid.kind:
+        return f"Sheet “{grid.name}” is a {grid.kind} and holds no table: not read."
+    if survey.filled and not survey.errors:
+        return f"Sheet “{grid.name}” seems to hold cells, but none could be read."
+    return f"Sheet “{grid.name}” is empty."
+
+
+def _grids(
+    path: PathLike[str], name: str, suffix: str, found: Inspection, progress: Fraction
+) -> list[Grid]:
+    """The sheets by the native reader, or by the second where the first fails or misses some."""
+    grids: list[Grid] = []
+    try:
+        if found.native:
+            grids = native.read(path, name, part(progress, 0, 0.9))
+            if not _misses_some(grids, found.surveys):
+                return grids
+        if suffix not in _TWO_READERS:
+            return grids
+    except Unreadable as error:
+        if suffix not in _TWO_READERS:
+            raise _unreadable(name, suffix) from error
+    check_depth(path, name)
+    try:
+        others = second.read(path, name, progress)
+    except Unreadable as error:
+        if grids:
+            return grids
+        raise _unreadable(name, suffix) from error
+    return max(grids, others, key=lambda them: sum(len(grid.rows) for grid in them))
+
+
+def _misses_some(grids: list[Grid], surveys: list[Survey]) -> bool:
+    if not any(grid.rows for grid in grids):
+        return True
+    pairs = zip(grids, surveys, strict=False)
+    return any(survey.filled and not grid.rows and not grid.kind for grid, survey in pairs)
+
+
+def _unreadable(name: str, suffix: str) -> UserError:
+    return UserError(
+        f"{name} could not be read: it is damaged, or not a real {suffix} workbook. Open it in a "
+        "spreadsheet program, save it again as .xlsx, and upload that."
+    )
