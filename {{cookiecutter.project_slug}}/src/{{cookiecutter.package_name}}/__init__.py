@@ -18,6 +18,7 @@ from .silo.tasks.base import Runner
 from .silo.tasks.child import Limits
 from .silo.tasks.jobs import Jobs
 from .silo.tasks.process import ProcessRunner
+from .silo.tasks.slots import Slots
 from .silo.tasks.thread import ThreadRunner
 
 __all__ = ["create_app"]
@@ -87,4 +88,5 @@ def make_runner(settings: Settings, records: Records, clock: Callable[[], float]
     if settings.silo_runner == "thread":
         return ThreadRunner(jobs)
     limits = Limits(settings.silo_task_memory_mb, settings.silo_task_timeout)
-    return ProcessRunner(jobs, settings.silo_workers, limits, preload=[f"{__name__}.jobs"])
+    slots = Slots(settings.silo_workers, settings.silo_data_dir / "slots")
+    return ProcessRunner(jobs, slots, limits, preload=[f"{__name__}.jobs"])

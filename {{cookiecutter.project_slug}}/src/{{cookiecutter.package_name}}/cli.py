@@ -15,6 +15,7 @@ from .silo.sessions.memory import MemoryRecords
 from .silo.tasks.child import Limits
 from .silo.tasks.jobs import Jobs
 from .silo.tasks.process import ProcessRunner
+from .silo.tasks.slots import Slots
 from .silo.tasks.task import BackgroundTask
 
 POLL_SECONDS = 0.05
@@ -64,7 +65,7 @@ def process(files: tuple[Path, ...], output: Path, options: tuple[str, ...]) -> 
     except ConfigError as error:
         raise click.ClickException(str(error)) from error
     limits = Limits(settings.silo_task_memory_mb, settings.silo_task_timeout)
-    runner = ProcessRunner(Jobs(MemoryRecords()), 1, limits)
+    runner = ProcessRunner(Jobs(MemoryRecords()), Slots(1), limits)
     task = BackgroundTask("report", runner=runner)
     paths = [str(path.absolute()) for path in files]
     task.start(run_paths, paths, read_options(options), str(output.absolute()))

@@ -256,6 +256,7 @@ class SessionStore:
             if self.records.read("session", key) is None:
                 self.remove_files(SessionKey(key))
             self.records.apply(Delete("garbage", key, record.version))
+        self.runner.jobs.recover()
         self.runner.jobs.sweep(self._refers_to)
         return expired
 

@@ -1,9 +1,9 @@
 """Jobs: the durable truth about every background task.
 
 A job is a record. Runners only carry its id about; whoever wants to work on it claims it by
-compare-and-set, so that delivering it twice does nothing. A worker holds a lease and renews it
-while it works; the attempt number is the fence: what a worker of an earlier attempt says is not
-heard.
+compare-and-set, so that delivering it twice does nothing. A worker holds a lease, a record beside
+the job's, and renews it while it works; the attempt number is the fence: what a worker of an
+earlier attempt says is not heard.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
 
-from ..records import NEW, Delete, Put, Record, Records, Step
+from ..records import NEW, Delete, Postpone, Put, Record, Records, Step
 
 Status = Literal["idle", "queued", "running", "complete", "failed", "cancelled"]
 End = Literal["complete", "failed", "cancelled"]
@@ -95,10 +95,14 @@ class Jobs:
         """The steps that store a new job, for whoever wants to take them together with others."""
         now = self.clock()
         job = replace(job, created_at=now)
-        steps: list[Step] = [Put("job", job.id, _encode(job), self._due(job), NEW)]
+        steps: list[Step] = [Put("job", job.id, _encode(job), now + self.retain, NEW)]
         if job.status == "queued" and job.target:
             steps.append(Put("queue", job.id, b"", now, NEW))
         return steps
+
+    def waiting(self) -> bool:
+        """Whether a job waits to be claimed."""
+        return bool(self.records.due("queue", self.clock(), limit=1))
 
     def claim_next(self) -> Job | None:
         """Take the job that has waited longest, or None. From now on it is running."""
@@ -123,7 +127,12 @@ class Jobs:
                 started_at=self.clock(),
             )
 
-        return self._change(job_id, start, Delete("queue", job_id))
+        lease = Put("lease", job_id, b"", self.clock() + self.lease)
+        return self._change(job_id, start, Delete("queue", job_id), lease)
+
+    def renew(self, job_id: str) -> None:
+        """Say that the job's worker lives, and nothing else."""
+        self.records.apply(Postpone("lease", job_id, self.clock() + self.lease))
 
     def report(
         self,
@@ -133,7 +142,10 @@ class Jobs:
         message: str | None = None,
         lines: Iterable[str] = (),
     ) -> Job | None:
-        """Say how far a job is; renews the lease. None: it is not this attempt's any more."""
+        """Say how far a job is, and that its worker lives.
+
+        Returns None if it is not this attempt's any more.
+        """
 
         def advance(job: Job) -> Job | None:
             if attempt is not None and not _held(job, attempt):
@@ -147,7 +159,8 @@ class Jobs:
                 logged=job.logged + len(added),
             )
 
-        return self._change(job_id, advance)
+        lease = Postpone("lease", job_id, self.clock() + self.lease)
+        return self._change(job_id, advance, lease)
 
     def finish(
         self,
@@ -174,7 +187,7 @@ class Jobs:
                 finished_at=self.clock(),
             )
 
-        return self._change(job_id, end, Delete("queue", job_id))
+        return self._change(job_id, end, Delete("queue", job_id), Delete("lease", job_id))
 
     def cancel(self, job_id: str) -> Job | None:
         """Ask a job to stop: at once if it waits, else at its next progress call."""
@@ -190,15 +203,22 @@ class Jobs:
 
         return self._change(job_id, ask, Delete("queue", job_id))
 
+    def recover(self) -> None:
+        """Hand back the jobs of workers that have been silent for longer than their lease."""
+        for job_id, record in self.records.due("lease", self.clock()):
+            job = self.read(job_id)
+            if job and job.status == "running":
+                self.hand_back(job_id, job.attempt)
+            else:
+                self.records.apply(Delete("lease", job_id, record.version))
+
     def sweep(self, is_referred: Callable[[Job], bool]) -> None:
-        """Hand back or end the jobs of silent workers, and drop finished ones nobody refers to."""
+        """Drop finished jobs that nobody refers to any more."""
         now = self.clock()
         for job_id, record in self.records.due("job", now):
             job = _decode(record)
-            if job.status == "running":
-                self.hand_back(job_id, job.attempt)
-            elif job.active or is_referred(job):
-                self._replace(job, record)
+            if job.active or is_referred(job):
+                self.records.apply(Postpone("job", job_id, now + self.retain))
             else:
                 self.records.apply(Delete("job", job_id, record.version))
 
@@ -214,7 +234,8 @@ class Jobs:
         if job and job.cancelling:
             self.finish(job_id, "cancelled", "Cancelled.", attempt)
         elif job and job.target and attempt < job.attempts:
-            self._change(job_id, back, Put("queue", job_id, b"", self.clock()))
+            queued = Put("queue", job_id, b"", self.clock())
+            self._change(job_id, back, queued, Delete("lease", job_id))
         else:
             self.finish(job_id, "failed", INTERRUPTED, attempt)
 
@@ -229,11 +250,8 @@ class Jobs:
         return None
 
     def _replace(self, job: Job, record: Record, *also: Step) -> int:
-        put = Put("job", job.id, _encode(job), self._due(job), record.version)
+        put = Put("job", job.id, _encode(job), self.clock() + self.retain, record.version)
         return self.records.apply(put, *also)
-
-    def _due(self, job: Job) -> float:
-        return self.clock() + (self.lease if job.status == "running" else self.retain)
 
 
 def _held(job: Job, attempt: int) -> bool:

@@ -1,39 +1,36 @@
 """Runs each job in a child process of its own, with limits on what it may use.
 
 A parser that aborts, a step that eats all memory or never ends takes its child along and nothing
-else. A few threads of this process, as many as jobs may run at a time, each claim a job, hand it to
-a child and relay what the child says. One spare child has done its imports already and waits, so
-that a start costs milliseconds.
+else. A few threads of this process, as many as jobs may run at a time, each take a slot, claim a
+job, hand it to a child and relay what the child says. One spare child has done its imports already
+and waits, so that a start costs milliseconds.
 """
 
 from __future__ import annotations
 
 import logging
 import threading
-import time
 from collections.abc import Sequence
 from typing import Any
 
 from ..codec import plain
 from ..errors import NotEncodable, TaskError
-from .base import Call, Outcome, Runner
+from .base import Call, Runner
 from .child import Limits, find
 from .jobs import Job, Jobs, new_id
-from .worker import Message, Worker, too_long, too_much_memory
+from .relay import Relay
+from .slots import Slots
+from .worker import Worker
 
 log = logging.getLogger(__name__)
 
-TICK = 0.1
-"""Seconds between looks at a running job's record: how late a cancellation may be noticed."""
-POLL = 1.0
-"""Seconds between looks at the queue for jobs that other processes have put there."""
-GRACE = 2.0
-"""Seconds that a cancelled target has to stop by itself before its child is killed."""
+POLL_SECONDS = 0.5
+"""Between looks at the queue for jobs that other processes have put there."""
 ATTEMPTS = 2
 
 
 class ProcessRunner(Runner):
-    """At most `workers` children at a time. Targets must be importable, arguments JSON-like.
+    """Targets must be importable, arguments JSON-like; a job whose worker dies is tried once more.
 
     `preload` names modules that every child imports before it is given work.
     """
@@ -41,15 +38,16 @@ class ProcessRunner(Runner):
     def __init__(
         self,
         jobs: Jobs,
-        workers: int = 2,
+        slots: Slots,
         limits: Limits | None = None,
         preload: Sequence[str] = (),
     ) -> None:
         super().__init__(jobs)
-        self._workers = workers
+        self._slots = slots
         self._limits = limits or Limits()
         self._preload = preload
         self._wake = threading.Condition()
+        self._woken = 0
         self._stopped = threading.Event()
         self._threads: list[threading.Thread] = []
         self._spare: Worker | None = None
@@ -69,16 +67,17 @@ class ProcessRunner(Runner):
     def deliver(self, job: Job, call: Call) -> None:
         self.begin()
         with self._wake:
+            self._woken += 1
             self._wake.notify()
 
     def begin(self) -> None:
-        """Start the threads, once; they warm up a spare child and then wait for jobs."""
+        """Start the threads, once; they warm up a spare child and then look for jobs."""
         with self._wake:
-            if self._threads:
+            if self._threads or self._stopped.is_set():
                 return
             self._threads = [
                 threading.Thread(target=self._serve, name=f"silo-worker-{n}", daemon=True)
-                for n in range(self._workers)
+                for n in range(self._slots.count)
             ]
         for thread in self._threads:
             thread.start()
@@ -98,78 +97,46 @@ class ProcessRunner(Runner):
         self._warm()
         while not self._stopped.is_set():
             try:
-                job = self.jobs.claim_next()
-                if job:
-                    self._work(job)
-                else:
-                    self._wait()
+                self._look()
+                self._wait()
             except Exception:  # the thread must outlive a store that fails for a while
-                log.exception("the worker thread goes on after an error")
-                self._stopped.wait(POLL)
+                log.exception("a worker thread goes on after an error")
+                self._stopped.wait(POLL_SECONDS)
+
+    def _look(self) -> None:
+        """Work on jobs, one after the other, as long as there are any and a slot is free.
+
+        After a slot is given back the queue is looked at once more: a job may have come in the
+        moment between, from somebody who found no slot free.
+        """
+        self.jobs.recover()
+        while self.jobs.waiting() and not self._stopped.is_set():
+            slot = self._slots.take()
+            if slot is None:
+                return
+            try:
+                while not self._stopped.is_set() and (job := self.jobs.claim_next()):
+                    self._work(job)
+            finally:
+                self._slots.free(slot)
 
     def _wait(self) -> None:
+        """Sleep until a job is delivered, or for as long as other processes' jobs may wait."""
         with self._wake:
-            if not self._stopped.is_set():
-                self._wake.wait(POLL)
+            if not self._stopped.is_set() and not self._woken:
+                self._wake.wait(POLL_SECONDS)
+            self._woken = max(0, self._woken - 1)
 
     def _work(self, job: Job) -> None:
         worker = self._take()
         try:
             worker.give(job, self._limits)
             self._warm()
-            outcome = self._relay(job, worker)
+            outcome = Relay(self.jobs, job, worker, self._limits).run(self._stopped)
             if outcome:
                 self.settle(job, outcome)
         finally:
             worker.kill()
-
-    def _relay(self, job: Job, worker: Worker) -> Outcome | None:
-        """Pass on what the child says until it ends; None if the job's end is settled already."""
-        started = time.monotonic()
-        renewed, asked = started, None
-        while True:
-            messages = worker.listen(TICK)
-            now = time.monotonic()
-            if messages is None:
-                return worker.death(self._limits)
-            end = self._pass_on(job, messages, renew=now - renewed > self.jobs.lease / 3)
-            if end:
-                return end
-            renewed = now if messages or now - renewed > self.jobs.lease / 3 else renewed
-            current = self.jobs.read(job.id)
-            if current is None or current.status != "running" or current.attempt != job.attempt:
-                return None
-            if self._stopped.is_set():
-                self.jobs.hand_back(job.id, job.attempt)
-                return None
-            if current.cancelling and asked is None:
-                asked = now
-                worker.cancel()
-            if asked is not None and now - asked > GRACE:
-                return Outcome("cancelled", "Cancelled.")
-            if now - started > self._limits.seconds:
-                return too_long(self._limits)
-
-    def _pass_on(self, job: Job, messages: list[Message], renew: bool) -> Outcome | None:
-        """Put news on the record in one step, then the end if it is among them."""
-        news: dict[str, Any] = {}
-        for key in ("progress", "message"):
-            said = [m[key] for m in messages if "end" not in m and m.get(key) is not None]
-            if said:
-                news[key] = said[-1]
-        lines = [each["log"] for each in messages if "log" in each]
-        if news or lines or renew:
-            self.jobs.report(job.id, job.attempt, lines=lines, **news)
-        for message in messages:
-            if "memory" in message:
-                return too_much_memory(self._limits)
-            if message.get("end") == "complete":
-                self.jobs.finish(
-                    job.id, "complete", message["message"], job.attempt, message.get("result")
-                )
-            elif "end" in message:
-                return Outcome(message["end"], message["message"], message.get("trace", ""))
-        return None
 
     def _take(self) -> Worker:
         with self._spare_lock:

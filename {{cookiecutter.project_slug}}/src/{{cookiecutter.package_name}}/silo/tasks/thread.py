@@ -20,7 +20,7 @@ class ThreadRunner(Runner):
 
     def __init__(self, jobs: Jobs) -> None:
         super().__init__(jobs)
-        self._running: dict[str, int] = {}
+        self._running: set[str] = set()
         self._stopped = threading.Event()
         self._lock = threading.Lock()
         self._renewer: threading.Thread | None = None
@@ -49,7 +49,7 @@ class ThreadRunner(Runner):
     @contextlib.contextmanager
     def _renewed(self, job: Job) -> Iterator[None]:
         with self._lock:
-            self._running[job.id] = job.attempt
+            self._running.add(job.id)
             if self._renewer is None:
                 self._renewer = threading.Thread(
                     target=self._renew, name="silo-leases", daemon=True
@@ -58,9 +58,9 @@ class ThreadRunner(Runner):
         try:
             yield
         finally:
-            del self._running[job.id]
+            self._running.discard(job.id)
 
     def _renew(self) -> None:
         while not self._stopped.wait(self.jobs.lease / 3):
-            for job_id, attempt in list(self._running.items()):
-                self.jobs.report(job_id, attempt)
+            for job_id in list(self._running):
+                self.jobs.renew(job_id)
