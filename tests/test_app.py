@@ -15,6 +15,7 @@ from serving import answers, report_of, served
 from test_hooks import complaints
 
 README_STEP = re.compile(r"```python\n(.*?)```", re.DOTALL)
+STEP = "src/acme_reports/pipeline.py"
 
 
 def git(project: Path, *args: str) -> str:
@@ -79,13 +80,13 @@ def test_every_name_in_the_environment_is_refused_as_an_answer(fresh: Path) -> N
 def test_the_step_in_the_readme_works_as_it_stands(bake: Bake, fresh: Path, readme: str) -> None:
     [step] = README_STEP.findall((TEMPLATE / readme).read_text("utf-8"))
     project = bake().project
-    (project / "src/acme_reports/pipeline.py").write_text(step, "utf-8")
+    (project / STEP).write_text(step, "utf-8")
     (project / "sales.csv").write_text("Region,Amount\nNorth,2\nSouth,3\n")
     environment = clean_environment(PYTHONPATH=str(project / "src"))
     python = fresh / ".venv/bin/python"
     for arguments in (
-        ["-m", "ruff", "check", "src"],
-        ["-m", "ruff", "format", "--check", "src"],
+        ["-m", "ruff", "check", STEP],
+        ["-m", "ruff", "format", "--check", STEP],
         ["-m", "mypy", "src"],
         ["-m", "acme_reports.cli", "process", "sales.csv", "-o", "report.xlsx"],
     ):

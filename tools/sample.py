@@ -26,8 +26,9 @@ TARGET = (
     Path(__file__).resolve().parent.parent
     / "{{cookiecutter.project_slug}}/src/{{cookiecutter.package_name}}/static/sample.xlsx"
 )
-HEADER = tuple(
-    ["Order", "Date", "Region", "Seller", "Product", "Quantity", "Unit price", "Discount", "Amount"]
+HEADER = (
+    *("Order", "Date", "Region", "Seller", "Product"),
+    *("Quantity", "Unit price", "Discount", "Amount"),
 )
 ORDERS = 300
 FIRST_DAY = date(2025, 1, 2)
