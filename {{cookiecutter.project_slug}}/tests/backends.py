@@ -10,6 +10,7 @@ from {{ cookiecutter.package_name }}.silo.records import Records, open_records
 from {{ cookiecutter.package_name }}.silo.tasks.base import Runner
 from {{ cookiecutter.package_name }}.silo.tasks.jobs import Jobs
 from {{ cookiecutter.package_name }}.silo.tasks.process import ProcessRunner
+from {{ cookiecutter.package_name }}.silo.tasks.slots import Slots
 from {{ cookiecutter.package_name }}.silo.tasks.thread import ThreadRunner
 
 
@@ -23,7 +24,7 @@ RECORDS: dict[str, Callable[[Path], Records]] = {"memory": memory}
 
 RUNNERS: dict[str, Callable[[Jobs], Runner]] = {
     "thread": ThreadRunner,
-    "process": lambda jobs: ProcessRunner(jobs, workers=2, preload=["targets"]),
+    "process": lambda jobs: ProcessRunner(jobs, Slots(2), preload=["targets"]),
 }
 
 PLACES: dict[str, Callable[[Path], str]] = {"local": lambda folder: str(folder / "files")}

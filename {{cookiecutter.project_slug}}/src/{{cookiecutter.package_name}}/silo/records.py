@@ -10,7 +10,7 @@ timely one.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib import import_module
 from urllib.parse import urlsplit
@@ -19,6 +19,9 @@ from .errors import SiloError
 
 NEW = 0
 """As `Put.expect`: the record must not exist yet."""
+
+BATCH = 100
+"""How many due records are read at a time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,11 +83,21 @@ class Records(ABC):
         """
 
     @abstractmethod
-    def due(self, kind: str, now: float, limit: int = 100) -> list[tuple[str, Record]]:
+    def due(self, kind: str, now: float, limit: int = BATCH) -> list[tuple[str, Record]]:
         """Up to `limit` records due at `now` or before, the longest overdue first.
 
         Costs what it returns, however many records there are.
         """
+
+    def each_due(self, kind: str, now: float) -> Iterator[tuple[str, Record]]:
+        """Every record due at `now`, read a batch at a time; each once, even if it stays due."""
+        seen: set[str] = set()
+        while fresh := [
+            each for each in self.due(kind, now, BATCH + len(seen)) if each[0] not in seen
+        ]:
+            for key, record in fresh:
+                seen.add(key)
+                yield key, record
 
     @abstractmethod
     def count(self, kind: str) -> int:
@@ -94,7 +107,10 @@ class Records(ABC):
         """Let go of files and connections."""
 
 
-STORES = {"memory": "sessions.memory:MemoryRecords"}
+STORES = {
+    "memory": "sessions.memory:MemoryRecords",
+    "sqlite": "sessions.sqlite:SqliteRecords",
+}
 
 
 def open_records(url: str) -> Records:

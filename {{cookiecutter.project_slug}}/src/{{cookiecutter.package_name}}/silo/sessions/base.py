@@ -84,11 +84,11 @@ class SessionStore:
         self._busy_check = check
 
     def on_create(self, callback: Callback) -> None:
-        """Call `callback(sid)` when a session is created."""
+        """Call `callback(sid)` when a session is created; it must not change the session."""
         self._on_create.append(callback)
 
     def on_expire(self, callback: Callback) -> None:
-        """Call `callback(sid)` once for each session that expires."""
+        """Call `callback(sid)` once for each session that expires; it must not begin it anew."""
         self._on_expire.append(callback)
 
     def on_remove(self, remove: Callable[[SessionKey], None]) -> None:
@@ -158,7 +158,8 @@ class SessionStore:
         key = session_key(sid)
         if self.records.read("session", key):
             return not self.exists(sid)
-        return self.records.read("tombstone", key) is not None
+        tombstone = self.records.read("tombstone", key)
+        return tombstone is not None and tombstone.due > self.clock()
 
     @property
     def active_count(self) -> int:
@@ -233,6 +234,7 @@ class SessionStore:
                 self.cancel_tasks(read_session(record))
                 self.remove_files(key)
                 self.records.apply(Delete("session", key), *self._garbage(key))
+            self.records.apply(Delete("tombstone", key))
 
     def cancel_tasks(self, session: Session) -> None:
         """Ask every task of the session to stop."""
@@ -247,18 +249,24 @@ class SessionStore:
         Returns the ids of the sessions that this pass expired. Several processes may run it at
         once: each session is expired by one of them. Costs what it finds to do.
         """
-        now = self.clock()
-        due = self.records.due("session", now)
-        expired = [sid for key, record in due if (sid := self._expire_due(SessionKey(key), record))]
-        for key, record in self.records.due("tombstone", now):
+        now, expired = self.clock(), list[str | None]()
+        for key, record in self.records.each_due("session", now):
+            with _logged("expiring a session"):
+                expired.append(self._expire_due(SessionKey(key), record))
+        for key, record in self.records.each_due("tombstone", now):
             self.records.apply(Delete("tombstone", key, record.version))
-        for key, record in self.records.due("garbage", now):
-            if self.records.read("session", key) is None:
-                self.remove_files(SessionKey(key))
-            self.records.apply(Delete("garbage", key, record.version))
+        for key, record in self.records.each_due("garbage", now):
+            with _logged("removing what a session left behind"):
+                self._collect(SessionKey(key), record)
         self.runner.jobs.recover()
         self.runner.jobs.sweep(self._refers_to)
-        return expired
+        return [sid for sid in expired if sid]
+
+    def _collect(self, key: SessionKey, record: Record) -> None:
+        """Look once more for files of a session that is gone."""
+        if self.records.read("session", key) is None:
+            self.remove_files(key)
+        self.records.apply(Delete("garbage", key, record.version))
 
     def _expire_due(self, key: SessionKey, record: Record) -> str | None:
         """Expire a session that is due, unless it is busy, which begins its TTL anew."""
@@ -344,12 +352,18 @@ class SessionStore:
 
 
 def _call_all(callbacks: list[Callback], sid: str) -> None:
-    """Call each; one that fails is logged and stops neither the others nor the pass."""
     for callback in callbacks:
-        try:
+        with _logged("a session's callback"):
             callback(sid)
-        except Exception:
-            log.exception("a session callback failed")
+
+
+@contextlib.contextmanager
+def _logged(what: str) -> Iterator[None]:
+    """Log an error and go on: one session's trouble must not stop what is done for the others."""
+    try:
+        yield
+    except Exception:
+        log.exception("%s failed", what)
 
 
 def _launch_nothing(name: str, call: Call) -> Job:

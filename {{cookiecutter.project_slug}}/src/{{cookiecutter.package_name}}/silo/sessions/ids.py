@@ -22,7 +22,7 @@ def session_key(sid: str) -> SessionKey:
     """The key of an id; a key is its own key, so code that holds only the key can pass it on."""
     if isinstance(sid, SessionKey):
         return sid
-    return SessionKey(hashlib.sha256(sid.encode()).hexdigest())
+    return SessionKey(hashlib.sha256(sid.encode("utf-8", "surrogatepass")).hexdigest())
 
 
 class SessionIds:

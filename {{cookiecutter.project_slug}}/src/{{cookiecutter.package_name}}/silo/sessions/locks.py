@@ -60,8 +60,14 @@ class Locks:
         try:
             yield
         finally:
+            self.abandon(unlock)
+
+    def abandon(self, unlock: Delete) -> None:
+        """Let go of a lock, for the next one in this process even if the store cannot be told."""
+        try:
             self._records.apply(unlock)
-            self.release(key)
+        finally:
+            self.release(unlock.key)
 
     def _take(self, key: str, deadline: float) -> int:
         watched, since = NEW, time.monotonic()

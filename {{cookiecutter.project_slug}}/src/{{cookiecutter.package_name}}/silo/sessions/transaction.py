@@ -78,5 +78,4 @@ class Transaction:
 
     def rollback(self) -> None:
         """Forget the state's changes and let go of the lock."""
-        self._store.records.apply(self._unlock)
-        self._store.locks.release(self._key)
+        self._store.locks.abandon(self._unlock)

@@ -205,7 +205,7 @@ class Jobs:
 
     def recover(self) -> None:
         """Hand back the jobs of workers that have been silent for longer than their lease."""
-        for job_id, record in self.records.due("lease", self.clock()):
+        for job_id, record in self.records.each_due("lease", self.clock()):
             job = self.read(job_id)
             if job and job.status == "running":
                 self.hand_back(job_id, job.attempt)
@@ -215,7 +215,7 @@ class Jobs:
     def sweep(self, is_referred: Callable[[Job], bool]) -> None:
         """Drop finished jobs that nobody refers to any more."""
         now = self.clock()
-        for job_id, record in self.records.due("job", now):
+        for job_id, record in self.records.each_due("job", now):
             job = _decode(record)
             if job.active or is_referred(job):
                 self.records.apply(Postpone("job", job_id, now + self.retain))
