@@ -65,7 +65,7 @@ def allow_origins(app: Flask, settings: Settings) -> None:
 
 def make_silo(settings: Settings, clock: Callable[[], float]) -> Silo:
     """Silo as the settings want it, with the namespaces, files and data endpoints of this app."""
-    records = open_records(settings.silo_store_url)
+    records = open_records(settings.store_url)
     silo = Silo(
         ttl=settings.silo_ttl,
         cleanup_interval=settings.silo_cleanup_interval,

@@ -26,7 +26,9 @@ class Settings(BaseModel):
 
     secret_key: str = Field("", description="Signs session ids and links; made on first run.")
     silo_data_dir: Path = Field(Path("instance"), description="Where files and the secret live.")
-    silo_store_url: str = Field("memory://", description="Where sessions and jobs are kept.")
+    silo_store_url: str = Field(
+        "", description="Where sessions and jobs are kept; a SQLite file in the data directory."
+    )
     silo_files_url: str = Field("", description="Where files are kept; in the data directory.")
     silo_runner: Literal["process", "thread"] = Field(
         "process", description="Who runs jobs: a child process each, or threads without limits."
@@ -59,6 +61,10 @@ class Settings(BaseModel):
             if "*" in origin or not origin.startswith(("http://", "https://")):
                 raise ValueError(f"{origin!r} is not an origin such as https://example.com")
         return origins
+
+    @property
+    def store_url(self) -> str:
+        return self.silo_store_url or f"sqlite:///{self.silo_data_dir / 'silo.db'}"
 
     @property
     def files_url(self) -> str:

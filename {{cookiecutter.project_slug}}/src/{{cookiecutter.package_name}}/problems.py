@@ -10,7 +10,8 @@ from pydantic import ValidationError
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
 from .silo.extension import OUR_FAULT, problem
-from .silo.tasks.base import FULL, NO_SPACE
+from .silo.errors import NO_SPACE
+from .silo.tasks.base import FULL
 
 log = logging.getLogger(__name__)
 

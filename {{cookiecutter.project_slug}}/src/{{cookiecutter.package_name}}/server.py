@@ -17,7 +17,7 @@ THREADS = 64
 def serve(host: str, port: int, workers: int) -> None:
     """Serve until told to stop. Raises ConfigError."""
     settings = load_settings()
-    if workers > 1 and settings.silo_store_url.startswith("memory:"):
+    if workers > 1 and settings.store_url.startswith("memory:"):
         raise ConfigError(
             "SILO_STORE_URL is 'memory://', which each worker has for itself: serve with one."
         )

@@ -300,7 +300,7 @@ def healthz() -> dict[str, str]:
 def readyz() -> tuple[dict[str, str], int]:
     """Whether sessions and files can be served; asks the store and the disk."""
     try:
-        the_silo().store.records.count("session")
+        the_silo().store.records.read("session", "")
         with tempfile.TemporaryFile(dir=the_settings().silo_data_dir):
             pass
     except (OSError, SiloError):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+NO_SPACE = "There is no space left on the server's disk. Try again later."
+
 
 class SiloError(Exception):
     """The root: `except SiloError` catches whatever silo raises on purpose."""
@@ -48,6 +50,20 @@ class SnapshotChanged(SiloError):
             "A GET, HEAD or OPTIONS request changed session state. Such a request reads a snapshot "
             "and nothing is kept of it: change state in POST, PUT, PATCH or DELETE."
         )
+
+
+class StoreUnavailable(SiloError):
+    """The store does not answer; it may in a moment."""
+
+    def __init__(self) -> None:
+        super().__init__("The server is busy. Try again in a moment.")
+
+
+class StoreFull(SiloError):
+    """The store can be read but not written, most often because the disk is full."""
+
+    def __init__(self) -> None:
+        super().__init__(NO_SPACE)
 
 
 class TaskError(SiloError, RuntimeError):

@@ -17,7 +17,15 @@ from flask import Flask, Response, g, request
 
 from .cleanup import CleanupDaemon
 from .codec import encode
-from .errors import SessionBusy, SessionExpired, SiloError, SnapshotChanged, TaskError
+from .errors import (
+    SessionBusy,
+    SessionExpired,
+    SiloError,
+    SnapshotChanged,
+    StoreFull,
+    StoreUnavailable,
+    TaskError,
+)
 from .files.base import FileStore
 from .records import Records
 from .sessions.base import SessionStore
@@ -273,6 +281,8 @@ STATUS_OF: dict[type[SiloError], tuple[int, str, str]] = {
     SessionExpired: (410, "Gone", "session_expired"),
     SessionBusy: (409, "Conflict", "busy"),
     TaskError: (409, "Conflict", "task"),
+    StoreUnavailable: (503, "Service Unavailable", "unavailable"),
+    StoreFull: (507, "Insufficient Storage", "no_space"),
 }
 
 

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from ..errors import Cancelled, TaskError, UserError
+from ..errors import NO_SPACE, Cancelled, TaskError, UserError
 from .jobs import End, Job, Jobs, new_id
 
 log = logging.getLogger(__name__)
@@ -89,7 +89,6 @@ class Outcome:
 
 
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
-NO_SPACE = "There is no space left on the server's disk. Try again later."
 
 
 def outcome_of(error: BaseException) -> Outcome:

@@ -1,0 +1,214 @@
+"""Records in a SQLite file: nothing to install, shared by every process of a machine, and durable.
+
+The file is in WAL mode, so readers never wait for a writer. SQLite lets one writer in at a time, and
+its own way of waiting, to sleep and ask again, starves some writers for seconds; so they take turns
+before they ask: threads at a lock, processes at a locked file, which the kernel hands on in order.
+
+What is committed outlives the death of every process at any moment. After a power cut the last
+moments may be missing (`synchronous=NORMAL`), and the file is whole.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sqlite3
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import unquote
+
+from ..errors import StoreFull, StoreUnavailable
+from ..records import NEW, Delete, Postpone, Put, Record, Records, Step
+
+if sys.platform != "win32":
+    import fcntl
+
+BUSY_SECONDS = 5
+MIGRATIONS = [
+    """
+    CREATE TABLE records (
+        kind TEXT NOT NULL,
+        key TEXT NOT NULL,
+        value BLOB NOT NULL,
+        version INTEGER NOT NULL,
+        due REAL NOT NULL,
+        PRIMARY KEY (kind, key)
+    ) WITHOUT ROWID;
+    CREATE INDEX records_due ON records (kind, due, version);
+    CREATE TABLE sequence (version INTEGER NOT NULL);
+    INSERT INTO sequence VALUES (0);
+    """,
+]
+"""Each brings the file from the schema version that is its place in the list to the next."""
+
+
+class SqliteRecords(Records):
+    """Connections are kept in a pool, each used by one thread at a time, and never across a fork."""
+
+    def __init__(self, url: str) -> None:
+        self._path = Path(unquote(url.removeprefix("sqlite:///"))).absolute()
+        self._pid = os.getpid()
+        self._idle: list[sqlite3.Connection] = []
+        self._turn = _Turn(self._path.with_suffix(".turn"))
+        with translated():
+            self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._path.touch(mode=0o600)
+            self._migrate()
+
+    def read(self, kind: str, key: str) -> Record | None:
+        with self._connection() as connection:
+            row = connection.execute(
+                "SELECT value, version, due FROM records WHERE kind = ? AND key = ?", (kind, key)
+            ).fetchone()
+        return Record(*row) if row else None
+
+    def apply(self, *steps: Step) -> int:
+        with self._writing() as connection:
+            if not all(_holds(connection, step) for step in steps):
+                connection.rollback()
+                return 0
+            (version,) = connection.execute(
+                "UPDATE sequence SET version = version + 1 RETURNING version"
+            ).fetchone()
+            for step in steps:
+                _do(connection, step, version)
+            connection.commit()
+            return int(version)
+
+    def due(self, kind: str, now: float, limit: int = 100) -> list[tuple[str, Record]]:
+        with self._connection() as connection:
+            rows = connection.execute(
+                "SELECT key, value, version, due FROM records WHERE kind = ? AND due <= ?"
+                " ORDER BY due, version LIMIT ?",
+                (kind, now, limit),
+            ).fetchall()
+        return [(key, Record(value, version, due)) for key, value, version, due in rows]
+
+    def count(self, kind: str) -> int:
+        with self._connection() as connection:
+            (number,) = connection.execute(
+                "SELECT count(*) FROM records WHERE kind = ?", (kind,)
+            ).fetchone()
+        return int(number)
+
+    def close(self) -> None:
+        while self._idle:
+            self._idle.pop().close()
+
+    @contextlib.contextmanager
+    def _writing(self) -> Iterator[sqlite3.Connection]:
+        """A transaction that may write; the block commits, else nothing of it remains."""
+        with self._connection() as connection, self._turn:
+            try:
+                connection.execute("BEGIN IMMEDIATE")
+                yield connection
+            finally:
+                if connection.in_transaction:
+                    connection.rollback()
+
+    @contextlib.contextmanager
+    def _connection(self) -> Iterator[sqlite3.Connection]:
+        if self._pid != os.getpid():
+            # SQLite forbids to use, and even to close, a connection that came along with a fork.
+            self._inherited, self._idle, self._pid = self._idle, [], os.getpid()
+        with translated():
+            try:
+                connection = self._idle.pop()
+            except IndexError:
+                connection = self._open()
+            try:
+                yield connection
+            except sqlite3.Error:
+                connection.close()
+                raise
+            self._idle.append(connection)
+
+    def _open(self) -> sqlite3.Connection:
+        connection = sqlite3.connect(
+            self._path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
+        )
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = NORMAL")
+        return connection
+
+    def _migrate(self) -> None:
+        with self._writing() as connection:
+            (version,) = connection.execute("PRAGMA user_version").fetchone()
+            for number, script in enumerate(MIGRATIONS[version:], version + 1):
+                for statement in script.split(";"):
+                    connection.execute(statement)
+                connection.execute(f"PRAGMA user_version = {number}")
+            connection.commit()
+
+
+class _Turn:
+    """One writer at a time: among this process's threads, then among this machine's processes."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._lock = threading.Lock()
+        self._pid = 0
+        self._descriptor = -1
+
+    def __enter__(self) -> None:
+        self._lock.acquire()
+        if sys.platform != "win32":
+            try:
+                fcntl.flock(self._file(), fcntl.LOCK_EX)
+            except BaseException:
+                self._lock.release()
+                raise
+
+    def __exit__(self, *_: object) -> None:
+        if sys.platform != "win32":
+            fcntl.flock(self._descriptor, fcntl.LOCK_UN)
+        self._lock.release()
+
+    def _file(self) -> int:
+        """The file to lock, opened anew after a fork: a lock belongs to the opening of a file."""
+        if self._pid != os.getpid():
+            self._descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            self._pid = os.getpid()
+        return self._descriptor
+
+
+@contextlib.contextmanager
+def translated() -> Iterator[None]:
+    """Turn SQLite's errors into ours."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        said = str(error)
+        if "full" in said or "readonly" in said or "disk I/O" in said:
+            raise StoreFull from error
+        raise StoreUnavailable from error
+
+
+def _holds(connection: sqlite3.Connection, step: Step) -> bool:
+    if isinstance(step, Postpone) or step.expect is None:
+        return True
+    row = connection.execute(
+        "SELECT version FROM records WHERE kind = ? AND key = ?", (step.kind, step.key)
+    ).fetchone()
+    return bool((row[0] if row else NEW) == step.expect)
+
+
+def _do(connection: sqlite3.Connection, step: Step, version: int) -> None:
+    match step:
+        case Put():
+            connection.execute(
+                "INSERT INTO records VALUES (?, ?, ?, ?, ?) ON CONFLICT DO UPDATE"
+                " SET value = excluded.value, version = excluded.version, due = excluded.due",
+                (step.kind, step.key, step.value, version, step.due),
+            )
+        case Delete():
+            connection.execute(
+                "DELETE FROM records WHERE kind = ? AND key = ?", (step.kind, step.key)
+            )
+        case Postpone():
+            connection.execute(
+                "UPDATE records SET due = ? WHERE kind = ? AND key = ?",
+                (step.due, step.kind, step.key),
+            )
