@@ -148,6 +148,10 @@ class Pen:
 
 
 def _put(cell: SheetCell, value: Cell) -> None:
+    if isinstance(value, float):
+        cell.value = float.__repr__(value)  # openpyxl would write 16 digits, which is not enough
+        cell.data_type = "n"
+        return
     cell.value = value
     if isinstance(value, str):
         cell.data_type = "s"  # openpyxl takes "=1+1" for a formula and "#N/A" for an error

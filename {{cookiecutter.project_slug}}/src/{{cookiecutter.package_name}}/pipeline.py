@@ -5,20 +5,28 @@ and the chosen options, says how far it is, and returns a `Report`, which become
 page and the workbook to download. `raise UserError("...")` shows the person that sentence.
 
 The step that ships describes every column, adds up the numbers by a category, and names whatever
-was not read. The arithmetic is in `columns.py`.
+was not read. The arithmetic is in `columns.py`, the wording in `findings.py`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from itertools import pairwise
 from operator import itemgetter
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from .bar import Bar
 from .columns import Profile, by_column, group, profile, shorten, total
-from .report import Cell, Chart, Column, Kind, Report, Table, unique
+from .findings import (
+    Finding,
+    Unread,
+    columns_table,
+    no_category,
+    notes,
+    totals_tables,
+    unread_tables,
+)
+from .report import Chart, Column, Kind, Report, Table, unique
 from .step import InputFile, Progress, UserError
 from .tables import Sheet, read
 
@@ -67,35 +75,9 @@ def process(inputs: Sequence[InputFile], options: Options, progress: Progress) -
         raise UserError(no_category(options.category, found))
     return Report(
         title=f"Report on {inputs[0].name if len(inputs) == 1 else f'{len(inputs)} files'}",
-        notes=notes(found, unread, options),
+        notes=notes(found, unread, guessed=not options.category),
         tables=[*totals_tables(found), columns_table(found), *unread_tables(unread)],
     )
-
-
-@dataclass(frozen=True)
-class Unread:
-    """Something that was not read, or not as it stands in the file."""
-
-    file: str
-    sheet: str
-    sentence: str
-
-    @property
-    def note(self) -> str:
-        where = f"{self.file}, {self.sheet}" if self.sheet else self.file
-        return self.sentence if self.file in self.sentence else f"{where}: {self.sentence}"
-
-
-@dataclass(frozen=True)
-class Finding:
-    """What was found in a sheet: a line for each of its columns, and its totals."""
-
-    file: str
-    sheet: str
-    rows: int
-    columns: list[Sequence[Cell]]
-    totals: Table | None
-    notes: list[str]
 
 
 def read_sheets(file: InputFile, options: Options, bar: Bar, unread: list[Unread]) -> list[Sheet]:
@@ -126,21 +108,7 @@ def examine(sheet: Sheet, options: Options, bar: Bar) -> Finding:
         columns.append(profile(name, column))
     category = find_category(columns, options.category)
     totals = total_by(category, columns, sheet.name, options.largest, adding) if category else None
-    return Finding(
-        file=sheet.file,
-        sheet=sheet.name,
-        rows=len(sheet.rows),
-        columns=[(sheet.file, sheet.name, *line(column)) for column in columns],
-        totals=totals,
-        notes=not_numbers(sheet.name, columns),
-    )
-
-
-def not_numbers(sheet: str, columns: Sequence[Profile]) -> list[str]:
-    """A note on the columns of numbers that hold something else, too; it is in no sum."""
-    mixed = [column for column in columns if column.is_numeric and column.others]
-    cells = listed([f"{column.name} ({column.others:,})" for column in mixed])
-    return [f"{sheet}: cells that are not numbers are in no sum or mean: {cells}."] if mixed else []
+    return Finding.of(sheet, columns, totals)
 
 
 def find_category(columns: Sequence[Profile], wanted: str) -> Profile | None:
@@ -177,94 +145,3 @@ def total_by(
         rows=sorted(zip(labels, counts, *sums, strict=True), key=itemgetter(drawn), reverse=True),
         chart=Chart(f"{names[drawn]} by {names[0]}", names[0], names[drawn], limit=largest),
     )
-
-
-def line(column: Profile) -> Sequence[Cell]:
-    """The column's line in the table of columns, after the names of its file and sheet."""
-    return (
-        column.name,
-        column.type,
-        len(column.cells),
-        column.empty,
-        column.distinct,
-        column.minimum,
-        column.maximum,
-        column.mean,
-    )
-
-
-def totals_tables(found: Sequence[Finding]) -> list[Table]:
-    """The totals of all sheets; sheets of one name are told apart by their file's."""
-    several = len({finding.file for finding in found}) > 1
-    tables = [
-        replace(finding.totals, name=f"{finding.totals.name} ({finding.file})")
-        if several
-        else finding.totals
-        for finding in found
-        if finding.totals
-    ]
-    names = unique(table.name for table in tables)
-    return [replace(table, name=name) for table, name in zip(tables, names, strict=True)]
-
-
-def columns_table(found: Sequence[Finding]) -> Table:
-    texts = [Column(name) for name in ("File", "Sheet", "Column", "Type")]
-    counts = [Column(name, "integer") for name in ("Rows", "Empty", "Distinct")]
-    figures = [Column("Minimum"), Column("Maximum"), Column("Mean", "number")]
-    lines = [line for finding in found for line in finding.columns]
-    return Table("Columns", [*texts, *counts, *figures], lines)
-
-
-def unread_tables(unread: Sequence[Unread]) -> list[Table]:
-    """One table, or none if everything was read."""
-    columns = [Column("File"), Column("Sheet"), Column("What")]
-    rows = [(item.file, item.sheet, item.sentence) for item in unread]
-    return [Table("Not read", columns, rows)] if rows else []
-
-
-def notes(found: Sequence[Finding], unread: Sequence[Unread], options: Options) -> list[str]:
-    """What the person should know before the tables: what was read, how, and what was not."""
-    rows = sum(finding.rows for finding in found)
-    lines = [f"Read {counted(len(found), 'sheet')} with {counted(rows, 'row')}."]
-    if not options.category and any(finding.totals for finding in found):
-        lines.append("Totals are by the first column of text with 2 to 50 values that repeat.")
-    if without := [finding.sheet for finding in found if not finding.totals]:
-        lines.append(f"Without a column to total by: {listed(without)}.")
-    lines += [note for finding in found for note in finding.notes]
-    lines += [item.note for item in unread] or ["Everything in the files was read."]
-    return lines if len(lines) <= 40 else [*lines[:40], f"… and {len(lines) - 40:,} more notes."]
-
-
-def no_category(wanted: str, found: Sequence[Finding]) -> str:
-    """The sentence for a category that no sheet has."""
-    names = dict.fromkeys(str(line[2]) for finding in found for line in finding.columns)
-    return f"No sheet has a column {wanted!r}. There are: {listed(list(names))}."
-
-
-def counted(number: int, noun: str) -> str:
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
-
-
-def listed(names: Sequence[str], most: int = 20) -> str:
-    more = f" and {len(names) - most:,} more" if len(names) > most else ""
-    return ", ".join(names[:most]) + more
-
-
-@dataclass(frozen=True)
-class Bar:
-    """A stretch of the progress bar: `bar(0.5, "Half done")` moves to the middle of it."""
-
-    progress: Progress
-    start: float = 0
-    end: float = 1
-
-    def __call__(self, part: float, message: str) -> None:
-        self.progress(self._at(part), 1, message)
-
-    def split(self, parts: int) -> list[Bar]:
-        """The stretch in equal parts."""
-        ends = [self._at(number / parts) for number in range(parts + 1)] if parts else []
-        return [Bar(self.progress, start, end) for start, end in pairwise(ends)]
-
-    def _at(self, part: float) -> float:
-        return self.start * (1 - part) + self.end * part
