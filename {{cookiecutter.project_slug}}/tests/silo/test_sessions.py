@@ -22,6 +22,11 @@ def keep(store: SessionStore, value: int, sid: str = SID) -> None:
         state["counter"]["value"] = value
 
 
+def spoil(state: dict[str, Any]) -> None:
+    state["counter"]["value"] = 99
+    raise ZeroDivisionError
+
+
 def value_of(store: SessionStore, sid: str = SID) -> Any:
     return store.get(sid)["counter"]["value"]
 
@@ -104,7 +109,7 @@ def test_a_transaction_keeps_what_it_changed(store: SessionStore) -> None:
 def test_a_transaction_that_raises_keeps_nothing_and_frees_the_session(store: SessionStore) -> None:
     keep(store, 1)
     with pytest.raises(ZeroDivisionError), store.transaction(SID) as state:
-        state["counter"]["value"] = 1 / 0 if state["counter"].update(value=2) is None else 3
+        spoil(state)
     assert value_of(store) == 1
     keep(store, 4)
     assert value_of(store) == 4

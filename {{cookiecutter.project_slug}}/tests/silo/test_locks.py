@@ -1,0 +1,197 @@
+"""A session's lock: one writer at a time; a dead one blocks nobody, a late one changes nothing."""
+
+from __future__ import annotations
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from typing import Any
+
+import pytest
+from support import Clock, eventually
+
+from {{ cookiecutter.package_name }}.silo import SessionBusy, SessionStore
+from {{ cookiecutter.package_name }}.silo.records import Record, Records, Step
+from {{ cookiecutter.package_name }}.silo.sessions.memory import MemoryRecords
+
+from .conftest import LEASE, OpenStore
+
+SID = "a-session-of-a-client"
+
+
+def add(store: SessionStore, amount: int = 1) -> None:
+    with store.transaction(SID) as state:
+        state["counter"]["value"] += amount
+
+
+def value_of(store: SessionStore) -> Any:
+    return store.get(SID)["counter"]["value"]
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+def test_threads_and_processes_lose_no_increment(open_store: OpenStore, processes: int) -> None:
+    stores = [open_store(lease=60) for _ in range(processes)]
+
+    def work(n: int) -> None:
+        for _ in range(25):
+            add(stores[n % processes])
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(work, range(8)))
+    assert value_of(stores[0]) == 200
+
+
+def test_sessions_do_not_wait_for_each_other(store: SessionStore) -> None:
+    with store.transaction(SID), store.transaction("another") as state:
+        state["counter"]["value"] = 1
+    assert store.get("another")["counter"]["value"] == 1
+
+
+def test_readers_wait_for_nobody(store: SessionStore) -> None:
+    add(store)
+    with store.transaction(SID) as state:
+        state["counter"]["value"] = 9
+        assert value_of(store) == 1
+    assert value_of(store) == 9
+
+
+def test_who_waits_too_long_is_told_that_the_session_is_busy(open_store: OpenStore) -> None:
+    store = open_store(lease=0.02)
+    held = store.begin(SID)
+    with pytest.raises(SessionBusy, match="busy"):
+        store.begin(SID)
+    held.commit()
+    add(store)
+    assert value_of(store) == 1
+
+
+def test_the_lock_of_a_dead_process_is_taken_over_when_its_lease_ends(
+    open_store: OpenStore, clock: Clock
+) -> None:
+    dead, living = open_store(), open_store()
+    dead.begin(SID)
+    with ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(add, living)
+        clock.advance(LEASE - 1)
+        with pytest.raises(TimeoutError):
+            waiting.result(timeout=0.1)
+        clock.advance(1)
+        waiting.result(timeout=10)
+    assert value_of(living) == 1
+
+
+def test_a_clock_set_back_keeps_no_session_locked(open_store: OpenStore, clock: Clock) -> None:
+    dead, living = open_store(lease=0.05), open_store(lease=0.05)
+    dead.begin(SID)
+    clock.advance(-86_400)
+    add(living)
+    assert value_of(living) == 1
+
+
+def test_a_late_holder_overwrites_nothing(open_store: OpenStore, clock: Clock) -> None:
+    slow, quick = open_store(), open_store()
+    late = slow.begin(SID)
+    late.state["counter"]["value"] = 100
+    clock.advance(LEASE)
+    add(quick, 7)
+    with pytest.raises(SessionBusy):
+        late.commit()
+    assert value_of(slow) == 7
+    add(slow)
+    assert value_of(quick) == 8
+
+
+def test_a_late_holder_does_not_unlock_for_the_one_after(
+    open_store: OpenStore, clock: Clock
+) -> None:
+    slow, quick, third = open_store(), open_store(), open_store()
+    late = slow.begin(SID)
+    clock.advance(LEASE)
+    held = quick.begin(SID)
+    late.rollback()
+    with ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(add, third)
+        with pytest.raises(TimeoutError):
+            waiting.result(timeout=0.1)
+        held.state["counter"]["value"] = 10
+        held.commit()
+        waiting.result(timeout=10)
+    assert value_of(third) == 11
+
+
+def test_a_late_holder_brings_no_expired_session_back(open_store: OpenStore, clock: Clock) -> None:
+    slow, other = open_store(), open_store()
+    add(slow)
+    late = slow.begin(SID)
+    late.state["counter"]["value"] = 100
+    clock.advance(slow.ttl)
+    assert other.cleanup() == [SID]
+    with pytest.raises(SessionBusy):
+        late.commit()
+    assert not slow.exists(SID)
+    assert slow.is_expired(SID)
+
+
+def test_a_destroyed_session_is_not_brought_back(open_store: OpenStore, clock: Clock) -> None:
+    slow, other = open_store(), open_store()
+    late = slow.begin(SID)
+    clock.advance(LEASE)
+    other.destroy(SID)
+    other.get(SID)
+    with pytest.raises(SessionBusy):
+        late.commit()
+    assert value_of(other) == 0
+
+
+def test_a_waiting_thread_goes_on_as_soon_as_the_lock_is_free(store: SessionStore) -> None:
+    held = store.begin(SID)
+    waiting = threading.Thread(target=add, args=(store,))
+    waiting.start()
+    held.rollback()
+    waiting.join(timeout=10)
+    assert not waiting.is_alive()
+    assert value_of(store) == 1
+
+
+class Failing(Records):
+    """Records that fail to write while `broken`."""
+
+    broken = False
+
+    def __init__(self) -> None:
+        self._inner = MemoryRecords()
+
+    def read(self, kind: str, key: str) -> Record | None:
+        return self._inner.read(kind, key)
+
+    def apply(self, *steps: Step) -> int:
+        if self.broken:
+            raise OSError("no space left")
+        return self._inner.apply(*steps)
+
+    def due(self, kind: str, now: float, limit: int = 100) -> list[tuple[str, Record]]:
+        return self._inner.due(kind, now, limit)
+
+    def count(self, kind: str) -> int:
+        return self._inner.count(kind)
+
+
+def test_a_store_that_failed_keeps_no_session_locked(clock: Clock) -> None:
+    records = Failing()
+    store = SessionStore(records=records, clock=clock, lease=LEASE)
+    store.register_namespace("counter", lambda: {"value": 0})
+    with pytest.raises(OSError, match="space"), store.transaction(SID):
+        records.broken = True
+    records.broken = False
+    clock.advance(LEASE)  # the lease could not be given back; it runs out
+    add(store)
+    assert value_of(store) == 1
+
+
+def test_locks_leave_nothing_behind(store: SessionStore) -> None:
+    for n in range(20):
+        with store.transaction(f"session {n}"):
+            pass
+        with suppress(KeyError), store.transaction(f"session {n}"):
+            raise KeyError
+    eventually(lambda: store.records.count("lock") == 0)
