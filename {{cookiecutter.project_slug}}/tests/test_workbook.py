@@ -20,25 +20,37 @@ from python_calamine import CalamineWorkbook
 
 from {{ cookiecutter.package_name }}.about import TITLE
 from {{ cookiecutter.package_name }}.cells import CELL_LENGTH, cut, sheet_names
-from {{ cookiecutter.package_name }}.report import Cell, Chart, Column, Kind, Report, Table, clean
+from {{ cookiecutter.package_name }}.report import (
+    Cell,
+    Chart,
+    Column,
+    Kind,
+    Report,
+    Table,
+    clean,
+)
 from {{ cookiecutter.package_name }}.workbook import write_workbook
 
 TEXT = st.text(st.characters(), max_size=40)  # lone surrogates and controls, too
 FORMULA_LIKE = st.sampled_from("=+-@").flatmap(lambda sign: TEXT.map(lambda text: sign + text))
-HOSTILE = TEXT | FORMULA_LIKE | st.sampled_from(
-    [
-        "=1+1",
-        '=HYPERLINK("http://example.com","here")',
-        "=cmd|' /C calc'!A0",
-        "@SUM(1)",
-        "#N/A",
-        "http://example.com",
-        "_x0041_",
-        "_x005F_",
-        "  spaces  ",
-        "<f>1</f>",
-        "'",
-    ]
+HOSTILE = (
+    TEXT
+    | FORMULA_LIKE
+    | st.sampled_from(
+        [
+            "=1+1",
+            '=HYPERLINK("http://example.com","here")',
+            "=cmd|' /C calc'!A0",
+            "@SUM(1)",
+            "#N/A",
+            "http://example.com",
+            "_x0041_",
+            "_x005F_",
+            "  spaces  ",
+            "<f>1</f>",
+            "'",
+        ]
+    )
 )
 
 
@@ -68,7 +80,9 @@ def chart_of(table: Table) -> Any:
 def sales(count: int = 3, limit: int = 20, width: int = 2) -> Table:
     more = [Column(f"More {number}", "number") for number in range(width - 2)]
     columns = [Column("Region"), Column("Sales", "integer"), *more]
-    rows: list[tuple[Cell, ...]] = [(f"Region {n}", 1000 - n, *(n / 7 for _ in more)) for n in range(count)]
+    rows: list[tuple[Cell, ...]] = [
+        (f"Region {n}", 1000 - n, *(n / 7 for _ in more)) for n in range(count)
+    ]
     return Table("Sales", columns, rows, Chart("By region", "Region", "Sales", limit=limit))
 
 
@@ -102,7 +116,9 @@ def test_text_is_never_a_formula_a_link_or_a_macro(
 @settings(max_examples=60, deadline=None)
 @given(cells=st.lists(HOSTILE, min_size=1, max_size=20))
 def test_text_is_read_back_as_it_was(cells: list[str]) -> None:
-    stream = written(Report("R", [Table("T", [Column("C"), Column("D")], [[c, "x"] for c in cells])]))
+    stream = written(
+        Report("R", [Table("T", [Column("C"), Column("D")], [[c, "x"] for c in cells])])
+    )
     expected = [clean(text) for text in cells]
     rows = CalamineWorkbook.from_filelike(stream).get_sheet_by_index(1).to_python()
     assert [row[0] for row in rows[1:]] == expected
@@ -205,7 +221,9 @@ def test_cut_text_fits_and_keeps_its_start(text: str, units: int) -> None:
     assert kept == text or (kept.endswith("…") and text.startswith(kept[:-1]))
 
 
-@given(names=st.lists(HOSTILE | st.sampled_from(["History", "a" * 40, "A" * 40, "[]:*?/\\", "'x'"])))
+@given(
+    names=st.lists(HOSTILE | st.sampled_from(["History", "a" * 40, "A" * 40, "[]:*?/\\", "'x'"]))
+)
 def test_sheet_names_are_legal_and_unique(names: list[str]) -> None:
     made = sheet_names(names)
     assert len(made) == len(names)

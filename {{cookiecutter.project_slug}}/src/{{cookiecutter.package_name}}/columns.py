@@ -5,13 +5,13 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from fractions import Fraction
 from itertools import pairwise
 from typing import Any
 
-from .report import MAX_WHOLE, Cell, exact
+from .report import MAX_WHOLE, Cell
 
 FAMILIES: dict[type, str] = {
     str: "text",
@@ -38,14 +38,16 @@ class Profile:
     """
 
     name: str
-    cells: Sequence[Cell] = field(repr=False)
     type: str
+    rows: int
     empty: int
     distinct: int
     minimum: Cell
     maximum: Cell
     mean: int | float | None
     others: int
+    is_amount: bool
+    """Whether its sum says something: numbers that are neither years nor count up one by one."""
 
     @property
     def is_numeric(self) -> bool:
@@ -54,42 +56,27 @@ class Profile:
     @property
     def is_category(self) -> bool:
         """Text with 2 to 50 values that repeat."""
-        filled = len(self.cells) - self.empty
-        return self.type == "text" and 2 <= self.distinct <= 50 and self.distinct < filled
-
-    @property
-    def is_amount(self) -> bool:
-        """Numbers whose sum says something: neither years nor counting up one by one."""
-        if self.type != "integer":
-            return self.is_numeric
-        numbers = [cell for cell in self.cells if isinstance(cell, int | float)]
-        years = min(numbers) >= 1900 and max(numbers) <= 2100
-        return not years and any(after != before + 1 for before, after in pairwise(numbers))
-
-
-def by_column(rows: Sequence[Sequence[Cell]], width: int) -> list[list[Cell]]:
-    """The cells of each of `width` columns, ready to be compared.
-
-    Blank text is None, NaN and infinity are text, and a date among datetimes is its midnight.
-    """
-    return [_comparable([_tidy(row[place]) for row in rows]) for place in range(width)]
+        repeats = self.distinct < self.rows - self.empty
+        return self.type == "text" and 2 <= self.distinct <= 50 and repeats
 
 
 def profile(name: str, cells: Sequence[Cell]) -> Profile:
-    """Describe a column that `by_column` made."""
+    """Describe a column; a cell that is None is empty."""
     families = _families(cells)
-    main = families[0][1] if families else []
+    main_family, main = families[0] if families else ("empty", [])
+    types = [_type(*family) for family in families]
     filled = sum(len(members) for _, members in families)
     return Profile(
         name=name,
-        cells=cells,
-        type=" + ".join(_type(*family) for family in families) or "empty",
+        type=" + ".join(types) or "empty",
+        rows=len(cells),
         empty=len(cells) - filled,
         distinct=sum(len(set(members)) for _, members in families),
         minimum=shorten(min(main, default=None)),
         maximum=shorten(max(main, default=None)),
-        mean=_mean(main) if families and families[0][0] == "number" else None,
+        mean=_mean(main) if main_family == "number" else None,
         others=filled - len(main),
+        is_amount=main_family == "number" and not (types == ["integer"] and _only_names(main)),
     )
 
 
@@ -119,26 +106,14 @@ def shorten(value: Cell) -> Cell:
     return line if len(line) <= LONGEST else line[: LONGEST - 1] + "…"
 
 
-def _tidy(cell: Cell) -> Cell:
-    if isinstance(cell, str):
-        return None if not cell or cell.isspace() else cell
-    if isinstance(cell, float) and not math.isfinite(cell):
-        return exact(cell)
-    return cell
-
-
-def _comparable(cells: list[Cell]) -> list[Cell]:
-    if {date, datetime} <= set(map(type, cells)):
-        return [datetime.combine(c, time()) if type(c) is date else c for c in cells]
-    return cells
-
-
 def _families(cells: Iterable[Cell]) -> list[tuple[str, list[Any]]]:
     """The cells by kinds that compare with each other, the largest first."""
     found: dict[str, list[Any]] = defaultdict(list)
     for cell in cells:
         if cell is not None:
             found[FAMILIES[type(cell)]].append(cell)
+    if "datetime" in found:
+        found["datetime"] += [datetime.combine(day, time()) for day in found.pop("date", [])]
     return sorted(found.items(), key=lambda family: -len(family[1]))
 
 
@@ -146,6 +121,12 @@ def _type(family: str, members: list[Any]) -> str:
     if family == "number" and all(isinstance(n, int) or n.is_integer() for n in members):
         return "integer"
     return family
+
+
+def _only_names(numbers: Sequence[int | float]) -> bool:
+    """Whether whole numbers are years, or number the rows."""
+    years = min(numbers) >= 1900 and max(numbers) <= 2100
+    return years or all(after == before + 1 for before, after in pairwise(numbers))
 
 
 def _mean(numbers: Sequence[int | float]) -> int | float:

@@ -48,7 +48,7 @@ def figures(column: Profile) -> Sequence[Cell]:
     return (
         column.name,
         column.type,
-        len(column.cells),
+        column.rows,
         column.empty,
         column.distinct,
         column.minimum,

@@ -16,7 +16,7 @@ from operator import itemgetter
 from pydantic import BaseModel, ConfigDict, Field
 
 from .bar import Bar
-from .columns import Profile, by_column, group, profile, shorten, total
+from .columns import Profile, group, profile, shorten, total
 from .findings import (
     Finding,
     Unread,
@@ -101,44 +101,47 @@ def read_sheets(file: InputFile, options: Options, bar: Bar, unread: list[Unread
 def examine(sheet: Sheet, options: Options, bar: Bar) -> Finding:
     """Describe the columns of a sheet, and total it if it has a category to total by."""
     profiling, adding = bar.split(2)
-    cells = by_column(sheet.rows, len(sheet.header))
     columns = []
-    for name, column, part in zip(sheet.header, cells, profiling.split(len(cells)), strict=True):
-        part(0, f"Profiling {sheet.name}: {name}")
-        columns.append(profile(name, column))
+    for place, part in enumerate(profiling.split(len(sheet.header))):
+        part(0, f"Profiling {sheet.name}: {sheet.header[place]}")
+        columns.append(profile(sheet.header[place], [row[place] for row in sheet.rows]))
     category = find_category(columns, options.category)
-    totals = total_by(category, columns, sheet.name, options.largest, adding) if category else None
+    totals = None
+    if category is not None:
+        totals = total_by(category, sheet, columns, options.largest, adding)
     return Finding.of(sheet, columns, totals)
 
 
-def find_category(columns: Sequence[Profile], wanted: str) -> Profile | None:
-    """The wanted column, in its own letter case if there are two, or else the first that can be."""
-    if wanted:
-        named = [column for column in columns if column.name.casefold() == wanted.casefold()]
-        return min(named, key=lambda column: column.name != wanted, default=None)
-    return next((column for column in columns if column.is_category), None)
+def find_category(columns: Sequence[Profile], wanted: str) -> int | None:
+    """The place of the wanted column in any letter case, or else of the first category."""
+    for place, column in enumerate(columns):
+        if column.name.casefold() == wanted.casefold() or (not wanted and column.is_category):
+            return place
+    return None
 
 
 def total_by(
-    category: Profile, columns: Sequence[Profile], sheet: str, largest: int, bar: Bar
+    category: int, sheet: Sheet, columns: Sequence[Profile], largest: int, bar: Bar
 ) -> Table:
     """For each value of the category its number of rows, and the sum of every column of numbers.
 
     Sorted by the last column of amounts, which is also what the chart draws.
     """
-    numeric = [column for column in columns if column.is_numeric and column is not category]
-    groups = group(category.cells)
+    groups = group(row[category] for row in sheet.rows)
+    numeric = [n for n, column in enumerate(columns) if column.is_numeric and n != category]
     sums = []
-    for column, part in zip(numeric, bar.split(len(numeric)), strict=True):
-        part(0, f"Adding up {sheet}: {column.name}")
-        sums.append([total(column.cells[place] for place in places) for _, places in groups])
+    for place, part in zip(numeric, bar.split(len(numeric)), strict=True):
+        part(0, f"Adding up {sheet.name}: {sheet.header[place]}")
+        sums.append([total(sheet.rows[n][place] for n in rows) for _, rows in groups])
     labels = ["(empty)" if value is None else shorten(value) for value, _ in groups]
-    counts = [len(places) for _, places in groups]
-    names = unique([category.name, "Rows", *(f"Sum of {column.name}" for column in numeric)])
-    kinds: list[Kind] = ["integer" if column.type == "integer" else "number" for column in numeric]
-    drawn = max((2 + n for n, column in enumerate(numeric) if column.is_amount), default=1)
+    counts = [len(rows) for _, rows in groups]
+    names = unique(
+        [sheet.header[category], "Rows", *(f"Sum of {sheet.header[n]}" for n in numeric)]
+    )
+    kinds: list[Kind] = ["integer" if columns[n].type == "integer" else "number" for n in numeric]
+    drawn = max((2 + n for n, place in enumerate(numeric) if columns[place].is_amount), default=1)
     return Table(
-        name=f"{sheet} by {category.name}",
+        name=f"{sheet.name} by {sheet.header[category]}",
         columns=[
             Column(*column) for column in zip(names, ["text", "integer", *kinds], strict=True)
         ],
