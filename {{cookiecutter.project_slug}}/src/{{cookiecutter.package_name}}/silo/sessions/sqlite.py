@@ -1,8 +1,9 @@
 """Records in a SQLite file: nothing to install, shared by every process of a machine, and durable.
 
-The file is in WAL mode, so readers never wait for a writer. SQLite lets one writer in at a time, and
-its own way of waiting, to sleep and ask again, starves some writers for seconds; so they take turns
-before they ask: threads at a lock, processes at a locked file, which the kernel hands on in order.
+The file is in WAL mode, so readers never wait for a writer. SQLite lets one writer in at a time,
+and its own way of waiting, to sleep and ask again, starves some writers for seconds; so they take
+turns before they ask: threads at a lock, processes at a locked file, which the kernel hands on in
+order.
 
 What is committed outlives the death of every process at any moment. After a power cut the last
 moments may be missing (`synchronous=NORMAL`), and the file is whole.
@@ -45,7 +46,7 @@ MIGRATIONS = [
 
 
 class SqliteRecords(Records):
-    """Connections are kept in a pool, each used by one thread at a time, and never across a fork."""
+    """Connections are pooled, each used by one thread at a time, and never across a fork."""
 
     def __init__(self, url: str) -> None:
         self._path = Path(unquote(url.removeprefix("sqlite:///"))).absolute()

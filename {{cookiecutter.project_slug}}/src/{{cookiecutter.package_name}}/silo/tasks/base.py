@@ -8,16 +8,20 @@ import secrets
 import traceback
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any, Protocol
 
 from ..errors import NO_SPACE, Cancelled, TaskError, UserError
 from .jobs import End, Job, Jobs, new_id
+from .periodic import Periodic
+from .queue import Priority
 
 log = logging.getLogger(__name__)
 
 Target = Callable[..., Any]
 """What a task runs: called with a `Reporter`, then the arguments given to `start`."""
+
+ErrorHook = Callable[[Job, str], object]
 
 
 class Reporter(Protocol):
@@ -35,12 +39,27 @@ class Reporter(Protocol):
 
 
 @dataclass(frozen=True)
+class Terms:
+    """How a job waits and is tried again; times are in seconds.
+
+    After an error that nobody foresaw it is tried again up to `retries` times, `backoff` seconds
+    later at first and twice as long each time.
+    """
+
+    priority: Priority = "normal"
+    delay: float = 0.0
+    retries: int = 0
+    backoff: float = 1.0
+
+
+@dataclass(frozen=True)
 class Call:
-    """A target with its arguments."""
+    """A target with its arguments, and on what terms it is run."""
 
     target: Target
     args: tuple[Any, ...] = ()
     kwargs: dict[str, Any] = field(default_factory=dict)
+    terms: Terms = Terms()
 
 
 class Runner(ABC):
@@ -48,6 +67,31 @@ class Runner(ABC):
 
     def __init__(self, jobs: Jobs) -> None:
         self.jobs = jobs
+        self.periodic = Periodic(jobs.records, jobs.clock)
+        self._error_hooks: list[ErrorHook] = []
+
+    def every(self, seconds: float, target: Target, *args: Any, name: str | None = None) -> None:
+        """Run a target every so many seconds, for as long as anybody runs jobs of this store.
+
+        Call it at start-up, in every process. `name` is the schedule's own, the target's if not
+        given. Raises TaskError if this runner cannot take the target.
+        """
+        call = Call(target, args)
+        named = name or self.prepare("", None, call).target or target.__qualname__
+        self.periodic.add(named, seconds, call)
+        self.begin()
+
+    def on_error(self, hook: ErrorHook) -> None:
+        """Call `hook(job, traceback)` for each error in a target that nobody foresaw."""
+        self._error_hooks.append(hook)
+
+    def begin(self) -> None:  # noqa: B027 - a runner may have nothing to begin
+        """Begin to look for work; nothing happens if that is so already."""
+
+    def tick(self) -> None:
+        """Hand back the jobs of silent workers, and start what is due."""
+        self.jobs.recover()
+        self.periodic.fire(self)
 
     def start(self, name: str, call: Call) -> Job:
         """Store a job for the call and deliver it. Raises TaskError if it cannot be taken."""
@@ -58,7 +102,7 @@ class Runner(ABC):
 
     def prepare(self, name: str, owner: str | None, call: Call) -> Job:
         """The job that will run the call. Raises TaskError if this runner cannot take it."""
-        return Job(id=new_id(), name=name, owner=owner)
+        return Job(id=new_id(), name=name, owner=owner, **asdict(call.terms))
 
     @abstractmethod
     def deliver(self, job: Job, call: Call) -> None:
@@ -69,9 +113,16 @@ class Runner(ABC):
         return self.jobs.cancel(job_id)
 
     def settle(self, job: Job, outcome: Outcome) -> None:
-        """End a job that did not end well, and log what was unforeseen."""
+        """End a job that did not end well, or let it be tried again.
+
+        What was unforeseen is logged and told to the error hooks.
+        """
         if outcome.trace:
             log.error("task %s, job %s: %s", job.name, job.id, outcome.trace)
+            for hook in self._error_hooks:
+                hook(job, outcome.trace)
+            if self.jobs.retry(job.id, job.attempt):
+                return
         self.jobs.finish(job.id, outcome.end, outcome.sentence, job.attempt)
 
     @abstractmethod

@@ -13,9 +13,11 @@ import secrets
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, field, replace
+from itertools import islice
 from typing import Any, Literal
 
 from ..records import NEW, Delete, Postpone, Put, Record, Records, Step
+from .queue import Priority, Queue
 
 Status = Literal["idle", "queued", "running", "complete", "failed", "cancelled"]
 End = Literal["complete", "failed", "cancelled"]
@@ -30,7 +32,9 @@ class Job:
     """One run of one task. Times are unix seconds; `progress` is 0 to 100.
 
     `target` is `module:function`, or empty if only this process can run it; `args` and `kwargs` are
-    JSON-like. `owner` is the key of the session that it belongs to.
+    JSON-like. `owner` is the key of the session that it belongs to. `attempts` is how often it may
+    be begun, counting those whose worker died; `retries` is how often it may be tried again after
+    an error that nobody foresaw, `backoff` seconds later at first and twice as long each time.
     """
 
     id: str
@@ -42,6 +46,10 @@ class Job:
     status: Status = "queued"
     attempt: int = 0
     attempts: int = 1
+    priority: Priority = "normal"
+    delay: float = 0.0
+    retries: int = 0
+    backoff: float = 1.0
     cancelling: bool = False
     progress: float = 0.0
     message: str = "Waiting to start"
@@ -78,6 +86,7 @@ class Jobs:
         retain: float = 3600,
     ) -> None:
         self.records = records
+        self.queue = Queue(records, clock)
         self.clock = clock
         self.lease = lease
         self.retain = retain
@@ -96,21 +105,18 @@ class Jobs:
         now = self.clock()
         job = replace(job, created_at=now)
         steps: list[Step] = [Put("job", job.id, _encode(job), now + self.retain, NEW)]
-        if job.status == "queued" and job.target:
-            steps.append(Put("queue", job.id, b"", now, NEW))
+        if job.status == "queued":
+            steps += self._joining(job, now + job.delay)
         return steps
 
-    def waiting(self) -> bool:
-        """Whether a job waits to be claimed."""
-        return bool(self.records.due("queue", self.clock(), limit=1))
+    def peek(self, limit: int = 10) -> list[Job]:
+        """The next jobs to start, as they wait now."""
+        waiting = map(self.read, islice(self.queue.waiting(), limit))
+        return [job for job in waiting if job]
 
     def claim_next(self) -> Job | None:
-        """Take the job that has waited longest, or None. From now on it is running."""
-        for job_id, _ in self.records.due("queue", self.clock(), limit=8):
-            job = self.claim(job_id)
-            if job:
-                return job
-        return None
+        """Take the next job of the queue, or None. From now on it is running."""
+        return next(filter(None, map(self.claim, self.queue.waiting())), None)
 
     def claim(self, job_id: str) -> Job | None:
         """Take this job if it still waits, else None."""
@@ -128,7 +134,11 @@ class Jobs:
             )
 
         lease = Put("lease", job_id, b"", self.clock() + self.lease)
-        return self._change(job_id, start, Delete("queue", job_id), lease)
+        return self._change(
+            job_id,
+            start,
+            lambda job: [self._leaving(job), lease, *self.queue.serving(job.owner)],
+        )
 
     def renew(self, job_id: str) -> None:
         """Say that the job's worker lives, and nothing else."""
@@ -160,7 +170,7 @@ class Jobs:
             )
 
         lease = Postpone("lease", job_id, self.clock() + self.lease)
-        return self._change(job_id, advance, lease)
+        return self._change(job_id, advance, lambda _: [lease])
 
     def finish(
         self,
@@ -187,7 +197,7 @@ class Jobs:
                 finished_at=self.clock(),
             )
 
-        return self._change(job_id, end, Delete("queue", job_id), Delete("lease", job_id))
+        return self._change(job_id, end, lambda job: [self._leaving(job), Delete("lease", job_id)])
 
     def cancel(self, job_id: str) -> Job | None:
         """Ask a job to stop: at once if it waits, else at its next progress call."""
@@ -201,7 +211,7 @@ class Jobs:
                 return replace(job, cancelling=True, message="Cancelling…")
             return None
 
-        return self._change(job_id, ask, Delete("queue", job_id))
+        return self._change(job_id, ask, lambda job: [self._leaving(job)])
 
     def recover(self) -> None:
         """Hand back the jobs of workers that have been silent for longer than their lease."""
@@ -223,35 +233,90 @@ class Jobs:
                 self.records.apply(Delete("job", job_id, record.version))
 
     def hand_back(self, job_id: str, attempt: int) -> None:
-        """Give up an attempt: the job waits again if it has attempts left, else it has failed."""
-
-        def back(job: Job) -> Job | None:
-            if not _held(job, attempt):
-                return None
-            return replace(job, status="queued", message="Interrupted; starting again")
-
+        """A worker is lost: its job waits again if it has attempts left, else it has failed."""
         job = self.read(job_id)
         if job and job.cancelling:
             self.finish(job_id, "cancelled", "Cancelled.", attempt)
         elif job and job.target and attempt < job.attempts:
-            queued = Put("queue", job_id, b"", self.clock())
-            self._change(job_id, back, queued, Delete("lease", job_id))
+            self._requeue(job_id, attempt, "Interrupted; starting again")
         else:
             self.finish(job_id, "failed", INTERRUPTED, attempt)
 
-    def _change(self, job_id: str, change: Callable[[Job], Job | None], *also: Step) -> Job | None:
-        """Compare-and-set until it holds. `change` returns None to leave the job as it is."""
+    def release(self, job_id: str, attempt: int) -> None:
+        """A worker that stops in good order lets go of its job, which loses no attempt by it."""
+        self._requeue(job_id, attempt, "Waiting to start again", attempts=1)
+
+    def retry(self, job_id: str, attempt: int) -> Job | None:
+        """Try a job again later, after an unforeseen error. None if it has no retries left."""
+        job = self.read(job_id)
+        if job is None or not job.retries or job.cancelling:
+            return None
+        return self._requeue(
+            job_id,
+            attempt,
+            "Something went wrong; trying again",
+            job.backoff,
+            attempts=1,
+            retries=-1,
+        )
+
+    def _requeue(
+        self,
+        job_id: str,
+        attempt: int,
+        message: str,
+        delay: float = 0.0,
+        attempts: int = 0,
+        retries: int = 0,
+    ) -> Job | None:
+        """Let a running job wait again, with its attempts and retries changed by so many."""
+
+        def back(job: Job) -> Job | None:
+            if not _held(job, attempt):
+                return None
+            return replace(
+                job,
+                status="queued",
+                message=message,
+                attempts=job.attempts + attempts,
+                retries=job.retries + retries,
+                backoff=job.backoff * 2 if retries else job.backoff,
+            )
+
+        ready = self.clock() + delay
+        return self._change(
+            job_id,
+            back,
+            lambda job: [*self._joining(job, ready), Delete("lease", job_id)],
+        )
+
+    def _joining(self, job: Job, ready: float) -> list[Step]:
+        """The queue is for jobs that any process can run; others wait where they were started."""
+        if not job.target:
+            return []
+        return [self.queue.joining(job.id, job.priority, job.owner, ready)]
+
+    def _leaving(self, job: Job) -> Delete:
+        return self.queue.leaving(job.id, job.priority)
+
+    def _change(
+        self,
+        job_id: str,
+        change: Callable[[Job], Job | None],
+        also: Callable[[Job], list[Step]],
+    ) -> Job | None:
+        """Compare-and-set until it holds, with other steps at once.
+
+        `change` returns None to leave the job as it is.
+        """
         while record := self.records.read("job", job_id):
             changed = change(_decode(record))
             if changed is None:
                 return None
-            if self._replace(changed, record, *also):
+            put = Put("job", job_id, _encode(changed), self.clock() + self.retain, record.version)
+            if self.records.apply(put, *also(changed)):
                 return changed
         return None
-
-    def _replace(self, job: Job, record: Record, *also: Step) -> int:
-        put = Put("job", job.id, _encode(job), self.clock() + self.retain, record.version)
-        return self.records.apply(put, *also)
 
 
 def _held(job: Job, attempt: int) -> bool:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Any
 
 from ..codec import plain
@@ -62,6 +63,7 @@ class ProcessRunner(Runner):
             args=_arguments(list(call.args), "args"),
             kwargs=_arguments(call.kwargs, "kwargs"),
             attempts=ATTEMPTS,
+            **asdict(call.terms),
         )
 
     def deliver(self, job: Job, call: Call) -> None:
@@ -109,8 +111,8 @@ class ProcessRunner(Runner):
         After a slot is given back the queue is looked at once more: a job may have come in the
         moment between, from somebody who found no slot free.
         """
-        self.jobs.recover()
-        while self.jobs.waiting() and not self._stopped.is_set():
+        self.tick()
+        while not self.jobs.queue.is_empty() and not self._stopped.is_set():
             slot = self._slots.take()
             if slot is None:
                 return

@@ -46,7 +46,7 @@ class Relay:
             if job.cancelling:
                 self._ask()
             if stopped.is_set():
-                self._jobs.hand_back(job.id, job.attempt)
+                self._jobs.release(job.id, job.attempt)
                 return None
 
     def _pass_on(self, messages: list[Message]) -> Outcome | None:

@@ -10,7 +10,7 @@ from typing import Any
 from ..codec import Referable, Reference
 from ..errors import Cancelled
 from ..records import open_records
-from .base import Call, Runner, Target, refuse_while_active
+from .base import Call, Runner, Target, Terms, refuse_while_active
 from .jobs import Job, Jobs, Status, new_id
 
 Launch = Callable[[str, Call], Job]
@@ -48,11 +48,13 @@ class BackgroundTask(Referable):
     """Runs a function in the background and tells how far it is.
 
     In a session's state it is stored as a reference to its job. Made on its own, as
-    `BackgroundTask("name")`, it runs in a thread of this process.
+    `BackgroundTask("name")`, it runs in a thread of this process. `priority`, `delay`, `retries`
+    and `backoff` are the terms on which it runs: see `Terms`.
     """
 
-    def __init__(self, name: str = "task", *, runner: Runner | None = None) -> None:
+    def __init__(self, name: str = "task", *, runner: Runner | None = None, **terms: Any) -> None:
         self.name = name
+        self._terms = Terms(**terms)
         self._runner = runner
         self._launch: Launch | None = None
         self._id: str | None = None
@@ -61,13 +63,14 @@ class BackgroundTask(Referable):
     @classmethod
     def bound(cls, reference: Reference, runner: Runner, launch: Launch) -> BackgroundTask:
         """The handle behind a reference; `launch` decides when a started job is stored."""
-        task = cls(reference["name"], runner=runner)
+        task = cls(reference["name"], runner=runner, **reference.get("terms", {}))
         task._id = reference["job"]
         task._launch = launch
         return task
 
     def reference(self) -> Reference:
-        return {"name": self.name, "job": self._id}
+        reference: Reference = {"name": self.name, "job": self._id}
+        return reference if self._terms == Terms() else {**reference, "terms": asdict(self._terms)}
 
     def start(self, target: Target, *args: Any, **kwargs: Any) -> None:
         """Run `target(task, *args, **kwargs)` in the background.
@@ -78,7 +81,7 @@ class BackgroundTask(Referable):
         """
         refuse_while_active(self.name, self._job())
         launch = self._launch or self.runner.start
-        self._pending = launch(self.name, Call(target, args, kwargs))
+        self._pending = launch(self.name, Call(target, args, kwargs, self._terms))
         self._id = self._pending.id
 
     def update(self, progress: float | None = None, message: str | None = None) -> None:

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import threading
 from collections.abc import Iterator
 
 from .base import Call, Runner, outcome_of
 from .jobs import Job, Jobs
 from .task import RunningTask
+
+log = logging.getLogger(__name__)
+
+TICK_SECONDS = 1.0
 
 
 class ThreadRunner(Runner):
@@ -35,10 +40,20 @@ class ThreadRunner(Runner):
         for job_id in list(self._running):
             self.jobs.cancel(job_id)
 
+    def begin(self) -> None:
+        with self._lock:
+            if self._renewer is None:
+                self._renewer = threading.Thread(target=self._renew, name="silo-renew", daemon=True)
+                self._renewer.start()
+
     def _run(self, job_id: str, call: Call) -> None:
-        job = self.jobs.claim(job_id)
-        if job is None:
-            return
+        """Wait as long as the job's terms say, run it, and once more for each retry."""
+        wait = call.terms.delay
+        while not self._stopped.wait(wait) and (job := self.jobs.claim(job_id)):
+            self._attempt(job, call)
+            wait = job.backoff
+
+    def _attempt(self, job: Job, call: Call) -> None:
         with self._renewed(job):
             try:
                 result = call.target(RunningTask(job, self), *call.args, **call.kwargs)
@@ -48,19 +63,18 @@ class ThreadRunner(Runner):
 
     @contextlib.contextmanager
     def _renewed(self, job: Job) -> Iterator[None]:
-        with self._lock:
-            self._running.add(job.id)
-            if self._renewer is None:
-                self._renewer = threading.Thread(
-                    target=self._renew, name="silo-leases", daemon=True
-                )
-                self._renewer.start()
+        self.begin()
+        self._running.add(job.id)
         try:
             yield
         finally:
             self._running.discard(job.id)
 
     def _renew(self) -> None:
-        while not self._stopped.wait(self.jobs.lease / 3):
+        while not self._stopped.wait(min(self.jobs.lease / 3, TICK_SECONDS)):
             for job_id in list(self._running):
                 self.jobs.renew(job_id)
+            try:
+                self.tick()
+            except Exception:  # leases must be renewed whatever else goes wrong
+                log.exception("the renewing thread goes on after an error")

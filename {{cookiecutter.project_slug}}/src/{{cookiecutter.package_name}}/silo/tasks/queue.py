@@ -1,0 +1,72 @@
+"""The queue: which of the waiting jobs is next.
+
+A waiting job is a record whose due time is the moment from which it may start; a job that is
+delayed or tried again simply has a later one. Higher priorities come first, always. Within a
+priority it is first come first served, with one correction that keeps a session with many jobs from
+holding up the others: a job counts as having come no earlier than its session was last served.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Literal, get_args
+
+from ..records import NEW, Delete, Put, Records, Step
+
+Priority = Literal["high", "normal", "low"]
+PRIORITIES: tuple[Priority, ...] = get_args(Priority)
+
+WINDOW = 128
+"""How many waiting jobs are compared, so that a claim costs the same however long the queue is."""
+SERVED_SECONDS = 3600
+"""How long it is remembered when a session was last served."""
+
+
+class Queue:
+    """The waiting jobs of one store."""
+
+    def __init__(self, records: Records, clock: Callable[[], float]) -> None:
+        self._records = records
+        self._clock = clock
+
+    def joining(self, job_id: str, priority: Priority, owner: str | None, ready: float) -> Put:
+        """The step that lets a job wait, to start at `ready` (unix seconds) or later."""
+        return Put(_kind(priority), job_id, (owner or "").encode(), ready, NEW)
+
+    def leaving(self, job_id: str, priority: Priority) -> Delete:
+        """The step that takes a job out of the queue."""
+        return Delete(_kind(priority), job_id)
+
+    def serving(self, owner: str | None) -> list[Step]:
+        """The steps that remember that a session is served now."""
+        if owner is None:
+            return []
+        now = self._clock()
+        return [Put("served", owner, repr(now).encode(), now + SERVED_SECONDS)]
+
+    def is_empty(self) -> bool:
+        """Whether no job may start at this moment."""
+        now = self._clock()
+        return not any(self._records.due(_kind(each), now, limit=1) for each in PRIORITIES)
+
+    def waiting(self) -> Iterator[str]:
+        """The ids of jobs that may start at this moment, the next one first."""
+        for priority in PRIORITIES:
+            found = self._records.due(_kind(priority), self._clock(), limit=WINDOW)
+            owners = {record.value for _, record in found}
+            served = {owner: self._served(owner.decode()) for owner in owners if len(owners) > 1}
+            found.sort(key=lambda item: max(item[1].due, served.get(item[1].value, 0.0)))
+            yield from (job_id for job_id, _ in found)
+
+    def forget(self) -> None:
+        """Drop what is remembered of sessions that have not been served for long."""
+        for owner, record in self._records.due("served", self._clock()):
+            self._records.apply(Delete("served", owner, record.version))
+
+    def _served(self, owner: str) -> float:
+        record = self._records.read("served", owner) if owner else None
+        return float(record.value) if record else 0.0
+
+
+def _kind(priority: Priority) -> str:
+    return f"queue:{priority}"
