@@ -19,7 +19,11 @@ def memory(_: Path) -> Records:
     return open_records("memory://")
 
 
-RECORDS: dict[str, Callable[[Path], Records]] = {"memory": memory}
+def sqlite(folder: Path) -> Records:
+    return open_records(f"sqlite:///{folder}/silo.db")
+
+
+RECORDS: dict[str, Callable[[Path], Records]] = {"memory": memory, "sqlite": sqlite}
 """Opens the records of a folder. Opened twice, they are the same, as two processes have them."""
 
 RUNNERS: dict[str, Callable[[Jobs], Runner]] = {

@@ -109,6 +109,10 @@ class FileStore:
         for filename in filenames:
             self._place.remove(session_key(sid), _stored_name(filename))
 
+    def keep_only(self, sid: str, *filenames: str) -> None:
+        """Remove all of the session's files but these."""
+        self.remove(sid, *(set(self.list_files(sid)) - set(filenames)))
+
     def cleanup(self, sid: str) -> None:
         """Remove all of the session's files."""
         self._place.remove_folder(session_key(sid))
@@ -135,6 +139,8 @@ PLACES = {"": "files.local:LocalPlace", "file": "files.local:LocalPlace"}
 def open_place(location: str) -> Place:
     """The place behind a path or URL; raises SiloError for a scheme nobody serves."""
     scheme = urlsplit(location).scheme
+    if len(scheme) == 1:  # a drive of Windows
+        scheme = ""
     if scheme not in PLACES:
         raise SiloError(f"{location!r} is no place for files: give a path or a file:// URL.")
     module, _, name = PLACES[scheme].partition(":")

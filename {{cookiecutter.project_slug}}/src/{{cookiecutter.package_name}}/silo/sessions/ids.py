@@ -43,6 +43,8 @@ class SessionIds:
     def bare(self, sid: str) -> str | None:
         """The unsigned part of an id, or None if this server did not sign it."""
         try:
-            return self._signer.unsign(sid).decode()
+            bare = self._signer.unsign(sid).decode()
         except (BadSignature, UnicodeError):
             return None
+        # Base64 may be written in more ways than one; an id may not.
+        return bare if self.sign(bare) == sid else None

@@ -1,0 +1,291 @@
+"""FileStore: each session's own files, whole or not at all, and never outside its folder."""
+
+from __future__ import annotations
+
+import io
+import os
+import stat
+import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from backends import PLACES
+
+from {{ cookiecutter.package_name }}.silo import FileStore, SiloError
+from {{ cookiecutter.package_name }}.silo.sessions.ids import session_key
+
+SID = "a-session-of-a-client"
+HOSTILE = [
+    "../../x",
+    "/etc/passwd",
+    "..",
+    ".",
+    "",
+    "a\x00b",
+    "n" * 300,
+    "\U0001f600 表",
+    "\ud800",
+    "C:\\windows\\system.ini",
+    "CON",
+    "a/b",
+    "-rf",
+    ".label",
+    "x.label",
+    "part-x",
+    "line\nbreak",
+]
+
+
+class Torn(io.RawIOBase):
+    """A stream that breaks off after some bytes."""
+
+    def __init__(self) -> None:
+        self._left = 3
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: object) -> int:
+        assert isinstance(buffer, (bytearray, memoryview))
+        if not self._left:
+            raise ConnectionResetError("the client went away")
+        self._left -= 1
+        buffer[:1000] = b"x" * 1000
+        return 1000
+
+
+def torn() -> io.BufferedReader:
+    return io.BufferedReader(Torn())
+
+
+def everything_under(folder: Path) -> set[str]:
+    return {str(path.relative_to(folder)) for path in folder.rglob("*")}
+
+
+def test_a_file_is_saved_from_bytes_and_from_a_stream(files: FileStore) -> None:
+    one = files.save(SID, "one.bin", b"\x00one")
+    two = files.save(SID, "two.bin", io.BytesIO(b"two" * 10**6))
+    assert Path(one).read_bytes() == b"\x00one"
+    assert Path(two).read_bytes() == b"two" * 10**6
+    assert files.get_path(SID, "one.bin") == one
+    with files.open(SID, "two.bin") as stream, files.local(SID, "one.bin") as path:
+        assert stream.read(3) == b"two"
+        assert path.read_bytes() == b"\x00one"
+
+
+def test_a_file_that_is_not_there_is_none(files: FileStore) -> None:
+    files.save(SID, "here", b"")
+    assert files.get_path(SID, "there") is None
+    assert files.get_path("another", "here") is None
+    with pytest.raises(FileNotFoundError):
+        files.open(SID, "there")
+    with pytest.raises(FileNotFoundError), files.local(SID, "there"):
+        pass
+
+
+def test_files_are_listed_by_the_names_that_the_client_gave(files: FileStore) -> None:
+    for name in ("b.csv", "a.csv", "b.csv"):
+        files.save(SID, name, b"")
+    files.save("another", "c.csv", b"")
+    assert files.list_files(SID) == ["a.csv", "b.csv"]
+    assert files.list_files("nobody") == []
+
+
+def test_asking_makes_nothing(files: FileStore, tmp_path: Path) -> None:
+    before = everything_under(tmp_path)
+    files.list_files(SID)
+    files.get_path(SID, "x")
+    files.remove(SID, "x")
+    files.cleanup(SID)
+    assert everything_under(tmp_path) == before
+
+
+def test_a_session_has_a_directory_of_its_own(files: FileStore) -> None:
+    directory = Path(files.session_dir(SID))
+    assert directory.is_dir()
+    assert directory == Path(files.session_dir(SID))
+    assert directory != Path(files.session_dir("another"))
+    assert Path(files.save(SID, "a", b"")).parent == directory
+
+
+def test_a_key_will_do_for_an_id(files: FileStore) -> None:
+    files.save(SID, "a", b"1")
+    assert files.list_files(session_key(SID)) == ["a"]
+    assert files.get_path(session_key(SID), "a") == files.get_path(SID, "a")
+
+
+@pytest.mark.parametrize("name", HOSTILE, ids=ascii)
+def test_no_name_leads_out_of_the_folder(files: FileStore, tmp_path: Path, name: str) -> None:
+    folder = Path(files.session_dir(SID))
+    outside = {path for path in tmp_path.rglob("*") if folder not in path.parents}
+    assert Path(files.save(SID, name, b"data")).parent == folder
+    assert {path for path in tmp_path.rglob("*") if folder not in path.parents} == outside
+    assert files.list_files(SID) == [name]
+    with files.open(SID, name) as stream:
+        assert stream.read() == b"data"
+    files.remove(SID, name)
+    assert everything_under(folder) == set()
+
+
+@pytest.mark.parametrize("sid", HOSTILE, ids=ascii)
+def test_no_id_leads_out_of_the_root(files: FileStore, tmp_path: Path, sid: str) -> None:
+    root = Path(files.session_dir(SID)).parent
+    victim = tmp_path / "x"
+    victim.write_text("mine")
+    path = Path(files.save(sid, "name", b"data"))
+    assert path.parent.parent == root
+    assert files.list_files(sid) == ["name"]
+    files.cleanup(sid)
+    assert not path.parent.exists()
+    assert victim.read_text() == "mine"
+    assert root.is_dir()
+
+
+def test_all_hostile_names_are_different_files(files: FileStore) -> None:
+    for name in HOSTILE:
+        files.save(SID, name, name.encode("utf-8", "surrogatepass"))
+    assert files.list_files(SID) == sorted(HOSTILE)
+    for name in HOSTILE:
+        with files.open(SID, name) as stream:
+            assert stream.read() == name.encode("utf-8", "surrogatepass")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such modes")
+@pytest.mark.parametrize("umask", [0o000, 0o022, 0o077])
+def test_nobody_else_may_read(place: str, umask: int) -> None:
+    before = os.umask(umask)
+    try:
+        files = FileStore(place)
+        path = Path(files.save(SID, "a", b"1"))
+    finally:
+        os.umask(before)
+    for found in (path.parent.parent, *path.parent.parent.rglob("*")):
+        assert stat.S_IMODE(found.stat().st_mode) == (0o700 if found.is_dir() else 0o600)
+
+
+def test_a_stream_that_breaks_off_leaves_nothing(files: FileStore) -> None:
+    folder = Path(files.session_dir(SID))
+    with pytest.raises(ConnectionResetError):
+        files.save(SID, "torn", torn())
+    assert everything_under(folder) == set()
+    assert files.list_files(SID) == []
+    assert files.total_size_bytes == 0
+
+
+def test_a_stream_that_breaks_off_spares_the_file_before(files: FileStore) -> None:
+    path = Path(files.save(SID, "a", b"before"))
+    with pytest.raises(ConnectionResetError):
+        files.save(SID, "a", torn())
+    assert path.read_bytes() == b"before"
+    assert files.total_size_bytes == len(b"before")
+
+
+def test_readers_see_the_old_file_or_the_new_one(files: FileStore) -> None:
+    size = 200_000
+    path = Path(files.save(SID, "a", b"0" * size))
+    done = threading.Event()
+
+    def read() -> None:
+        while not done.is_set():
+            data = path.read_bytes()
+            assert len(data) == size
+            assert len(set(data)) == 1
+
+    with ThreadPoolExecutor(2) as pool:
+        reading = [pool.submit(read) for _ in range(2)]
+        for n in range(30):
+            files.save(SID, "a", b"%d" % (n % 10) * size)
+        done.set()
+        for each in reading:
+            each.result()
+
+
+def test_saving_at_once_under_one_name_leaves_one_whole_file(files: FileStore) -> None:
+    def save(n: int) -> None:
+        files.save(SID, "a", b"%d" % n * 50_000)
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(save, range(8)))
+    with files.open(SID, "a") as stream:
+        assert len(set(stream.read())) == 1
+    assert files.list_files(SID) == ["a"]
+    assert files.total_size_bytes == 50_000
+
+
+def test_removing_takes_what_is_named_and_no_more(files: FileStore) -> None:
+    for name in ("a", "b", "c"):
+        files.save(SID, name, b"1")
+    files.remove(SID, "a", "c", "never was")
+    assert files.list_files(SID) == ["b"]
+    assert files.get_path(SID, "a") is None
+
+
+def test_cleanup_takes_one_session_and_cleanup_all_takes_all(files: FileStore) -> None:
+    for sid in ("one", "two", "three"):
+        files.save(sid, "a", b"1")
+    files.cleanup("one")
+    assert [files.list_files(sid) for sid in ("one", "two")] == [[], ["a"]]
+    files.cleanup_all()
+    assert [files.list_files(sid) for sid in ("two", "three")] == [[], []]
+    assert files.total_size_bytes == 0
+    files.save("one", "a", b"1")
+    assert files.list_files("one") == ["a"]
+
+
+def test_sweep_takes_the_sessions_that_nobody_wants(files: FileStore) -> None:
+    for sid in ("one", "two", "three"):
+        files.save(sid, "a", b"1")
+    files.sweep(lambda key: key == session_key("two"))
+    assert [files.list_files(sid) for sid in ("one", "two", "three")] == [[], ["a"], []]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="symbolic links need rights there")
+def test_sweep_leaves_alone_what_is_not_a_sessions(files: FileStore, tmp_path: Path) -> None:
+    root = Path(files.session_dir(SID)).parent
+    (root / "lost+found").mkdir()
+    (root / "notes.txt").write_text("mine")
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (elsewhere / "file").write_text("mine")
+    (root / ("a" * 64)).symlink_to(elsewhere)
+    files.cleanup_all()
+    assert {path.name for path in root.iterdir()} == {"lost+found", "notes.txt", "a" * 64}
+    assert (elsewhere / "file").exists()
+
+
+def test_the_size_is_that_of_all_files(files: FileStore) -> None:
+    assert files.total_size_bytes == 0
+    files.save("one", "a", b"12345")
+    files.save("two", "a", b"123")
+    assert files.total_size_bytes == 8
+    files.save("two", "a", b"1")
+    assert files.total_size_bytes == 6
+    files.cleanup("one")
+    assert files.total_size_bytes == 1
+
+
+def test_a_second_process_sees_the_same_files(place: str) -> None:
+    FileStore(place).save(SID, "a", b"1")
+    assert FileStore(place).list_files(SID) == ["a"]
+
+
+@pytest.fixture(params=PLACES)
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The location of a file store, which nobody has opened yet."""
+    return PLACES[request.param](tmp_path)
+
+
+def test_a_location_is_a_path_or_a_url(tmp_path: Path) -> None:
+    odd = tmp_path / "a folder#1"
+    FileStore(odd).save(SID, "a", b"1")
+    assert FileStore(odd.as_uri()).list_files(SID) == ["a"]
+    with pytest.raises(SiloError, match="'gopher://hole' is no place for files"):
+        FileStore("gopher://hole")
+
+
+def test_a_drive_letter_is_no_scheme(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    FileStore("c:data").save(SID, "a", b"1")
+    assert FileStore("c:data").list_files(SID) == ["a"]
