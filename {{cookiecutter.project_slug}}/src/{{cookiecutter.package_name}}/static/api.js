@@ -1,8 +1,7 @@
 /**
  * Calls to the server, and what this browser remembers.
  *
- * A call that gets no answer is made again until it gets one: every call of this page may safely be
- * repeated. `silo:connection` on the document tells when the server is out of reach and when it is back.
+ * A call that gets no answer is made again until it gets one: each may safely be repeated.
  */
 
 const BASE = document.documentElement.dataset.api;
@@ -97,10 +96,10 @@ export async function post(path, json = {}) {
 /** Upload files; `onProgress(sent, total)` counts bytes. */
 export async function upload(files, onProgress, signal) {
   for (let attempt = 1; attempt <= 3; attempt++) {
+    if (attempt > 1) await pause(1, signal);
+    await request("status", {}, signal); // answered once the server is there
     const response = await send(files, onProgress, signal);
     if (response) return check(response);
-    await pause(attempt, signal);
-    await request("status", {}, signal); // answered once the server is back
   }
   throw new Problem({ detail: "The upload broke off three times. The files may be too large for this server." });
 }

@@ -1,8 +1,8 @@
 /**
  * The page. One attribute on the root holds its state; CSS shows the parts that belong to it.
  *
- * Every action ends in `sync`, which asks the server what is there and shows that, so that a reload, a
- * second tab and a lost connection all go the same way. Events on the document, for whoever listens:
+ * Every action ends in `sync`, which asks the server what is there and shows that: a reload, a second
+ * tab and a lost connection all go the same way. Events on the document for whoever listens:
  * `silo:state` {state, from}, `silo:error` {error}, `silo:connection` {up}.
  */
 
@@ -14,12 +14,12 @@ const $ = (id) => document.getElementById(id);
 const fields = $("fields");
 
 let held = []; // the File objects this tab can send again
-let sending = null; // AbortController of the running upload
-let following = null; // AbortController of the followed job
+let sending; // AbortController of the running upload
+let following; // AbortController of the followed job
 let facts = ""; // what the server said last: only changes are acted upon
 let turn = 0; // the latest question to the server: older answers are dropped
-let timer = 0; // when to look whether the session has expired
-let spoken = 0; // when progress was last announced
+let timer; // looks whether the session has expired
+let loading;
 
 const emit = (type, detail) => document.dispatchEvent(new CustomEvent(`silo:${type}`, { detail }));
 
@@ -36,6 +36,7 @@ function show(state) {
   }
   const heading = document.querySelector(`[data-in~="${state}"] h2`);
   document.title = state === "empty" ? title : `${heading.textContent} · ${title}`;
+  heading.tabIndex = -1;
   if (from !== "loading") heading.focus();
   emit("state", { state, from });
 }
@@ -93,23 +94,26 @@ function lost() {
   show("expired");
 }
 
-let loading;
-
-/** The form, the report and the stream: the first visit needs none of them, the first upload all. */
-function parts() {
-  loading ??= load().catch((error) => {
-    loading = null;
-    throw error;
-  });
-  return loading;
-}
+/** The form, the report and the stream come with the first upload. */
+const parts = () => (loading ??= load());
 
 async function load() {
-  const files = ["form", "report", "follow"].map((name) => import(`./${name}.js`));
+  const files = ["form", "report", "follow"].map(module);
   const [form, report, stream] = await Promise.all(files);
   form.build(fields, await get("options"));
   form.fill(fields, recall().options ?? {});
   return { form, report, stream };
+}
+
+async function module(name) {
+  for (;;) {
+    try {
+      return await import(`./${name}.js`);
+    } catch {
+      connection(false);
+      await pause(2);
+    }
+  }
 }
 
 // Upload
@@ -129,13 +133,13 @@ async function send(files) {
     show(from);
     throw error;
   } finally {
-    sending = null;
+    sending = undefined;
     facts = "";
   }
   await (recall().goal ? start() : sync());
 }
 
-/** A folder, or a file that was moved or changed since, is told here rather than half-way. */
+/** A folder, or a file that was moved since, is told here rather than half-way. */
 async function readable(files) {
   for (const file of files) {
     await file.slice(0, 1).arrayBuffer().catch(() => {
@@ -147,11 +151,12 @@ async function readable(files) {
 function sent(count, total) {
   if (total) $("sent").value = count / total;
   else $("sent").removeAttribute("value");
-  $("bytes").textContent = count < total ? `${bytes(count)} of ${bytes(total)}` : total ? "Sent. Checking the files…" : "Connecting…";
+  const far = count < total ? `${bytes(count)} of ${bytes(total)}` : "Sent. Checking the files…";
+  $("bytes").textContent = total ? far : "Connecting…";
 }
 
 function bytes(count) {
-  const power = count < 1e3 ? 0 : count < 1e6 ? 1 : count < 1e9 ? 2 : 3;
+  const power = Math.min(3, Math.floor(Math.log10(count || 1) / 3));
   const unit = ["byte", "kilobyte", "megabyte", "gigabyte"][power];
   const options = { style: "unit", unit, unitDisplay: power ? "short" : "long", maximumFractionDigits: 1 };
   return new Intl.NumberFormat(undefined, options).format(count / 1000 ** power);
@@ -197,24 +202,11 @@ async function watch() {
   const { stream } = await parts();
   following?.abort();
   following = new AbortController();
-  progress({ status: "queued", message: "Waiting for its turn…" }, []);
+  stream.showJob({ status: "queued", message: "Waiting for its turn…" }, []);
   show("running");
-  await stream.follow(progress, following.signal);
+  await stream.follow(following.signal);
   facts = "";
   await sync();
-}
-
-function progress({ status, progress: value, message, attempt }, lines) {
-  const queued = status === "queued";
-  if (queued) $("progress").removeAttribute("value");
-  else $("progress").value = value;
-  $("percent").textContent = queued ? "" : `${Math.floor(value)} %`;
-  $("message").textContent = attempt > 1 ? `Attempt ${attempt}: ${message}` : message;
-  $("log").textContent = lines.join("\n");
-  $("log").scrollTop = $("log").scrollHeight;
-  if (Date.now() - spoken < 5000) return; // a screen reader is told, but not all the time
-  spoken = Date.now();
-  $("announce").textContent = `${$("percent").textContent} ${message}`;
 }
 
 async function cancel() {
@@ -266,27 +258,30 @@ const actions = {
   change: () => show("ready"),
 };
 
-/** Run an action and show what goes wrong. A button that is still at it does nothing more. */
-async function act(action, button) {
-  if (button?.ariaBusy) return;
-  if (button) {
-    say("");
-    button.ariaBusy = "true";
-  }
+/** Run an action and show what goes wrong. */
+async function act(action) {
   try {
     await action();
   } catch (error) {
     await complain(error);
-  } finally {
-    if (button) button.ariaBusy = null;
   }
 }
 
+/** The same for a control, which does nothing more while it is still at it. */
+async function press(control, action) {
+  if (control.ariaBusy) return;
+  control.ariaBusy = "true";
+  say("");
+  await act(action);
+  control.ariaBusy = null;
+}
+
 async function complain(error) {
-  if (error.name !== "AbortError") emit("error", { error });
+  const aborted = error.name === "AbortError";
+  if (!aborted) emit("error", { error });
   if (error.status === 410) return lost();
-  await sync();
-  if (error.name === "AbortError") return;
+  await act(sync);
+  if (aborted) return;
   if (!(error instanceof Problem)) reportError(error);
   const rest = error.fields?.length ? await refuse(error.fields) : [error];
   if (rest.length) say(rest.map(({ field, message }) => (field ? `${field}: ${message}` : message)).join(" "));
@@ -301,12 +296,12 @@ async function refuse(errors) {
 
 document.addEventListener("click", ({ target }) => {
   const button = target.closest("[data-do]");
-  if (button) act(actions[button.dataset.do], button);
+  if (button) press(button, actions[button.dataset.do]);
 });
 
 $("options").addEventListener("submit", (event) => {
   event.preventDefault();
-  act(start, $("process"));
+  press($("process"), start);
 });
 
 $("options").addEventListener("input", async () => {
@@ -317,28 +312,26 @@ $("options").addEventListener("input", async () => {
 $("files").addEventListener("change", ({ target }) => {
   const files = [...target.files];
   target.value = ""; // so that the same files can be chosen again
-  act(() => send(files), target);
+  press(target, () => send(files));
 });
 
 document.addEventListener("dragover", (event) => {
   event.preventDefault();
   root.toggleAttribute("data-dragging", event.dataTransfer.types.includes("Files"));
 });
-for (const type of ["dragleave", "drop", "dragend"]) {
-  document.addEventListener(type, () => root.removeAttribute("data-dragging"));
-}
+document.addEventListener("dragleave", () => root.removeAttribute("data-dragging"));
 document.addEventListener("drop", (event) => {
   event.preventDefault();
+  root.removeAttribute("data-dragging");
   const files = [...event.dataTransfer.files];
-  if (root.dataset.state !== "running") act(() => send(files), $("files"));
+  if (root.dataset.state !== "running") press($("files"), () => send(files));
 });
 
 document.addEventListener("silo:connection", ({ detail: { up } }) => {
-  const gone = navigator.onLine
+  const away = navigator.onLine
     ? "The server does not answer; trying again…"
     : "You are offline. The page goes on by itself when you are back.";
-  const text = up ? "" : gone;
-  if ($("connection").textContent !== text) $("connection").textContent = text;
+  $("connection").textContent = up ? "" : away;
 });
 addEventListener("offline", () => connection(false));
 addEventListener("online", () => act(sync));

@@ -1,6 +1,6 @@
 /**
- * Follows a job: by the event stream, or by asking once a second when the stream stays silent,
- * as it does behind a proxy that holds it back.
+ * Follows a job and shows how far it is: by the event stream, or by asking once a second when the
+ * stream stays silent, as it does behind a proxy that holds it back.
  */
 
 import { Problem, get, pause, request } from "./api.js";
@@ -9,26 +9,42 @@ const ENDS = ["complete", "failed", "cancelled"];
 const LINES = 200;
 const FIRST_BYTE = 6; // seconds
 const HEARTBEAT = 25; // seconds; the server sends one every 15
+const ANNOUNCE = 5; // seconds between two messages for a screen reader
 
-/** Call `show(job, lines)` at every change; resolves to the job when it has ended. */
-export async function follow(show, signal) {
-  const seen = { id: "", job: null, lines: [], show };
-  for (let silent = 0; silent < 2; ) {
-    const { id } = seen;
-    if (await listen(seen, signal)) return seen.job;
-    silent = seen.id === id ? silent + 1 : 0;
-    await pause(1, signal);
-  }
-  return ask(show, signal);
+const $ = (id) => document.getElementById(id);
+let announced = 0;
+
+/** Show a job and its log lines. */
+export function showJob({ status, progress, message, attempt }, lines) {
+  const queued = status === "queued";
+  if (queued) $("progress").removeAttribute("value");
+  else $("progress").value = progress;
+  $("percent").textContent = queued ? "" : `${Math.floor(progress)} %`;
+  $("message").textContent = attempt > 1 ? `Attempt ${attempt}: ${message}` : message;
+  $("log").textContent = lines.join("\n");
+  $("log").scrollTop = $("log").scrollHeight;
+  if (Date.now() - announced < ANNOUNCE * 1000) return;
+  announced = Date.now();
+  $("announce").textContent = `${$("percent").textContent} ${message}`;
 }
 
-async function ask(show, signal) {
-  for (;;) {
-    const job = await get("progress");
-    signal.throwIfAborted();
-    show(job, job.logs);
-    if (!job.running) return job;
+/** Show a job until it has ended. */
+export async function follow(signal) {
+  const seen = { id: "", count: 0, job: null, lines: [] };
+  for (let silent = 0; silent < 2; ) {
+    const { count } = seen;
+    if (await listen(seen, signal)) return;
+    silent = seen.count === count ? silent + 1 : 0;
     await pause(1, signal);
+  }
+  await ask(signal);
+}
+
+async function ask(signal) {
+  for (let job; !job || job.running; await pause(1, signal)) {
+    job = await get("progress");
+    signal.throwIfAborted();
+    showJob(job, job.logs);
   }
 }
 
@@ -60,9 +76,10 @@ async function listen(seen, signal) {
 function take({ id, event, data }, seen) {
   if (event === "expired") throw new Problem({ status: 410 });
   seen.id = id ?? seen.id;
+  seen.count++;
   if (event === "log") seen.lines = [...seen.lines, data.line].slice(-LINES);
   else seen.job = data;
-  if (seen.job) seen.show(seen.job, seen.lines);
+  if (seen.job) showJob(seen.job, seen.lines);
   return ENDS.includes(event);
 }
 

@@ -1,6 +1,5 @@
 /** Shows a report: its notes, its tables, and bars for a table that has a chart. */
 
-const BARS = 30;
 const whole = new Intl.NumberFormat();
 const decimal = new Intl.NumberFormat(undefined, { maximumFractionDigits: 2 });
 const small = new Intl.NumberFormat(undefined, { maximumSignificantDigits: 4 });
@@ -83,10 +82,10 @@ function date(value, kind) {
 
 // Bars
 
-function chart({ chart: { title, labels, values }, columns, rows }) {
+function chart({ chart: { title, labels, values, limit }, columns, rows }) {
   const at = (name) => columns.findIndex((column) => column.name === name);
   const [label, value] = [at(labels), at(values)];
-  const shown = rows.filter((cells) => typeof cells[value] === "number").slice(0, BARS);
+  const shown = rows.filter((cells) => typeof cells[value] === "number").slice(0, limit);
   if (!shown.length) return "";
   const sizes = shown.map((cells) => cells[value]);
   const [low, high] = [Math.min(0, ...sizes), Math.max(0, ...sizes)];

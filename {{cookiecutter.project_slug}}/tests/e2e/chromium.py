@@ -1,0 +1,48 @@
+"""Find a Chromium for the browser tests; run as a script, bring one if there is none."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from playwright.sync_api import sync_playwright
+
+NAMES = ("chromium", "chromium-browser", "google-chrome")
+NONE = "There is no Chromium for the browser tests. Install one: playwright install chromium"
+
+
+def find() -> str | None:
+    """The path of a Chromium: Playwright's own, or else one on the path."""
+    with sync_playwright() as playwright:
+        own = playwright.chromium.executable_path
+    return own if Path(own).exists() else next(filter(None, map(shutil.which, NAMES)), None)
+
+
+def is_root() -> bool:
+    return hasattr(os, "geteuid") and os.geteuid() == 0
+
+
+def installers() -> list[list[str]]:
+    """The commands that may bring a Chromium here, the least intrusive first."""
+    commands = [[sys.executable, "-m", "playwright", "install", "chromium"]]
+    if is_root() and shutil.which("apt-get"):
+        commands.append(["apt-get", "install", "--yes", "--quiet", "chromium"])
+    return commands
+
+
+def main() -> int:
+    for command in installers():
+        if find():
+            break
+        print("+", *command, flush=True)
+        subprocess.run(command, check=False)
+    found = find()
+    print(f"Chromium: {found}" if found else NONE, file=sys.stdout if found else sys.stderr)
+    return 0 if found else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,114 @@
+"""The app in this process, with a clock to turn and a step that waits until it is told to go on."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Sequence
+from datetime import date
+from pathlib import Path
+from typing import Any, Literal
+
+import pytest
+from flask import Flask
+from pydantic import BaseModel, ConfigDict, Field
+from werkzeug.serving import make_server
+
+from {{ cookiecutter.package_name }} import create_app, jobs, views
+from {{ cookiecutter.package_name }}.report import Chart, Column, Report, Table
+from {{ cookiecutter.package_name }}.step import InputFile, Progress, UserError
+
+HOUR = 3600.0
+
+
+class Options(BaseModel):
+    """An option of every sort that the form knows, whatever the app's own step asks for."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    label: str = Field("", max_length=20, title="Label", description="Stands above the report.")
+    largest: int = Field(10, ge=1, le=50, title="Largest", description="How many groups to show.")
+    limit: float | None = Field(None, gt=0, title="Limit")
+    order: Literal["by name", "by value"] = Field("by value", title="Order")
+    hidden: bool = Field(True, title="Hidden sheets")
+    since: date | None = Field(None, title="Since")
+
+
+class Step:
+    """A step that reports on nothing but its inputs and options, and can be held in its middle."""
+
+    def __init__(self) -> None:
+        self.gate = threading.Event()
+        self.gate.set()
+        self.error = ""
+        self.seen: list[Options] = []
+
+    def __call__(self, inputs: Sequence[InputFile], options: Options, progress: Progress) -> Report:
+        self.seen.append(options)
+        progress.log("Opened the files.")
+        progress(1, 4, "Reading the first rows")
+        while not self.gate.wait(0.02):
+            progress(1, 4)  # raises Cancelled
+        if self.error:
+            raise UserError(self.error)
+        return report(inputs, options)
+
+
+def report(inputs: Sequence[InputFile], options: Options) -> Report:
+    groups = Table(
+        "Amount by region",
+        [Column("Region"), Column("Amount", "number"), Column("Share", "percent")],
+        [["North", 1234.5, 0.75], ["<b>South</b>", 411.5, 0.25], ["Returns", -80, None]],
+        Chart("Amount", "Region", "Amount"),
+    )
+    days = Table(
+        "Days",
+        [Column("Number", "integer"), Column("Day", "date"), Column("Open", "boolean")],
+        [[number, date(2024, 3, 1), True] for number in range(1, 1235)],
+    )
+    files = ", ".join(Path(file.name).name for file in inputs)
+    return Report(f"Report on {files}", [groups, days], [f"Largest: {options.largest}."])
+
+
+class Desk:
+    """The app on a port of its own; `turn` its clock, `close` and `open` its doors."""
+
+    def __init__(self, folder: Path, patch: pytest.MonkeyPatch, **settings: Any) -> None:
+        self.step = Step()
+        patch.setattr(views, "Options", Options)
+        patch.setattr(jobs, "Options", Options)
+        patch.setattr(jobs, "process", self.step)
+        self._ahead = 0.0
+        given = {"SILO_DATA_DIR": str(folder), "SILO_RUNNER": "thread", "SECRET_KEY": "x" * 32}
+        self.app: Flask = create_app(given | settings, clock=self.clock)
+        self.store = self.app.extensions["silo"].store
+        self._port = 0
+        self.open()
+
+    def clock(self) -> float:
+        return time.time() + self._ahead
+
+    def turn(self, seconds: float) -> None:
+        """Let time pass, and the cleaning that comes with it."""
+        self._ahead += seconds
+        self.store.cleanup()
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self._port}/"
+
+    def open(self) -> None:
+        self._server = make_server("127.0.0.1", self._port, self.app, threaded=True)
+        self._port = self._server.server_port
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,))
+        self._thread.start()
+
+    def close(self) -> None:
+        self._server.shutdown()
+        self._thread.join()
+        self._server.server_close()
+
+    def stop(self) -> None:
+        self.step.gate.set()
+        self.close()
+        self.app.extensions["silo"].stop()

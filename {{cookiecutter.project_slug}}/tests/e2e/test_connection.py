@@ -1,0 +1,204 @@
+"""Lost connections, reloads, second visits and second tabs."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from playwright.sync_api import Route, expect
+
+from .conftest import Arrives, Served
+from .desk import Desk
+from .visitor import Visitor, csv
+
+GONE = "The server does not answer; trying again…"
+
+
+def test_being_offline_is_said_and_passes(visitor: Visitor) -> None:
+    visitor.loses_server = True
+    visitor.upload()
+    visitor.page.context.set_offline(True)
+    visitor.reads("You are offline.")
+    visitor.press("Make the report")
+    visitor.page.context.set_offline(False)
+    visitor.sees("done")
+    expect(visitor.page.locator("#connection")).to_be_empty()
+
+
+def test_a_server_that_is_away_is_waited_for(visitor: Visitor, desk: Desk) -> None:
+    visitor.loses_server = True
+    visitor.upload()
+    desk.close()
+    visitor.press("Make the report")
+    visitor.reads(GONE)
+    desk.open()
+    visitor.sees("done")
+    expect(visitor.page.locator("#connection")).to_be_empty()
+
+
+def test_an_upload_waits_for_a_server_that_is_away(visitor: Visitor, desk: Desk) -> None:
+    visitor.loses_server = True
+    desk.close()
+    visitor.choose(csv())
+    visitor.reads(GONE)
+    visitor.sees("uploading")
+    desk.open()
+    visitor.sees("ready")
+
+
+def test_an_upload_that_breaks_off_for_good_is_told(visitor: Visitor) -> None:
+    visitor.loses_server = True
+    visitor.page.route("**/api/upload", lambda route: route.abort())
+    visitor.choose(csv())
+    visitor.reads("The upload broke off three times.")
+    visitor.sees("empty")
+
+
+def test_a_busy_server_is_asked_again_when_it_says(visitor: Visitor) -> None:
+    def busy(route: Route) -> None:
+        route.fulfill(status=503, headers={"Retry-After": "1"})
+
+    visitor.loses_server = True
+    visitor.upload()
+    visitor.page.route("**/api/process", busy, times=1)
+    visitor.press("Make the report")
+    visitor.sees("done")
+
+
+def test_an_error_of_the_server_is_shown_as_it_says(visitor: Visitor) -> None:
+    def full(route: Route) -> None:
+        body = json.dumps({"status": 409, "error": "busy", "detail": "The <i>disk</i> is full."})
+        route.fulfill(status=409, content_type="application/problem+json", body=body)
+
+    visitor.upload()
+    visitor.page.route("**/api/process", full, times=1)
+    visitor.press("Make the report")
+    visitor.reads("The <i>disk</i> is full.")
+    visitor.sees("ready")
+
+
+def test_a_silent_stream_is_replaced_by_asking(visitor: Visitor, desk: Desk) -> None:
+    desk.step.gate.clear()
+    visitor.page.route("**/api/events", lambda route: route.fulfill(body=""))
+    visitor.upload()
+    visitor.press("Make the report")
+    visitor.reads("Opened the files.")
+    assert visitor.calls(["api/progress"])
+    desk.step.gate.set()
+    visitor.sees("done")
+
+
+def test_a_broken_stream_goes_on_where_it_broke(visitor: Visitor, desk: Desk) -> None:
+    desk.step.gate.clear()
+    job: dict[str, Any] = {"status": "running", "running": True, "progress": 5, "message": "One"}
+    part = f"event: log\nid: 1\ndata: {json.dumps({'line': 'First.'})}\n\n"
+    part += f"event: progress\nid: 1\ndata: {json.dumps(job)}\n\n"
+    visitor.page.route("**/api/events", lambda route: route.fulfill(body=part), times=1)
+    visitor.upload()
+    visitor.press("Make the report")
+    visitor.reads("First.")
+    visitor.reads("Reading the first rows")
+    expect(visitor.page.locator("#log")).to_have_text("First.")
+    assert visitor.calls(["api/events"])[1].headers["last-event-id"] == "1"
+    desk.step.gate.set()
+    visitor.sees("done")
+
+
+def test_a_reload_finds_the_running_job(visitor: Visitor, desk: Desk) -> None:
+    desk.step.gate.clear()
+    visitor.upload()
+    visitor.press("Make the report")
+    visitor.reads("Opened the files.")
+    visitor.page.reload()
+    visitor.sees("running")
+    visitor.reads("Opened the files.")
+    desk.step.gate.set()
+    visitor.sees("done")
+
+
+def test_a_reload_finds_the_running_job_of_a_served_app(arrives: Arrives, served: Served) -> None:
+    visitor = arrives(served.url)
+    visitor.upload(csv("large.csv", rows=300_000))
+    visitor.press("Make the report")
+    visitor.sees("running")
+    visitor.page.reload()
+    visitor.sees("running")
+    visitor.press("Cancel")
+    visitor.sees("cancelled")
+
+
+def test_a_job_outlives_a_restart_of_its_server(arrives: Arrives, restarting: Served) -> None:
+    visitor = arrives(restarting.url)
+    visitor.loses_server = True
+    visitor.upload(csv("large.csv", rows=300_000))
+    visitor.press("Make the report")
+    visitor.sees("running")
+    restarting.stop()
+    visitor.reads(GONE)
+    restarting.start()
+    visitor.sees("done")
+
+
+def test_a_reload_keeps_files_and_options(visitor: Visitor) -> None:
+    visitor.upload()
+    visitor.option("Largest").fill("7")
+    visitor.option("Hidden sheets").uncheck()
+    visitor.page.reload()
+    visitor.sees("ready")
+    visitor.reads("sales.csv")
+    expect(visitor.option("Largest")).to_have_value("7")
+    expect(visitor.option("Hidden sheets")).not_to_be_checked()
+
+
+def test_a_second_visit_finds_the_report(arrives: Arrives, desk: Desk) -> None:
+    first = arrives(desk.url)
+    first.make()
+    context = first.page.context
+    first.page.close()
+    second = arrives(desk.url, context)
+    second.sees("done")
+    expect(second.heading()).to_have_text("Report on sales.csv")
+    assert second.download().suggested_filename == "sales report.xlsx"
+
+
+def test_two_tabs_stay_together(arrives: Arrives, desk: Desk) -> None:
+    one = arrives(desk.url)
+    other = arrives(desk.url, one.page.context)
+    desk.step.gate.clear()
+    one.upload()
+    other.sees("ready")
+    one.press("Make the report")
+    other.sees("running")
+    desk.step.gate.set()
+    one.sees("done")
+    other.sees("done")
+    other.press("Start over")
+    one.sees("empty")
+
+
+def test_two_tabs_that_start_at_once_share_one_job(arrives: Arrives, desk: Desk) -> None:
+    one = arrives(desk.url)
+    one.upload()
+    other = arrives(desk.url, one.page.context)
+    other.sees("ready")
+    told = one.page.request.get(f"{desk.url}api/status", headers={"X-Session-ID": one.session})
+    one.page.route("**/api/status", lambda route: route.fulfill(body=told.body()))
+    desk.step.gate.clear()
+    other.press("Make the report")
+    other.reads("Opened the files.")
+    one.page.unroute("**/api/status")
+    one.press("Make the report")
+    one.reads("Opened the files.")
+    desk.step.gate.set()
+    one.sees("done")
+    other.sees("done")
+    assert len(desk.step.seen) == 1
+
+
+@pytest.mark.parametrize("clicks", [2, 5])
+def test_a_hasty_hand_starts_one_job(visitor: Visitor, desk: Desk, clicks: int) -> None:
+    visitor.upload()
+    visitor.button("Make the report").click(click_count=clicks)
+    visitor.sees("done")
+    assert len(desk.step.seen) == 1

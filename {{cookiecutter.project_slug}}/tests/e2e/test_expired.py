@@ -1,0 +1,202 @@
+"""The session ends in the middle of everything, and the work goes on where it was."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import expect
+
+from .conftest import Arrives, Served
+from .desk import HOUR, Desk
+from .visitor import Visitor, csv
+
+EXPIRED = "Your session has expired"
+AGAIN = "Send these files again"
+State = Callable[[Visitor, Desk], None]
+
+
+def files_lie_there(visitor: Visitor, desk: Desk) -> None:
+    """The page notices when it is looked at again."""
+    visitor.upload()
+    visitor.option("Largest").fill("7")
+    desk.turn(HOUR + 1)
+    visitor.page.evaluate("dispatchEvent(new Event('focus'))")
+
+
+def processing_begins(visitor: Visitor, desk: Desk) -> None:
+    visitor.upload()
+    visitor.option("Largest").fill("7")
+    desk.turn(HOUR + 1)
+    visitor.press("Make the report")
+
+
+def processing_goes_on(visitor: Visitor, desk: Desk) -> None:
+    """Time cannot end a session whose job runs; a server that forgets can."""
+    desk.step.gate.clear()
+    visitor.upload()
+    visitor.option("Largest").fill("7")
+    visitor.press("Make the report")
+    visitor.reads("Opened the files.")
+    desk.store.destroy(visitor.session)
+    desk.step.gate.set()
+
+
+def the_report_is_viewed(visitor: Visitor, desk: Desk) -> None:
+    visitor.upload()
+    visitor.option("Largest").fill("7")
+    visitor.press("Make the report")
+    visitor.sees("done")
+    desk.turn(HOUR + 1)
+    visitor.page.evaluate("dispatchEvent(new Event('focus'))")
+
+
+def the_report_is_downloaded(visitor: Visitor, desk: Desk) -> None:
+    visitor.upload()
+    visitor.option("Largest").fill("7")
+    visitor.press("Make the report")
+    visitor.sees("done")
+    desk.turn(HOUR + 1)
+    visitor.press("Download the workbook")
+
+
+WORKING = [processing_begins, processing_goes_on, the_report_is_viewed, the_report_is_downloaded]
+
+
+@pytest.mark.parametrize("state", WORKING)
+def test_held_files_are_sent_again_and_the_work_goes_on(
+    visitor: Visitor, desk: Desk, state: State
+) -> None:
+    state(visitor, desk)
+    visitor.sees("expired")
+    expect(visitor.heading()).to_have_text(EXPIRED)
+    expect(visitor.heading()).to_be_focused()
+    visitor.press(AGAIN)
+    visitor.sees("done")
+    visitor.reads("Largest: 7.")
+    assert visitor.download().suggested_filename == "sales report.xlsx"
+
+
+@pytest.mark.parametrize("state", WORKING)
+def test_after_a_reload_the_files_are_asked_for_and_the_work_goes_on(
+    visitor: Visitor, desk: Desk, state: State
+) -> None:
+    state(visitor, desk)
+    visitor.sees("expired")
+    visitor.page.reload()
+    visitor.sees("expired")
+    expect(visitor.button(AGAIN)).to_be_hidden()
+    expect(visitor.page.get_by_role("list", name="Files to send again")).to_contain_text(
+        "sales.csv"
+    )
+    visitor.choose(csv())
+    visitor.sees("done")
+    visitor.reads("Largest: 7.")
+
+
+def test_files_that_lay_there_are_sent_again_with_their_options(
+    visitor: Visitor, desk: Desk
+) -> None:
+    files_lie_there(visitor, desk)
+    visitor.sees("expired")
+    visitor.press(AGAIN)
+    visitor.sees("ready")
+    expect(visitor.option("Largest")).to_have_value("7")
+    visitor.press("Make the report")
+    visitor.reads("Largest: 7.")
+
+
+def test_files_that_lay_there_are_asked_for_after_a_reload(visitor: Visitor, desk: Desk) -> None:
+    files_lie_there(visitor, desk)
+    visitor.sees("expired")
+    visitor.page.reload()
+    visitor.sees("expired")
+    visitor.choose(csv())
+    visitor.sees("ready")
+    expect(visitor.option("Largest")).to_have_value("7")
+
+
+def test_a_session_that_ended_while_the_page_was_closed_is_told(
+    arrives: Arrives, desk: Desk
+) -> None:
+    first = arrives(desk.url)
+    first.make()
+    context = first.page.context
+    first.page.close()
+    desk.turn(HOUR + 1)
+    later = arrives(desk.url, context)
+    later.sees("expired")
+    expect(later.heading()).to_have_text(EXPIRED)
+    later.choose(csv())
+    later.sees("done")
+
+
+def test_an_idle_page_finds_out_by_itself(arrives: Arrives, hasty: Desk) -> None:
+    visitor = arrives(hasty.url)
+    visitor.upload()
+    visitor.sees("expired")
+    visitor.press(AGAIN)
+    visitor.sees("ready")
+
+
+def test_an_empty_page_has_nothing_to_lose(visitor: Visitor, desk: Desk) -> None:
+    visitor.upload()
+    visitor.press("Start over")
+    visitor.sees("empty")
+    desk.turn(HOUR + 1)
+    visitor.page.reload()
+    visitor.sees("empty")
+    visitor.make()
+
+
+def test_starting_over_is_another_way_on(visitor: Visitor, desk: Desk) -> None:
+    the_report_is_viewed(visitor, desk)
+    visitor.sees("expired")
+    visitor.press("Start over")
+    visitor.sees("empty")
+    visitor.upload()
+    expect(visitor.option("Largest")).to_have_value("7")
+
+
+def test_other_files_may_be_sent_instead(visitor: Visitor, desk: Desk) -> None:
+    the_report_is_viewed(visitor, desk)
+    visitor.sees("expired")
+    visitor.choose(csv("newer.csv"))
+    visitor.sees("done")
+    expect(visitor.heading()).to_have_text("Report on newer.csv")
+
+
+def test_a_file_that_is_no_longer_there_is_asked_for(
+    visitor: Visitor, desk: Desk, tmp_path: Path
+) -> None:
+    path = tmp_path / "moved.csv"
+    path.write_text("A,B\n1,2\n")
+    visitor.choose(path)
+    visitor.sees("ready")
+    desk.turn(HOUR + 1)
+    path.unlink()
+    visitor.press("Make the report")
+    visitor.sees("expired")
+    visitor.press(AGAIN)
+    expect(visitor.page.locator("#problem")).to_have_text(re.compile("“moved.csv” cannot be read."))
+    visitor.choose(csv())
+    visitor.sees("done")
+
+
+def test_a_server_that_forgot_everything_gets_the_files_again(
+    arrives: Arrives, forgetful: Served
+) -> None:
+    visitor = arrives(forgetful.url)
+    visitor.loses_server = True
+    visitor.upload(csv("large.csv", rows=300_000))
+    visitor.press("Make the report")
+    visitor.sees("running")
+    forgetful.stop()
+    visitor.reads("The server does not answer; trying again…")
+    forgetful.start()
+    visitor.sees("expired")
+    expect(visitor.page.locator("#connection")).to_be_empty()
+    visitor.press(AGAIN)
+    visitor.sees("done")

@@ -1,0 +1,280 @@
+"""From a file to a report, and everything a person may do on the way."""
+
+from __future__ import annotations
+
+import re
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pytest
+from openpyxl import Workbook, load_workbook
+from playwright.sync_api import Page, expect
+
+from .conftest import Arrives, Served
+from .desk import Desk, Options
+from .visitor import Visitor, csv
+
+SALES = [("North", 3, 10.5), ("South", 4, 20.25), ("North", 5, 30.125), ("West", 6, -4.0)]
+
+
+@pytest.fixture
+def sales(tmp_path: Path) -> Path:
+    """A workbook as people have it: two sheets, one of them long enough to count."""
+    book = Workbook()
+    orders = book.active
+    assert orders is not None
+    orders.title = "Orders"
+    orders.append(["Region", "Pieces", "Amount"])
+    for number in range(400):
+        orders.append(SALES[number % len(SALES)])
+    notes = book.create_sheet("Notes")
+    notes.append(["Remark"])
+    notes.append(["=not a formula, we hope"])
+    path = tmp_path / "sales 2024.xlsx"
+    book.save(path)
+    return path
+
+
+def sums() -> dict[str, tuple[int, float]]:
+    """Pieces and amount by region, added up here and not by the app."""
+    totals: dict[str, tuple[int, float]] = {}
+    for region, pieces, amount in SALES * 100:
+        before = totals.get(region, (0, 0.0))
+        totals[region] = (before[0] + pieces, before[1] + amount)
+    return totals
+
+
+def test_a_workbook_becomes_a_report(
+    arrives: Arrives, served: Served, sales: Path, tmp_path: Path
+) -> None:
+    visitor = arrives(served.url)
+    visitor.choose(sales)
+    visitor.sees("ready")
+    visitor.reads("sales 2024.xlsx")
+    visitor.press("Make the report")
+    visitor.sees("done")
+    shown = visitor.table("Orders by Region")
+    assert shown[0] == ["Region", "Rows", "Sum of Pieces", "Sum of Amount"]
+    assert {row[0]: float(row[3].replace(",", "")) for row in shown[1:]} == {
+        region: pytest.approx(amount, abs=0.005) for region, (_, amount) in sums().items()
+    }
+    download = visitor.download()
+    assert download.suggested_filename == "sales 2024 report.xlsx"
+    download.save_as(tmp_path / "report.xlsx")
+    rows: list[Any] = list(load_workbook(tmp_path / "report.xlsx")["Orders by Region"].values)
+    assert {row[0]: (row[2], row[3]) for row in rows[1:]} == sums()
+
+
+def test_the_sample_shows_what_the_app_does(arrives: Arrives, served: Served) -> None:
+    visitor = arrives(served.url)
+    visitor.press("Try it with a sample")
+    visitor.sees("ready")
+    visitor.reads("sample.xlsx")
+    visitor.press("Make the report")
+    visitor.sees("done")
+    expect(visitor.page.get_by_role("table").first).to_be_visible()
+
+
+def test_an_unreadable_file_gets_its_sentence(
+    arrives: Arrives, served: Served, sales: Path
+) -> None:
+    whole = sales.read_bytes()
+    sales.write_bytes(whole[: len(whole) // 2])
+    visitor = arrives(served.url)
+    visitor.choose(sales)
+    visitor.press("Make the report")
+    visitor.sees("failed")
+    expect(visitor.heading()).to_have_text("The report could not be made")
+    expect(visitor.page.locator("#reason")).to_contain_text("sales 2024.xlsx")
+
+
+def test_a_failing_step_is_told_in_its_own_words(visitor: Visitor, desk: Desk) -> None:
+    desk.step.error = "“sales.csv” has <b>no</b> amounts."
+    visitor.upload()
+    visitor.press("Make the report")
+    visitor.sees("failed")
+    visitor.reads("“sales.csv” has <b>no</b> amounts.")
+    desk.step.error = ""
+    visitor.press("Make the report")
+    visitor.sees("done")
+
+
+def test_a_refused_file_is_told_and_nothing_is_lost(visitor: Visitor) -> None:
+    visitor.upload(csv("first.csv"))
+    visitor.choose({"name": "a.pdf", "mimeType": "application/pdf", "buffer": b"%PDF-1.7"})
+    expect(visitor.page.locator("#problem")).to_contain_text("a.pdf")
+    expect(visitor.page.locator("#problem")).to_be_focused()
+    visitor.sees("ready")
+    visitor.reads("first.csv")
+    visitor.press("Make the report")
+    visitor.sees("done")
+    expect(visitor.page.locator("#problem")).to_be_hidden()
+
+
+def test_several_files_are_dropped_on_the_page(visitor: Visitor) -> None:
+    drop(visitor.page, ["a.csv", "b.csv"])
+    visitor.sees("ready")
+    expect(visitor.page.get_by_role("list", name="Uploaded files")).to_have_text(
+        re.compile(r"a\.csv.*b\.csv")
+    )
+
+
+def drop(page: Page, names: list[str]) -> None:
+    transfer = page.evaluate_handle(
+        """(names) => {
+            const transfer = new DataTransfer();
+            for (const name of names) transfer.items.add(new File(["A,B\\n1,2"], name));
+            return transfer;
+        }""",
+        names,
+    )
+    page.dispatch_event("main", "drop", {"dataTransfer": transfer})
+
+
+def test_a_dropped_folder_is_told(visitor: Visitor) -> None:
+    """A browser gives a folder as a file that cannot be read."""
+    visitor.page.evaluate("() => { Blob.prototype.arrayBuffer = () => Promise.reject(); }")
+    drop(visitor.page, ["folder"])
+    visitor.reads("“folder” cannot be read.")
+    visitor.sees("empty")
+
+
+def test_an_upload_tells_its_bytes_and_can_be_cancelled(arrives: Arrives, served: Served) -> None:
+    visitor = arrives(served.url)
+    slow = visitor.page.context.new_cdp_session(visitor.page)
+    slow.send("Network.enable")
+    limits = {"offline": False, "latency": 0, "downloadThroughput": -1, "uploadThroughput": 200_000}
+    slow.send("Network.emulateNetworkConditions", limits)
+    visitor.choose(csv(rows=1_000_000))
+    visitor.sees("uploading")
+    expect(visitor.page.locator("#bytes")).to_have_text(re.compile(r"^[\d.]+ kB of 12.9 MB$"))
+    visitor.press("Cancel the upload")
+    visitor.sees("empty")
+    expect(visitor.heading()).to_be_focused()
+
+
+def test_progress_is_shown_and_a_job_can_be_cancelled(visitor: Visitor, desk: Desk) -> None:
+    desk.step.gate.clear()
+    visitor.upload()
+    visitor.press("Make the report")
+    visitor.sees("running")
+    visitor.reads("Reading the first rows")
+    visitor.reads("Opened the files.")
+    expect(visitor.page.get_by_role("progressbar", name="Progress")).to_have_attribute(
+        "value", "22.5"
+    )
+    visitor.press("Cancel")
+    visitor.sees("cancelled")
+    expect(visitor.heading()).to_be_focused()
+    desk.step.gate.set()
+    visitor.press("Make the report")
+    visitor.sees("done")
+
+
+def test_starting_over_cancels_what_runs(visitor: Visitor, desk: Desk) -> None:
+    desk.step.gate.clear()
+    visitor.upload()
+    visitor.press("Make the report")
+    visitor.reads("Opened the files.")
+    visitor.press("Start over")
+    visitor.sees("empty")
+    visitor.page.reload()
+    visitor.sees("empty")
+    visitor.upload(csv("second.csv"))
+    visitor.reads("second.csv")
+
+
+def test_a_report_shows_numbers_bars_and_what_is_left_out(visitor: Visitor) -> None:
+    visitor.make()
+    expect(visitor.heading()).to_have_text("Report on sales.csv")
+    assert visitor.table("Amount by region") == [
+        ["Region", "Amount", "Share"],
+        ["North", "1,234.5", "75%"],
+        ["<b>South</b>", "411.5", "25%"],
+        ["Returns", "-80", ""],
+    ]
+    assert visitor.table("Days")[1] == ["1", "Mar 1, 2024", "Yes"]
+    visitor.reads("Showing 500 of 1,234 rows.")
+    bars = visitor.page.get_by_role("figure", name="Amount").locator(".bar")
+    widths = [bar.bounding_box() or {"width": 0} for bar in bars.all()]
+    assert widths[0]["width"] == pytest.approx(3 * widths[1]["width"], rel=0.02)
+    numbers = visitor.page.get_by_role("cell", name="1,234.5")
+    expect(numbers).to_have_css("text-align", "end")
+
+
+def test_options_can_be_changed_and_the_report_made_again(visitor: Visitor, desk: Desk) -> None:
+    visitor.make()
+    visitor.press("Change options")
+    visitor.sees("ready")
+    visitor.option("Largest").fill("7")
+    visitor.press("Make the report")
+    visitor.reads("Largest: 7.")
+    assert [options.largest for options in desk.step.seen] == [10, 7]
+
+
+def test_the_form_offers_what_the_options_say(visitor: Visitor, desk: Desk) -> None:
+    visitor.upload()
+    expect(visitor.option("Largest")).to_have_value("10")
+    expect(visitor.option("Largest")).to_have_attribute("max", "50")
+    expect(visitor.option("Label")).to_have_accessible_description(
+        re.compile("Stands above the report.")
+    )
+    visitor.option("Label").fill("Spring")
+    visitor.option("Limit").fill("2.5")
+    visitor.option("Order").select_option("by name")
+    visitor.option("Hidden sheets").uncheck()
+    visitor.option("Since").fill("2024-02-29")
+    visitor.press("Make the report")
+    visitor.sees("done")
+    [seen] = desk.step.seen
+    assert (seen.label, seen.limit, seen.order) == ("Spring", 2.5, "by name")
+    assert (seen.hidden, seen.since) == (False, date(2024, 2, 29))
+
+
+def test_empty_fields_take_their_defaults(visitor: Visitor, desk: Desk) -> None:
+    visitor.upload()
+    visitor.option("Largest").fill("")
+    visitor.press("Make the report")
+    visitor.sees("done")
+    assert desk.step.seen == [Options.model_validate({})]
+
+
+def test_a_wrong_option_is_told_at_its_field(visitor: Visitor, desk: Desk) -> None:
+    visitor.upload()
+    visitor.option("Largest").fill("99")
+    visitor.press("Make the report")
+    field = visitor.option("Largest")
+    expect(field).to_be_focused()
+    expect(field).to_have_attribute("aria-invalid", "true")
+    expect(field).to_have_accessible_description(re.compile("50"))
+    visitor.sees("ready")
+    field.fill("9")
+    visitor.press("Make the report")
+    visitor.sees("done")
+    assert [options.largest for options in desk.step.seen] == [9]
+
+
+def test_what_is_no_number_is_told_at_its_field(visitor: Visitor, desk: Desk) -> None:
+    visitor.upload()
+    visitor.option("Largest").fill("")
+    visitor.option("Largest").press_sequentially("1e")
+    visitor.press("Make the report")
+    expect(visitor.option("Largest")).to_be_focused()
+    visitor.reads("This is not a number.")
+    assert desk.step.seen == []
+
+
+def test_two_browsers_see_nothing_of_each_other(arrives: Arrives, desk: Desk) -> None:
+    one, other = arrives(desk.url), arrives(desk.url)
+    one.upload(csv("one.csv"))
+    other.upload(csv("other.csv"))
+    one.press("Make the report")
+    expect(one.heading()).to_have_text("Report on one.csv")
+    other.page.reload()
+    other.sees("ready")
+    other.reads("other.csv")
+    other.press("Start over")
+    other.sees("empty")
+    one.page.reload()
+    expect(one.heading()).to_have_text("Report on one.csv")

@@ -1,0 +1,182 @@
+"""What the page looks like, and to whom: light, dark, narrow, by keyboard, by screen reader."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Literal
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-untyped]  # has none
+from playwright.sync_api import expect
+
+from .conftest import Arrives, Served
+from .desk import HOUR, Desk
+from .visitor import Visitor, csv
+
+Scheme = Literal["light", "dark"]
+PHONE = {"width": 360, "height": 740}
+
+
+def every_state(visitor: Visitor, desk: Desk) -> Iterator[str]:
+    """Walk through all states of the page, and stop in each."""
+    visitor.sees("empty")
+    yield "empty"
+    visitor.page.route("**/api/upload", lambda route: None)  # never answered
+    visitor.choose(csv())
+    visitor.sees("uploading")
+    yield "uploading"
+    visitor.press("Cancel the upload")
+    visitor.page.unroute("**/api/upload")
+    visitor.upload(csv("A rather long name of a file that somebody gave to their sales.csv"))
+    yield "ready"
+    visitor.option("Largest").fill("99")
+    visitor.press("Make the report")
+    expect(visitor.option("Largest")).to_be_focused()
+    yield "ready, with a wrong option"
+    visitor.option("Largest").fill("9")
+    desk.step.gate.clear()
+    visitor.press("Make the report")
+    visitor.reads("Opened the files.")
+    yield "running"
+    visitor.press("Cancel")
+    visitor.sees("cancelled")
+    yield "cancelled"
+    desk.step.gate.set()
+    desk.step.error = "The file “sales.csv” is protected by a password."
+    visitor.press("Make the report")
+    visitor.sees("failed")
+    yield "failed"
+    desk.step.error = ""
+    visitor.press("Make the report")
+    visitor.sees("done")
+    yield "done"
+    visitor.page.context.set_offline(True)
+    visitor.reads("You are offline.")
+    yield "offline"
+    visitor.page.context.set_offline(False)
+    expect(visitor.page.locator("#connection")).to_be_empty()
+    desk.turn(HOUR + 1)
+    visitor.press("Download the workbook")
+    visitor.sees("expired")
+    yield "expired"
+    visitor.page.reload()
+    visitor.sees("expired")
+    yield "expired, with no file held"
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing_in_any_state(arrives: Arrives, desk: Desk, scheme: Scheme) -> None:
+    visitor = arrives(desk.url, color_scheme=scheme)
+    for state in every_state(visitor, desk):
+        found = Axe().run(visitor.page)
+        assert found.violations_count == 0, f"{state}: {found.generate_report()}"
+
+
+def test_dark_is_dark_and_light_is_light(arrives: Arrives, desk: Desk) -> None:
+    def brightness(scheme: Scheme) -> float:
+        page = arrives(desk.url, color_scheme=scheme).page
+        found = page.evaluate(
+            "getComputedStyle(document.body).backgroundColor.match(/\\d+/g).map(Number)"
+        )
+        return float(sum(found)) / 3
+
+    assert brightness("dark") < 40
+    assert brightness("light") > 215
+
+
+def test_a_phone_shows_every_state_without_scrolling_sideways(arrives: Arrives, desk: Desk) -> None:
+    visitor = arrives(desk.url, viewport=PHONE, has_touch=True)
+    for state in every_state(visitor, desk):
+        width = visitor.page.evaluate("document.documentElement.scrollWidth")
+        assert width <= PHONE["width"], state
+        for button in visitor.page.locator("button:visible, select:visible, .drop:visible").all():
+            box = button.bounding_box()
+            assert box is not None
+            assert box["height"] >= 44, f"{state}: {button}"
+
+
+def test_every_state_moves_the_focus_to_its_heading(visitor: Visitor, desk: Desk) -> None:
+    for state in every_state(visitor, desk):
+        if "," not in state and state not in ("empty", "offline"):
+            expect(visitor.heading()).to_be_focused()
+            assert visitor.heading().inner_text() in visitor.page.title()
+
+
+def test_the_keyboard_is_enough(visitor: Visitor) -> None:
+    keyboard = visitor.page.keyboard
+
+    def tab_to(name: str, role: Literal["button", "spinbutton"] = "button") -> None:
+        wanted = visitor.page.get_by_role(role, name=name, exact=True)
+        for _ in range(20):
+            keyboard.press("Tab")
+            if wanted.evaluate("one => one === document.activeElement"):
+                return
+        pytest.fail(f"{name} cannot be reached")
+
+    with visitor.page.expect_file_chooser() as chooser:
+        keyboard.press("Tab")
+        keyboard.press("Enter")
+    chooser.value.set_files([csv()])
+    visitor.sees("ready")
+    tab_to("Largest", "spinbutton")
+    keyboard.press("ControlOrMeta+a")
+    keyboard.type("7")
+    keyboard.press("Enter")
+    visitor.sees("done")
+    visitor.reads("Largest: 7.")
+    with visitor.page.expect_download():
+        tab_to("Download the workbook")
+        keyboard.press("Enter")
+    tab_to("Start over")
+    keyboard.press("Space")
+    visitor.sees("empty")
+
+
+def test_the_focus_can_be_seen(visitor: Visitor) -> None:
+    visitor.page.keyboard.press("Tab")
+    expect(visitor.page.locator(".drop")).to_have_css("outline-style", "solid")
+    visitor.page.keyboard.press("Tab")
+    expect(visitor.button("Try it with a sample")).to_have_css("outline-style", "solid")
+
+
+def test_a_page_may_listen_to_states_and_errors(visitor: Visitor) -> None:
+    visitor.page.evaluate(
+        """() => {
+            window.heard = [];
+            for (const type of ["silo:state", "silo:error"])
+                document.addEventListener(type, ({ detail }) =>
+                    window.heard.push(detail.state ?? detail.error.code));
+        }"""
+    )
+    visitor.upload()
+    visitor.option("Largest").fill("99")
+    visitor.press("Make the report")
+    expect(visitor.option("Largest")).to_be_focused()
+    assert visitor.page.evaluate("window.heard") == ["uploading", "ready", "invalid_options"]
+
+
+def test_the_first_visit_is_small(arrives: Arrives, served: Served) -> None:
+    visitor = arrives(served.url)
+    visitor.sees("empty")
+    visitor.page.wait_for_load_state("networkidle")
+    fetched = [r for r in visitor.requests if not r.url.startswith("data:")]
+    assert len(fetched) <= 8
+    sizes = [r.sizes() for r in fetched]
+    assert sum(s["responseBodySize"] + s["responseHeadersSize"] for s in sizes) < 30_000
+
+
+def test_screenshots_for_the_readme(
+    arrives: Arrives, served: Served, request: pytest.FixtureRequest
+) -> None:
+    folder = request.config.getoption("--screenshots", default=None)
+    if folder is None:
+        pytest.skip("only with --screenshots DIR")
+    schemes: tuple[Scheme, ...] = ("light", "dark")
+    for scheme in schemes:
+        size = {"width": 1200, "height": 900}
+        visitor = arrives(served.url, color_scheme=scheme, viewport=size)
+        visitor.press("Try it with a sample")
+        visitor.press("Make the report")
+        visitor.sees("done")
+        visitor.page.screenshot(path=Path(folder) / f"page-{scheme}.png")
