@@ -9,9 +9,9 @@ from __future__ import annotations
 import struct
 import zlib
 from collections.abc import Callable, Iterator, Mapping
-from os import PathLike
+from contextlib import contextmanager
+from os import SEEK_END, PathLike
 from pathlib import Path
-from types import TracebackType
 from typing import BinaryIO
 from xml.parsers import expat
 from zipfile import ZIP_DEFLATED, ZIP_STORED, BadZipFile, ZipFile, ZipInfo
@@ -36,53 +36,54 @@ class Damaged(Exception):
     """The container's bytes contradict each other; the text says how."""
 
 
+@contextmanager
+def open_archive(path: PathLike[str], name: str) -> Iterator[Archive]:
+    """Open a container. Raises `UserError` if its list of entries is damaged or too long."""
+    with Path(path).open("rb") as raw:
+        try:
+            _check_directory(raw, name)
+            opened = ZipFile(raw)
+        except (BadZipFile, Damaged, struct.error, ValueError, NotImplementedError) as error:
+            raise damaged(name) from error
+        with opened:
+            yield Archive(name, raw, opened)
+
+
+def damaged(name: str) -> UserError:
+    """The sentence for bytes that contradict each other."""
+    return UserError(f"{name} is damaged or was not uploaded whole.")
+
+
+def _check_directory(raw: BinaryIO, name: str) -> None:
+    """Refuse a list of entries too long to be read, before `zipfile` reads it whole."""
+    start = max(0, raw.seek(0, SEEK_END) - _TAIL)
+    raw.seek(start)
+    tail = raw.read()
+    at = tail.rfind(b"PK\x05\x06")
+    if at < 0:
+        raise Damaged("no end of the list of entries")
+    (length,) = struct.unpack_from("<I", tail, at + 12)
+    if length == 0xFFFFFFFF:
+        (record,) = struct.unpack_from("<Q", tail, at - 20 + 8)
+        (length,) = struct.unpack_from("<Q", tail, record - start + 40)
+    if length > limits.MAX_DIRECTORY:
+        raise _too_many(name)
+
+
+def _too_many(name: str) -> UserError:
+    return UserError(f"{name} holds too many parts to be a spreadsheet.")
+
+
 class Archive:
-    """An open zip container: its parts by normal name, inflated under a budget.
+    """An open container: `parts` by normal name, inflated under a budget.
 
     Some writers use backslashes, and part names know no case: `normal` makes them equal.
     """
 
-    def __init__(self, path: PathLike[str], name: str) -> None:
+    def __init__(self, name: str, raw: BinaryIO, opened: ZipFile) -> None:
         self.name = name
-        self._size = Path(path).stat().st_size
-        self._raw: BinaryIO = Path(path).open("rb")
-        try:
-            self._check_directory()
-            self._zip = ZipFile(self._raw)
-        except (BadZipFile, Damaged, struct.error, ValueError, NotImplementedError) as error:
-            self._raw.close()
-            raise UserError(f"{name} is damaged or was not uploaded whole.") from error
-        except BaseException:
-            self._raw.close()
-            raise
-        self.parts = {normal(info.orig_filename): info for info in self._zip.infolist()}
-
-    def __enter__(self) -> Archive:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._zip.close()
-        self._raw.close()
-
-    def _check_directory(self) -> None:
-        """Refuse a list of entries too long to be read, before `zipfile` reads it whole."""
-        start = max(0, self._size - _TAIL)
-        self._raw.seek(start)
-        tail = self._raw.read()
-        at = tail.rfind(b"PK\x05\x06")
-        if at < 0:
-            raise Damaged("no end of the list of entries")
-        (length,) = struct.unpack_from("<I", tail, at + 12)
-        if length == 0xFFFFFFFF:
-            (record,) = struct.unpack_from("<Q", tail, at - 20 + 8)
-            (length,) = struct.unpack_from("<Q", tail, record - start + 40)
-        if length > limits.MAX_DIRECTORY:
-            raise UserError(f"{self.name} holds too many parts to be a spreadsheet.")
+        self._raw = raw
+        self.parts = {normal(info.orig_filename): info for info in opened.infolist()}
 
     def read(self, part: str) -> bytes:
         """The bytes of a small part. Raises `KeyError` without it, `Damaged` if it is not sound."""
@@ -155,7 +156,7 @@ class Archive:
         that fails its checksum may hold a number that is silently wrong.
         """
         if len(self.parts) > limits.MAX_PARTS:
-            raise UserError(f"{self.name} holds too many parts to be a spreadsheet.")
+            raise _too_many(self.name)
         total, declared = 0, 1 + sum(info.file_size for info in self.parts.values())
         for part, info in self.parts.items():
             size, visit, prolog = 0, visitors.get(part), _prolog(part)
@@ -168,7 +169,7 @@ class Archive:
                         visit(chunk)
                     progress((total + size) / declared)
             except Damaged as error:
-                raise UserError(f"{self.name} is damaged or was not uploaded whole.") from error
+                raise damaged(self.name) from error
             total += size
 
     def _check_type(self, prolog: Prolog | None, chunk: bytes) -> None:

@@ -187,8 +187,8 @@ def _check_budget(name: str, plan: Plan) -> None:
         )
     if plan.rows * columns > limits.MAX_TEXT_CELLS:
         raise UserError(
-            f"{name} has more than {limits.MAX_TEXT_CELLS:,} cells, which is more than can be read. "
-            "Split it into smaller files."
+            f"{name} has more than {limits.MAX_TEXT_CELLS:,} cells, which is more than can be "
+            "read. Split it into smaller files."
         )
 
 
@@ -197,7 +197,9 @@ def _sheet(source: Source, plan: Plan, progress: Fraction) -> Sheet:
     width = max(len(header), len(plan.tallies))
     header = header + [""] * (width - len(header))
     tallies = plan.tallies + [Counter()] * (width - len(plan.tallies))
-    used = [c for c in range(width) if header[c].strip() or tallies[c].total() > tallies[c]["blank"]]
+    used = [
+        c for c in range(width) if header[c].strip() or tallies[c].total() > tallies[c]["blank"]
+    ]
     caches = [Cache(converter(tallies[c], source.delimiter)) for c in used]
     rows: list[list[Cell]] = []
     for record in islice(source.records(progress), plan.before, None):

@@ -1,10 +1,10 @@
 """Which encoding a text file has, and what to tell the person about the choice.
 
-A byte order mark decides, else UTF-8 if every byte fits. A file with more sound UTF-8 characters than
-broken bytes is a broken UTF-8 file, and an error. Any other comes from an older program: from the
-lines that are not ASCII charset-normalizer guesses, and is believed where it is good (text in which
-most such bytes stand together, as in Cyrillic or Japanese; languages of central Europe); else the
-file is Windows-1252, the commonest by far.
+A byte order mark decides, else UTF-8 if every byte fits. A file with half as many sound UTF-8
+sequences as broken ones is a broken UTF-8 file, and an error. Any other comes from an older
+program: charset-normalizer guesses from the lines that are not ASCII, and is believed where it is
+good (text in which most such bytes stand together, as in Cyrillic or Japanese; languages of central
+Europe); else the file is Windows-1252, the commonest by far.
 """
 
 from __future__ import annotations
@@ -62,8 +62,7 @@ def choose(path: PathLike[str], name: str) -> Choice:
     if line is None:
         return Choice(encoding, [] if "8" in encoding else [_decoded(encoding)])
     sample = _sample(path)
-    broken = len(_HIGH.findall(_UTF8.sub(b"", sample)))
-    if marked or len(_UTF8.findall(sample)) > broken:
+    if marked or _is_broken_utf8(sample):
         raise UserError(
             f"{name} is broken: near line {line:,} it holds bytes that are not {_label(encoding)}. "
             "Save it again as CSV UTF-8."
@@ -87,6 +86,12 @@ def _broken_line(path: PathLike[str], encoding: str) -> int | None:
             line += _lines(text)
             if not block:
                 return None
+
+
+def _is_broken_utf8(sample: bytes) -> bool:
+    """Whether half as many sound sequences as broken ones or more: by chance there are few."""
+    broken = sample.decode("utf-8", "replace").count("\N{REPLACEMENT CHARACTER}")
+    return 2 * len(_UTF8.findall(sample)) >= broken
 
 
 def _lines(text: str) -> int:

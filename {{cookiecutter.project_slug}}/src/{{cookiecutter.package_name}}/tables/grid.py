@@ -14,6 +14,9 @@ EXACT = 2**53
 """Up to here every whole number has its own float."""
 
 
+_SHARED = 100_000
+
+
 class Unreadable(Exception):
     """A reader gave up on the file; another may not."""
 
@@ -45,6 +48,7 @@ class Budget:
     def __init__(self, name: str) -> None:
         self.name = name
         self._cells = 0
+        self._texts: dict[str, str] = {}
 
     def spend(self, cells: int) -> None:
         self._cells += cells
@@ -57,12 +61,18 @@ class Budget:
         if isinstance(value, str):
             if len(value) > limits.MAX_TEXT:
                 raise too_long(self.name)
-            return None if not value or value.isspace() else value
+            return self._shared(value) if value and not value.isspace() else None
         if isinstance(value, float):
             if value.is_integer() and -EXACT <= value <= EXACT:
                 return int(value)
             return value if isfinite(value) else str(value)
         return value
+
+    def _shared(self, text: str) -> str:
+        """One object for equal texts: a column of categories takes no memory of its own."""
+        if len(self._texts) > _SHARED:
+            self._texts.clear()
+        return self._texts.setdefault(text, text)
 
 
 def too_long(name: str) -> UserError:

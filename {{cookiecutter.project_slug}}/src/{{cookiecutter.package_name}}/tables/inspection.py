@@ -1,16 +1,16 @@
-"""A spreadsheet looked through before a reader sees it: what it is, what it weighs, what it holds."""
+"""A spreadsheet looked through before a reader sees it: what it is, weighs and holds."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from os import PathLike
 from xml.parsers import expat
 
 from ..step import UserError
 from . import limits, ods, ooxml, xls, xlsb
-from .archives import Archive, Damaged
+from .archives import Archive, Damaged, damaged, open_archive
 from .progress import Fraction
 from .survey import Survey
 
@@ -28,7 +28,7 @@ def inspect(path: PathLike[str], name: str, suffix: str, progress: Fraction) -> 
     if suffix == ".xls":
         found = Inspection(xls.survey(path, name))
     else:
-        with Archive(path, name) as archive:
+        with open_archive(path, name) as archive:
             found = _look_inside(archive, suffix, progress)
     for survey in found.surveys:
         if survey.area > limits.MAX_SHEET_CELLS:
@@ -84,16 +84,22 @@ def _open_xml(archive: Archive, workbook: str, progress: Fraction) -> Inspection
     kinds = ooxml.relationships(archive, workbook).values()
     shared = {part: strings for part, kind in kinds if kind.endswith("/sharedStrings")}
     archive.weigh({**shared, **scans}, progress)
-    surveys = {part: scan.close() for part, scan in scans.items()}
-    return Inspection([surveys[place.part] for place in places], strings.honest)
+    return Inspection(_named(places, scans), strings.honest)
 
 
 def _binary(archive: Archive, workbook: str, progress: Fraction) -> Inspection:
     places = xlsb.places(archive, workbook)
     scans = {place.part: xlsb.SheetScan() for place in places}
     archive.weigh(scans, progress)
+    return Inspection(_named(places, scans))
+
+
+def _named(
+    places: list[ooxml.Place], scans: Mapping[str, ooxml.SheetScan | xlsb.SheetScan]
+) -> list[Survey]:
+    """The survey of each sheet under its name, in the workbook's order."""
     surveys = {part: scan.close() for part, scan in scans.items()}
-    return Inspection([surveys[place.part] for place in places])
+    return [replace(surveys[place.part], name=place.name) for place in places]
 
 
 def _open_document(archive: Archive, progress: Fraction) -> Inspection:
@@ -107,11 +113,13 @@ def _open_document(archive: Archive, progress: Fraction) -> Inspection:
         if "encryption-data" in _text(archive, "meta-inf/manifest.xml"):
             raise UserError(f"{name} is password-protected. Remove the password first.")
     except Damaged as error:
-        raise UserError(f"{name} is damaged or was not uploaded whole.") from error
+        raise damaged(name) from error
     scan = ods.ContentScan()
     archive.weigh({ods.CONTENT: scan}, progress)
     if scan.depth > limits.MAX_DEPTH:
         raise _too_deep(name)
+    if scan.spaces > limits.MAX_TEXT:
+        raise UserError(f"{name} has a cell with more than {limits.MAX_TEXT:,} spaces.")
     return Inspection(scan.surveys)
 
 
@@ -129,7 +137,7 @@ def _too_deep(name: str) -> UserError:
 
 def check_depth(path: PathLike[str], name: str) -> None:
     """Refuse XML that is nested too deeply for the second reader, which builds it as a tree."""
-    with Archive(path, name) as archive:
+    with open_archive(path, name) as archive:
         for part, info in archive.parts.items():
             if part.endswith((".xml", ".rels")) and not _is_shallow(archive.inflate(info)):
                 raise _too_deep(name)

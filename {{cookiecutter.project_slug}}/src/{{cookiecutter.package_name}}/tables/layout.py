@@ -2,15 +2,15 @@
 
 The rule for the header: of the first 50 rows that hold anything, take the typical (median) number
 of filled cells and the typical position of the last one. The header is the first row that reaches
-past half of that position and fills at least half of that number; rows above it are titles and are
-named in `skipped`, word for word. If the header has nothing but numbers, dates or booleans, there is
-no header: the columns are numbered and the row is data, as is a row that stands alone with one cell.
+past half of that position and fills at least half of that number; rows above it are titles and
+are named in `skipped`, word for word. If the header has nothing but numbers, dates or booleans,
+there is no header: the columns are numbered and the row is data, as is a lone row of one cell.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import date, datetime, time
+from datetime import date, datetime, time, timedelta
 from statistics import median
 
 from .model import Cell, Sheet
@@ -112,20 +112,30 @@ def lay_out(
     ]
     if len(used) < width:
         rows = [[row[column] for column in used] for row in rows]
-    unify_dates(rows, len(used))
+    unify(rows, len(used))
     names = unique_names([header[c] for c in used], [c + 1 for c in used])
     return Sheet(file, name, names, rows, [*above, *told, *blank_rows(blank)], hidden)
 
 
-def unify_dates(rows: list[list[Cell]], width: int) -> None:
-    """Make the dates of a column that also holds points in time points in time, at midnight.
-
-    Readers give a date for a midnight; the two kinds cannot be compared with each other.
+def unify(rows: list[list[Cell]], width: int) -> None:
+    """Make the dates of a column that also holds points in time points in time, at midnight, and
+    its times of day durations if it holds one: the two kinds cannot be compared with each other.
     """
     for column in range(width):
         kinds = {type(row[column]) for row in rows}
-        if date in kinds and datetime in kinds:
+        if {date, datetime} <= kinds or {time, timedelta} <= kinds:
             for row in rows:
-                cell = row[column]
-                if type(cell) is date:
-                    row[column] = datetime.combine(cell, time.min)
+                row[column] = _widened(row[column], kinds)
+
+
+def _widened(cell: Cell, kinds: set[type]) -> Cell:
+    if type(cell) is date and datetime in kinds:
+        return datetime.combine(cell, time.min)
+    if isinstance(cell, time) and timedelta in kinds:
+        return timedelta(
+            hours=cell.hour,
+            minutes=cell.minute,
+            seconds=cell.second,
+            microseconds=cell.microsecond,
+        )
+    return cell

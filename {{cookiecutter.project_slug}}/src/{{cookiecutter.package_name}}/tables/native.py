@@ -1,13 +1,15 @@
 """The first reader: python-calamine. It lays each sheet out as a full rectangle.
 
-It is native code. An ordinary failure is an exception, a bug in it a panic, which is no `Exception`;
-both end here as `Unreadable`. An abort ends the process, which its parent has to tell the person.
+It is native code. An ordinary failure is an exception, a bug in it a panic, which is no
+`Exception`; both end here as `Unreadable`. An abort ends the process, which its parent has to tell
+the person.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import date, datetime, time, timedelta
 from itertools import islice
 from os import PathLike, fspath
 
@@ -25,6 +27,8 @@ from .grid import Budget, Grid, Unreadable
 from .progress import Fraction
 
 _BATCH = 1_000
+
+Row = list[int | float | str | bool | time | date | datetime | timedelta]
 
 # A list, because these native values cannot be hashed.
 _KINDS = [
@@ -66,7 +70,7 @@ def _fill(
         progress((index + done / max(1, cells.height)) / sheets)
 
 
-def _take(rows: Iterator[list[object]], name: str) -> list[list[object]]:
+def _take(rows: Iterator[Row], name: str) -> list[Row]:
     with _native(name):
         return list(islice(rows, _BATCH))
 

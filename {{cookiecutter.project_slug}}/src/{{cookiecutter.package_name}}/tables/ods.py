@@ -5,8 +5,11 @@ Cells and rows say how often they repeat, so a few bytes can stand for billions 
 
 from __future__ import annotations
 
+import re
+from datetime import timedelta
 from xml.parsers import expat
 
+from .model import Cell
 from .survey import Survey
 
 CONTENT = "content.xml"
@@ -17,15 +20,35 @@ _OFFICE = "urn:oasis:names:tc:opendocument:xmlns:office:1.0 "
 _TEXT = "urn:oasis:names:tc:opendocument:xmlns:text:1.0 "
 _CALC = "urn:org:documentfoundation:names:experimental:calc:xmlns:calcext:1.0 "
 
+_DURATION = re.compile(r"(-?)PT(\d{1,6})H(\d\d)M(\d\d(?:\.\d+)?)S", re.ASCII)
+
+_SHEET_DEPTH = 4
+"""A table within office:spreadsheet; deeper ones lie in cells."""
+
 _CELLS = (_TABLE + "table-cell", _TABLE + "covered-table-cell")
 
 
+def read_durations(rows: list[list[Cell]]) -> None:
+    """Make times of a day or longer durations; the native reader leaves them as `PT26H03M04S`."""
+    for row in rows:
+        for index, cell in enumerate(row):
+            if isinstance(cell, str) and (found := _DURATION.fullmatch(cell)):
+                sign, hours, minutes, seconds = found.groups()
+                length = timedelta(hours=int(hours), minutes=int(minutes), seconds=float(seconds))
+                row[index] = -length if sign else length
+
+
 class ContentScan:
-    """Follows the tables of `content.xml`; `surveys` has one a table, in order."""
+    """Follows the tables of `content.xml`.
+
+    `surveys` has one a sheet, in order; `depth` is the deepest nesting; `spaces` the longest run of
+    spaces, which are written as a number too.
+    """
 
     def __init__(self) -> None:
         self.surveys: list[Survey] = []
         self.depth = 0
+        self.spaces = 0
         self._open = 0
         self._row = self._row_repeats = self._column = 0
         self._filled: list[int] = []
@@ -46,15 +69,17 @@ class ContentScan:
         if tag in _CELLS:
             self._cell(attributes)
         elif tag == _TABLE + "table-row":
-            self._row_repeats = _repeats(attributes, "number-rows-repeated")
+            self._row_repeats = _number(attributes, _TABLE + "number-rows-repeated")
             self._column = 0
             self._filled = []
-        elif tag == _TABLE + "table":
-            self.surveys.append(Survey())
+        elif tag == _TABLE + "table" and self._open == _SHEET_DEPTH:
+            self.surveys.append(Survey(attributes.get(_TABLE + "name", "")))
             self._row = 0
+        elif tag == _TEXT + "s":
+            self.spaces = max(self.spaces, _number(attributes, _TEXT + "c"))
 
     def _cell(self, attributes: dict[str, str]) -> None:
-        repeats = _repeats(attributes, "number-columns-repeated")
+        repeats = _number(attributes, _TABLE + "number-columns-repeated")
         if self.surveys and attributes.get(_CALC + "value-type") == "error":
             self.surveys[-1].errors += repeats * self._row_repeats
         elif _OFFICE + "value-type" in attributes:
@@ -71,6 +96,7 @@ class ContentScan:
             self._row += self._row_repeats
 
 
-def _repeats(attributes: dict[str, str], name: str) -> int:
-    value = attributes.get(_TABLE + name, "1")
-    return int(value) if value.isascii() and value.isdigit() and len(value) < 10 else 1
+def _number(attributes: dict[str, str], name: str) -> int:
+    """A count, one where it is left out; the readers stop at what is no number."""
+    value = attributes.get(name, "1")
+    return int(value) if value.isascii() and value.isdigit() and len(value) < 20 else 1

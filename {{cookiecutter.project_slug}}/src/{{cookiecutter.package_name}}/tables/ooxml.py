@@ -7,32 +7,27 @@ time instead of a multiple. What they count is named to the person; no value is 
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from dataclasses import dataclass
 from posixpath import join, normpath
-from xml.etree.ElementTree import Element, ParseError
-
-from defusedxml.common import DefusedXmlException
-from defusedxml.ElementTree import fromstring
+from xml.parsers import expat
 
 from . import limits
-from .archives import Archive, Damaged, normal
+from .archives import Archive, Damaged, Prolog, normal
 from .survey import Survey
 
 CONTENT_TYPES = "[content_types].xml"
 
 _TAG = rb"<(?:\w+:)?"
-_CELL = re.compile(
-    _TAG + rb"c\s(?:[^>]*?\s)?r\s*=\s*[\"']([A-Za-z]{1,3})(\d{1,7})[\"'][^>]*>\s*"
-    rb"<(?:\w+:)?(?:v>|v\s|is|f)"
-)
+_CELL = re.compile(rb"\sr=[\"']([A-Za-z]{1,3})(\d{1,7})[\"'][^>]*>\s*<(?:\w+:)?[vif]")
 _VALUE = re.compile(_TAG + rb"(?:v|t)(?:\s[^>]*)?>[^<]")
-_ERROR = re.compile(_TAG + rb"c\s[^>]*?\bt\s*=\s*[\"']e[\"']")
+_ERROR = re.compile(_TAG + rb"c\s[^>]*?\bt=[\"']e[\"']")
 _UNSAVED = re.compile(
     _TAG + rb"c(\s[^>]*)?>\s*"
     rb"<(?:\w+:)?f(?:\s[^>]*)?(?:/>|>[^<]*</(?:\w+:)?f>)\s*"
     rb"(?:<(?:\w+:)?v\s*/>|<(?:\w+:)?v>\s*</(?:\w+:)?v>)?\s*</(?:\w+:)?c>"
 )
-_TEXT = re.compile(rb"\bt\s*=\s*[\"']str[\"']")
+_TEXT = re.compile(rb"\bt=[\"']str[\"']")
 _STRINGS = re.compile(_TAG + rb"sst\b[^>]*?\buniqueCount\s*=\s*[\"'](\d+)")
 _LONGEST_CELL = 4 * 1024 * 1024
 
@@ -56,46 +51,42 @@ def main_part(archive: Archive) -> str | None:
 def places(archive: Archive, workbook: str) -> list[Place]:
     """The sheets of an xlsx workbook in its order; none if its parts make no sense."""
     targets = relationships(archive, workbook)
-    root = _tree(archive, workbook)
-    if root is None:
-        return []
     found = []
-    for sheet in root.iter():
-        if local(sheet.tag) == "sheet":
-            ids = [value for key, value in sheet.attrib.items() if key.endswith("}id")]
+    for tag, attributes in _elements(archive, workbook):
+        if tag == "sheet":
+            ids = [value for key, value in attributes.items() if key.endswith(" id")]
             target, _kind = targets.get(ids[0] if ids else "", ("", ""))
-            found.append(Place(sheet.get("name", ""), target))
+            found.append(Place(attributes.get("name", ""), target))
     return found
 
 
 def relationships(archive: Archive, part: str) -> dict[str, tuple[str, str]]:
     """Target (a normal name) and type of each relationship of a part; of the package for ""."""
     folder, _slash, file = part.rpartition("/")
-    root = _tree(archive, join(folder, "_rels", f"{file}.rels"))
-    if root is None:
-        return {}
     found = {}
-    for item in root.iter():
-        target = item.get("Target")
-        if target:
-            target = target.replace("\\", "/")
-            base = "" if target.startswith("/") else folder
-            whole = normal(normpath(join(base, target.lstrip("/"))))
-            found[item.get("Id", "")] = (whole, item.get("Type", ""))
+    for _tag, attributes in _elements(archive, join(folder, "_rels", f"{file}.rels")):
+        target = attributes.get("Target", "").replace("\\", "/")
+        base = "" if target.startswith("/") else folder
+        whole = normal(normpath(join(base, target.lstrip("/"))))
+        found[attributes.get("Id", "")] = (whole, attributes.get("Type", ""))
     return found
 
 
-def local(tag: object) -> str:
-    """A tag without its namespace: strict and transitional workbooks differ in nothing else."""
-    return str(tag).rpartition("}")[2]
+def _elements(archive: Archive, part: str) -> list[tuple[str, dict[str, str]]]:
+    """Every element of a small part, as far as it can be read: its local name and attributes.
 
-
-def _tree(archive: Archive, part: str) -> Element | None:
-    try:
-        root: Element = fromstring(archive.read(part), forbid_dtd=True)
-    except (KeyError, Damaged, ParseError, DefusedXmlException, ValueError):
-        return None
-    return root
+    Strict and transitional workbooks differ in their namespaces and in nothing that matters here.
+    """
+    found: list[tuple[str, dict[str, str]]] = []
+    parser = expat.ParserCreate(namespace_separator=" ")
+    parser.StartElementHandler = lambda tag, attributes: found.append(
+        (tag.rpartition(" ")[2], attributes)
+    )
+    with suppress(KeyError, Damaged, expat.ExpatError):
+        data = archive.read(part)
+        if not Prolog().declares_type(data):
+            parser.Parse(data, True)
+    return found
 
 
 class SheetScan:
@@ -120,12 +111,13 @@ class SheetScan:
         survey = self.survey
         found = _CELL.findall(data)
         if found:
-            columns, rows = map(set, zip(*found, strict=True))
-            survey.cover(map(int, rows), map(column_number, columns))
+            # Rows follow each other, so each column's first and last cell tell enough.
+            first, last = dict(reversed(found)), dict(found)
+            survey.cover(map(int, (*first.values(), *last.values())), map(column_number, last))
         survey.filled = survey.filled or bool(_VALUE.search(data))
-        if b'"e"' in data or b"'e'" in data:
+        if b't="e"' in data or b"t='e'" in data:
             survey.errors += len(_ERROR.findall(data))
-        if b"f>" in data or b"f " in data:
+        if b"<f" in data or b":f" in data:
             cells = _UNSAVED.findall(data)
             survey.unsaved += sum(1 for attributes in cells if not _TEXT.search(attributes))
 

@@ -23,9 +23,8 @@ BOMS = {
 }
 """Byte order marks, the longer before the shorter that begin alike."""
 
-_WEB_PAGE = re.compile(
-    rb"<(!doctype\s+html|html|head|body|table|meta|style|div)\b|mime-version:", re.IGNORECASE
-)
+_WEB_PAGE = re.compile(rb"<(!doctype\s+html|html|head|body)\b", re.IGNORECASE)
+_WEB_TABLE = re.compile(rb"<(table|meta|style|div)\b|mime-version:", re.IGNORECASE)
 _ENCRYPTED = "EncryptedPackage".encode("utf-16-le")
 
 
@@ -69,7 +68,7 @@ def _text_problem(kind: str, head: bytes) -> str | None:
             f"is named {kind} but is a spreadsheet or another binary file, not text. Give it its "
             f"true suffix, or save it as {kind}."
         )
-    if _is_web_page(head):
+    if _WEB_PAGE.match(_opening(head)):
         return "is a web page, not a table of text. Download the data itself, or save it as .csv."
     if head.startswith(b"%PDF-") or (b"\0" in head and not byte_order_mark(head)):
         return f"is named {kind} but is not text. Save the table as {kind} (UTF-8)."
@@ -98,9 +97,10 @@ def _ole_problem(kind: str, head: bytes) -> str:
 
 def _not_binary(kind: str, head: bytes) -> str:
     """Say what a file is that has a spreadsheet's name and no spreadsheet's bytes."""
-    if _is_web_page(head):
+    opening = _opening(head)
+    if _WEB_PAGE.search(opening) or _WEB_TABLE.match(opening):
         return f"is named {kind} but is a web page (HTML). Open it and save it as .xlsx."
-    if _opening(head).startswith(b"<"):
+    if opening.startswith(b"<"):
         return f"is named {kind} but is an XML export. Open it and save it as .xlsx."
     if b"\0" not in head or byte_order_mark(head):
         return (
@@ -108,10 +108,6 @@ def _not_binary(kind: str, head: bytes) -> str:
             "rename it to .csv or .tsv; else save it as .xlsx."
         )
     return f"is not a {kind} workbook, or is damaged. Open it and save it again as .xlsx."
-
-
-def _is_web_page(head: bytes) -> bool:
-    return bool(_WEB_PAGE.match(_opening(head))) or b"<html" in head[:1024].lower()
 
 
 def _opening(head: bytes) -> bytes:

@@ -10,10 +10,12 @@ from dataclasses import dataclass
 class Survey:
     """Counts of one sheet, and the rectangle that its filled cells span (from zero).
 
+    `name` is empty where it is not known.
     `errors` are cells that hold an error such as #REF!, which readers turn into blank cells.
     `unsaved` are formulas without a saved result. `unread` are cells of a kind no reader knows.
     """
 
+    name: str = ""
     errors: int = 0
     unsaved: int = 0
     unread: int = 0

@@ -7,7 +7,8 @@ the column's type stays the text it is, so nothing is lost.
 - A number is digits, with a decimal point and an exponent if it has a sign or a point (`1e-05`).
   A float of a file is a float here (`2.0`), an integer an integer.
 - Decimal commas (`1.234,56`) are read where every number of the column fits them, groups of three
-  by comma (`1,234.5`) likewise. `1,234` alone means 1234 in a comma file, 1.234 in a semicolon file.
+  by comma (`1,234.5`) likewise. `1,234` alone means 1234 in a comma file, 1.234 in a semicolon
+  file, and stays text in another.
 - A number with a leading zero or beyond 2**53 makes its whole column text: it names something, and
   neither a spreadsheet nor a browser would keep it exact.
 - ISO dates and points in time become dates, those of one column alike; with a UTC offset they stay
@@ -105,7 +106,8 @@ def converter(tally: Counter[Cell], delimiter: str) -> Convert:
     kinds, parse = _numbers(tally, delimiter)
     for family, make in ((kinds, parse), (_DATES, _date(tally)), (_BOOLEAN, _boolean)):
         if typed and 2 * sum(tally[kind] for kind in family) >= typed:
-            return _convert(family, make)
+            pure = typed == tally.total() - tally["blank"] == sum(tally[kind] for kind in family)
+            return _sure(make) if pure else _convert(family, make)
     return _text
 
 
@@ -132,6 +134,16 @@ def _convert(kinds: frozenset[str], parse: Convert) -> Convert:
             return parse(text.strip())
         except ValueError:
             return text
+
+    return convert
+
+
+def _sure(parse: Convert) -> Convert:
+    """The same for a column in which every cell is blank or of its type."""
+
+    def convert(text: str) -> Cell:
+        text = text.strip()
+        return parse(text) if text else None
 
     return convert
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from os import PathLike
 
 from ..step import UserError
-from . import native, second
+from . import native, ods, second
 from .grid import Grid, Unreadable
 from .inspection import Inspection, check_depth, inspect
 from .layout import lay_out
@@ -22,10 +22,9 @@ def read(path: PathLike[str], name: str, suffix: str, progress: Fraction) -> Wor
     grids = _grids(path, name, suffix, found, part(progress, 0.3, 0.95))
     if not grids:
         raise UserError(f"{name} holds no sheets. It may be damaged: open it and save it again.")
-    surveys = found.surveys if len(found.surveys) == len(grids) else [Survey() for _ in grids]
     sheets: list[Sheet] = []
-    skipped: list[str] = []
-    for grid, survey in zip(grids, surveys, strict=True):
+    skipped = _unmatched(grids, found.surveys)
+    for grid, survey in zip(grids, _matched(grids, found.surveys), strict=True):
         survey.errors = max(survey.errors, grid.errors)
         told = survey.sentences()
         if grid.rows:
@@ -36,6 +35,26 @@ def read(path: PathLike[str], name: str, suffix: str, progress: Fraction) -> Wor
         raise UserError(f"{name} holds no data. {' '.join(skipped)}")
     progress(1.0)
     return Workbook(sheets, skipped)
+
+
+def _matched(grids: list[Grid], surveys: list[Survey]) -> list[Survey]:
+    """The survey of each grid, an empty one where they do not fit together."""
+    if len(surveys) == len(grids):
+        return surveys
+    names = {survey.name: survey for survey in surveys if survey.name}
+    return [names.get(grid.name) or Survey() for grid in grids]
+
+
+def _unmatched(grids: list[Grid], surveys: list[Survey]) -> list[str]:
+    """Sentences about sheets that the file lists and no reader gave."""
+    if len(surveys) <= len(grids):
+        return []
+    given = {grid.name for grid in grids}
+    return [
+        f"Sheet “{survey.name}” could not be found in the file: not read."
+        for survey in surveys
+        if survey.name not in given
+    ]
 
 
 def _sheet(file: str, grid: Grid, told: list[str]) -> Sheet:
@@ -58,6 +77,9 @@ def _grids(
     try:
         if found.native:
             grids = native.read(path, name, part(progress, 0, 0.9))
+            if suffix == ".ods":
+                for grid in grids:
+                    ods.read_durations(grid.rows)
             if not _misses_some(grids, found.surveys):
                 return grids
         if suffix not in _TWO_READERS:

@@ -8,6 +8,7 @@ from os import PathLike
 from pathlib import Path
 
 from ..step import UserError
+from .archives import damaged
 from .ole import CompoundFile, NotSound
 from .survey import Survey
 
@@ -44,7 +45,7 @@ def _workbook(path: PathLike[str], name: str) -> bytes:
             raise UserError(f"{name} is an older Office file, but not a workbook.")
         return file.stream(inside)
     except (NotSound, struct.error) as error:
-        raise UserError(f"{name} is damaged or was not uploaded whole.") from error
+        raise damaged(name) from error
 
 
 def _records(stream: bytes, at: int) -> Iterator[tuple[int, bytes]]:
