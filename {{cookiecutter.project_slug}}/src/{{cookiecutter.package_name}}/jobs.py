@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import secrets
 import tempfile
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -49,11 +48,12 @@ class StepProgress:
 
 def run(
     task: Reporter, location: str, key: str, files: list[dict[str, Any]], options: dict[str, Any]
-) -> dict[str, str]:
+) -> None:
     """Process a session's files and store the report beside them.
 
     `location` is the file store's, `key` the session's key, `files` are as `uploads.receive` made
-    them. Returns the names under which the workbook and the JSON are stored.
+    them. The report's names are made from the job's id, so that a second attempt replaces what the
+    first one left behind.
     """
     store, session = FileStore(location), SessionKey(key)
     with ExitStack() as stack:
@@ -63,24 +63,29 @@ def run(
         ]
         report = process(inputs, Options.model_validate(options), StepProgress(task))
     task.update(STEP_PERCENT, "Writing the report")
-    stored = {"workbook": f"{secrets.token_hex(16)}.xlsx", "json": f"{secrets.token_hex(16)}.json"}
     with tempfile.TemporaryFile() as workbook:
         write_workbook(report, workbook)
         workbook.seek(0)
-        store.save(session, stored["workbook"], workbook)
-    store.save(session, stored["json"], report_json(report))
-    return stored
+        store.save(session, workbook_name(task.id), workbook)
+    store.save(session, json_name(task.id), report_json(report))
 
 
-def run_paths(
-    task: Reporter, paths: list[str], options: dict[str, Any], output: str
-) -> dict[str, str]:
+def workbook_name(job_id: str) -> str:
+    """Under which name a job's workbook is stored."""
+    return f"{job_id}.xlsx"
+
+
+def json_name(job_id: str) -> str:
+    """Under which name a job's report is stored as JSON."""
+    return f"{job_id}.json"
+
+
+def run_paths(task: Reporter, paths: list[str], options: dict[str, Any], output: str) -> None:
     """Process files of this machine into the workbook `output`; for the command line."""
     inputs: list[InputFile] = [Path(path) for path in paths]
     report = process(inputs, Options.model_validate(options), StepProgress(task))
     task.update(STEP_PERCENT, "Writing the report")
     write_workbook(report, Path(output))
-    return {"workbook": output}
 
 
 def report_json(report: Report) -> bytes:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
+import re
 import tempfile
-import time
-from collections.abc import Iterator
 from pathlib import PurePath
 from typing import Any, cast
 
@@ -18,17 +16,19 @@ from flask import (
     send_file,
     url_for,
 )
+from pydantic import ValidationError
 
 from .about import TITLE
 from .config import Settings
-from .jobs import run
+from .jobs import json_name, run, workbook_name
 from .links import LINK_SECONDS, forbidden_link, read_link, sign_link
 from .pipeline import Options
-from .problems import Problem
-from .silo import BackgroundTask, FileStore, SessionExpired, Silo, SiloError
+from .problems import Problem, invalid_options
+from .silo import BackgroundTask, FileStore, SessionExpired, Silo, SiloError, TaskState
 from .silo.sessions.ids import SessionKey, session_key
+from .stream import job_json, watch
 from .tables import SUFFIXES
-from .uploads import checked, receive
+from .uploads import Stored, checked, receive
 
 NAMESPACE = "work"
 FILES = "files"
@@ -42,8 +42,8 @@ DATA_ENDPOINTS = (
     "/api/report/link",
 )
 XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
-TICK_SECONDS = 0.1
-PING_SECONDS = 15
+OPTIONS_BYTES = 2**20
+EVENT_ID = re.compile("[0-9]{1,9}")
 
 blueprint = Blueprint("app", __name__)
 
@@ -104,18 +104,23 @@ def upload() -> tuple[dict[str, Any], int]:
     sid = silo.sid
     received = receive(files, sid, parts, the_settings().silo_session_quota_mb * 2**20)
     try:
-        state = silo.state(NAMESPACE)
-        refuse_while_running(state)
-        if not all(files.get_path(sid, file["id"]) for file in received):
-            raise SessionExpired  # or reset, while the files were on their way
+        with silo.store.transaction(sid) as session:
+            replaced = replace_files(session[NAMESPACE], received)
+            if not all(files.get_path(sid, file["id"]) for file in received):
+                raise SessionExpired  # or reset, while the files were on their way
     except BaseException:
         files.remove(sid, *(file["id"] for file in received))
         raise
-    forget_report(state)
-    replaced = [file["id"] for file in state["files"]]
-    silo.after_commit(lambda: files.remove(sid, *replaced))
-    state["files"] = received
+    files.remove(sid, *replaced)
     return {"files": received}, 201
+
+
+def replace_files(state: dict[str, Any], received: list[Stored]) -> list[str]:
+    """Let a session have these files, and no others. Returns what is stored in vain from now on."""
+    refuse_while_running(state)
+    replaced = [file["id"] for file in state["files"]]
+    state["files"] = received
+    return replaced + forget_report(state)
 
 
 # Process
@@ -123,32 +128,34 @@ def upload() -> tuple[dict[str, Any], int]:
 
 @blueprint.post("/api/process")
 def process() -> tuple[dict[str, Any], int]:
-    silo, options = the_silo(), read_options()
+    silo, files, options = the_silo(), the_files(), read_options()
     if not silo.snapshot(NAMESPACE)["files"]:
         raise nothing_uploaded()
     state = silo.state(NAMESPACE)
     refuse_while_running(state)
     if not state["files"]:
         raise nothing_uploaded()
-    forget_report(state)
+    key, forgotten = session_key(silo.sid), forget_report(state)
+    silo.after_commit(lambda: files.remove(key, *forgotten))
     state["options"] = options
-    key = session_key(silo.sid)
     state["task"].start(run, the_settings().files_url, key, state["files"], options)
     return job_json(state["task"]), 202
 
 
 def read_options() -> dict[str, Any]:
     """The options in the request's body, checked; the defaults if it has none."""
+    request.max_content_length = OPTIONS_BYTES
     body = request.get_data()
     if body and not request.is_json:
         raise Problem(
             415, "Unsupported Media Type", "unsupported_media_type", "Send the options as JSON."
         )
     try:
-        json.loads(body or b"{}")
-    except ValueError as error:
-        raise Problem(400, "Bad Request", "bad_request", "The options are not JSON.") from error
-    return Options.model_validate_json(body or b"{}", strict=True).model_dump(mode="json")
+        return Options.model_validate_json(body or b"{}", strict=True).model_dump(mode="json")
+    except ValidationError as error:
+        if error.errors()[0]["type"] == "json_invalid":
+            raise Problem(400, "Bad Request", "bad_request", "The options are not JSON.") from error
+        raise invalid_options(error) from error
 
 
 # Progress
@@ -163,42 +170,10 @@ def progress() -> dict[str, Any]:
 def events() -> Response:
     """The job's progress as server-sent events, until it ends."""
     silo = the_silo()
-    task: BackgroundTask = silo.state(NAMESPACE)["task"]
     seen = request.headers.get("Last-Event-ID", "")
-    stream = watch(silo, task, int(seen) if seen.isdecimal() else 0)
+    said = int(seen) if EVENT_ID.fullmatch(seen) else 0
+    stream = watch(silo.state(NAMESPACE)["task"], silo.store.runner.jobs, said)
     return Response(stream, mimetype="text/event-stream", headers={"X-Accel-Buffering": "no"})
-
-
-def watch(silo: Silo, task: BackgroundTask, seen: int) -> Iterator[str]:
-    """Say what is new about a task, then how it ended. `seen` log lines are not said again."""
-    said: dict[str, Any] = {}
-    quiet = time.monotonic()
-    while True:
-        job = silo.store.runner.jobs.read(task.state.id or "")
-        if job is None:
-            yield event("expired" if task.state.id else "progress", job_json(task), seen)
-            return
-        lines = job.logs[max(0, len(job.logs) - (job.logged - seen)) :] if job.logged > seen else []
-        for line in lines:
-            seen += 1
-            yield event("log", {"line": line}, seen)
-        seen = job.logged
-        news = job_json(task)
-        if not job.active:
-            yield event(job.status, news, seen)
-            return
-        del news["logs"]
-        if news != said:
-            said, quiet = news, time.monotonic()
-            yield event("progress", news, seen)
-        elif time.monotonic() - quiet > PING_SECONDS:
-            quiet = time.monotonic()
-            yield ": ping\n\n"
-        time.sleep(TICK_SECONDS)
-
-
-def event(name: str, data: dict[str, Any], number: int) -> str:
-    return f"event: {name}\nid: {number}\ndata: {json.dumps(data)}\n\n"
 
 
 @blueprint.post("/api/cancel")
@@ -215,15 +190,15 @@ def cancel() -> tuple[dict[str, Any], int]:
 @blueprint.get("/api/report")
 def report() -> Response:
     key, state = own()
-    path = report_path(key, finished(state), "json")
+    path = report_path(key, json_name(finished(state)))
     return send_file(path, mimetype="application/json")
 
 
 @blueprint.post("/api/report/link")
 def report_link() -> tuple[dict[str, Any], int]:
     """A link for the browser's own download, which cannot send a header."""
-    task = finished(the_silo().snapshot(NAMESPACE))
-    token = sign_link(session_key(the_silo().sid), task.state.id or "")
+    job = finished(the_silo().snapshot(NAMESPACE))
+    token = sign_link(session_key(the_silo().sid), job)
     return {"url": url_for("app.workbook", token=token), "expires_in": LINK_SECONDS}, 201
 
 
@@ -231,7 +206,7 @@ def report_link() -> tuple[dict[str, Any], int]:
 def workbook() -> Response:
     """The workbook, for whoever sends the session or holds a link to this very report."""
     key, state = linked(request.args["token"]) if "token" in request.args else own()
-    path = report_path(key, finished(state), "workbook")
+    path = report_path(key, workbook_name(finished(state)))
     name = f"{PurePath(state['files'][0]['name']).stem} report.xlsx"
     return send_file(path, mimetype=XLSX, as_attachment=True, download_name=name)
 
@@ -256,26 +231,35 @@ def linked(token: str) -> tuple[SessionKey, dict[str, Any]]:
     return key, state
 
 
-def finished(state: dict[str, Any]) -> BackgroundTask:
-    """The task, if its report is ready. Raises Problem."""
-    task: BackgroundTask = state["task"]
-    if not task.is_complete:
+def finished(state: dict[str, Any]) -> str:
+    """The id of the job whose report is ready. Raises Problem if there is none."""
+    task: TaskState = state["task"].state
+    if not task.complete or not task.id:
         raise Problem(409, "Conflict", "not_ready", "There is no report yet.")
-    return task
+    return task.id
 
 
-def report_path(key: SessionKey, task: BackgroundTask, kind: str) -> str:
-    path = the_files().get_path(key, task.result[kind])
+def report_path(key: SessionKey, name: str) -> str:
+    path = the_files().get_path(key, name)
     if path is None:
         raise Problem(409, "Conflict", "not_ready", "The report is gone. Process the files again.")
     return path
 
 
 def forget_report(state: dict[str, Any]) -> None:
-    """Let go of the last run, and of its report once that is settled."""
-    stored, files, sid = state["task"].result or {}, the_files(), the_silo().sid
+    """Let go of the last run, and once that is settled of every file that is named no more.
+
+    What an upload or a job that was killed has left behind goes by this way too.
+    """
+    files, sid = the_files(), the_silo().sid
     state["task"].reset()
-    the_silo().after_commit(lambda: files.remove(sid, *stored.values()))
+
+    def tidy() -> None:
+        job = state["task"].state.id or ""
+        uploads = (file["id"] for file in state["files"])
+        files.keep_only(sid, workbook_name(job), json_name(job), *uploads)
+
+    the_silo().after_commit(tidy)
 
 
 # Reset
@@ -311,16 +295,21 @@ def readyz() -> tuple[dict[str, str], int]:
 # Told more than once
 
 
-def job_json(task: BackgroundTask) -> dict[str, Any]:
-    return task.state.to_dict()
-
-
 def refuse_while_running(state: dict[str, Any]) -> None:
     """Raises Problem if a job is queued or running."""
     if state["task"].is_running:
         raise Problem(
             409, "Conflict", "already_running", "Your files are being processed. Wait or cancel."
         )
+
+
+def taken_away() -> Problem:
+    return Problem(
+        409,
+        "Conflict",
+        "busy",
+        "Another upload or a reset came in between. Upload your files again.",
+    )
 
 
 def nothing_uploaded() -> Problem:

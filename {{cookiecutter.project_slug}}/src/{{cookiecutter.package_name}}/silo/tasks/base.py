@@ -25,9 +25,13 @@ ErrorHook = Callable[[Job, str], object]
 
 
 class Reporter(Protocol):
-    """What a target says about itself. `update` and `log` raise Cancelled when asked to stop."""
+    """What a target says about itself. `update` and `log` raise Cancelled when asked to stop.
+
+    `id` is its job's, the same at each attempt.
+    """
 
     name: str
+    id: str
 
     def update(self, progress: float | None = None, message: str | None = None) -> None: ...
 

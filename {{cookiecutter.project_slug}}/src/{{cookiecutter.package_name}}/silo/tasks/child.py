@@ -37,8 +37,9 @@ class Limits:
 class ChildTask:
     """The Reporter of a target that runs in a child: says everything to the parent."""
 
-    def __init__(self, name: str, out: TextIO) -> None:
+    def __init__(self, name: str, job_id: str, out: TextIO) -> None:
         self.name = name
+        self.id = job_id
         self.cancelled = threading.Event()
         self._out = out
         self._said = 0.0
@@ -96,7 +97,7 @@ def main() -> None:
 
 
 def _work(work: dict[str, Any], out: TextIO) -> None:
-    task = ChildTask(work["name"], out)
+    task = ChildTask(work["name"], work["id"], out)
     threading.Thread(target=_listen, args=(task,), daemon=True).start()
     try:
         target = find(work["target"])

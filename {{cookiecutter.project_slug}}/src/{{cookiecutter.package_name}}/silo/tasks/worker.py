@@ -53,6 +53,7 @@ class Worker:
         self._say(
             {
                 "name": job.name,
+                "id": job.id,
                 "target": job.target,
                 "args": job.args,
                 "kwargs": job.kwargs,
