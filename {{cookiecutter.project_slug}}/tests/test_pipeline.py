@@ -194,7 +194,7 @@ def test_cells_that_are_no_numbers_are_named_and_in_no_sum(tmp_path: Path) -> No
     ]
     price = line(report, "Price", "S")
     assert (price["Type"], price["Minimum"], price["Mean"]) == ("number + text", 1.5, 2.5)
-    assert "S: no sum or mean has the cells without a number: Price (1)." in report.notes
+    assert "S: cells without a number are in no sum or mean: Price (1)." in report.notes
 
 
 def test_what_the_reader_left_out_is_in_a_table_and_in_the_notes(tmp_path: Path) -> None:

@@ -276,6 +276,16 @@ def test_the_summary_says_the_title_the_notes_and_the_tables() -> None:
     assert book.properties.creator == TITLE
 
 
+def test_rows_are_high_enough_for_the_lines_of_long_text() -> None:
+    notes = ["Short", "A sentence of words. " * 20, "Two\nlines"]
+    book = load_workbook(written(Report("R", [Table("T", [Column("Head " * 30)], [])], notes)))
+    heights = {row: book["Summary"].row_dimensions[row].height for row in (3, 4, 5)}
+    assert heights[3] == 15
+    assert 5 * 15 <= heights[4] <= 8 * 15
+    assert heights[5] == 30
+    assert book["T"].row_dimensions[1].height >= 4 * 15
+
+
 def test_a_table_has_a_frozen_header_a_filter_and_columns_wide_enough() -> None:
     long = "A text of about forty characters, as it is"
     columns = [Column("Text"), Column("A heading longer than its cells", "integer"), Column("None")]

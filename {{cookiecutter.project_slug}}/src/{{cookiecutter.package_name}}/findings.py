@@ -97,9 +97,7 @@ def notes(found: Sequence[Finding], unread: Sequence[Unread], guessed: bool) -> 
     for finding in found:
         if finding.others:
             cells = listed(finding.others)
-            lines.append(
-                f"{finding.sheet}: no sum or mean has the cells without a number: {cells}."
-            )
+            lines.append(f"{finding.sheet}: cells without a number are in no sum or mean: {cells}.")
     lines += [item.note for item in unread] or ["Everything in the files was read."]
     more = len(lines) - MOST_NOTES
     return lines if more <= 0 else [*lines[:MOST_NOTES], f"… and {more:,} more notes."]

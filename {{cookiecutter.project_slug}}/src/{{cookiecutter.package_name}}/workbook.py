@@ -45,6 +45,9 @@ TITLE_FONT = Font(FACE, 18, bold=True, color=INK)
 BAR, GRID = "3B6EA8", "D9DEE5"
 SAMPLED_ROWS = 200
 WIDEST = 48
+SUMMARY_WIDTH = 90
+TALLEST = 409
+"""Points; a row can be no higher."""
 
 
 def write_workbook(report: Report, path: Path | BinaryIO) -> None:
@@ -62,19 +65,20 @@ def write_workbook(report: Report, path: Path | BinaryIO) -> None:
 
 def _write_summary(sheet: Worksheet, report: Report) -> None:
     sheet.sheet_view.showGridLines = False
-    sheet.column_dimensions["A"].width = 90
+    sheet.column_dimensions["A"].width = SUMMARY_WIDTH
     sheet.column_dimensions["B"].width = 12
     _fit_page_width(sheet)
     pen = Pen(sheet)
+    sheet.row_dimensions[1].height = height(report.title, SUMMARY_WIDTH / 2, 24)
     sheet.append([pen.text(report.title, TITLE_FONT)])
     sheet.append([])
-    for note in report.notes:
+    for row, note in enumerate(report.notes, start=3):
+        sheet.row_dimensions[row].height = height(note, SUMMARY_WIDTH)
         sheet.append([pen.text(note)])
     sheet.append([])
     sheet.append([pen.heading("Table"), pen.heading("Rows", "integer")])
     for table in report.tables:
-        row = [pen.text(table.name), pen.cell(len(table.rows), "integer")]
-        sheet.append(row)
+        sheet.append([pen.text(table.name), pen.cell(len(table.rows), "integer")])
 
 
 def _write_table(sheet: Worksheet, table: Table) -> None:
@@ -102,6 +106,7 @@ def _fit_page_width(sheet: Worksheet) -> None:
 
 def _append(sheet: Worksheet, table: Table) -> None:
     pen = Pen(sheet)
+    sheet.row_dimensions[1].height = max(height(column.name, WIDEST) for column in table.columns)
     sheet.append([pen.heading(column.name, column.kind) for column in table.columns])
     kinds = [column.kind for column in table.columns]
     for row in table.rows:
@@ -120,6 +125,12 @@ def width(column: Column, cells: Iterable[Cell]) -> float:
     """Wide enough for these cells and for the heading with its filter arrow, within reason."""
     longest = max((len(shown(value, column.kind)) for value in cells), default=0)
     return min(max(longest + 2, len(column.name) + 5, 8), WIDEST)
+
+
+def height(text: str, width: float, line: float = 15) -> float:
+    """The points that wrapped text takes in a column; not every program works that out itself."""
+    lines = sum(1 + int(len(part) / (0.9 * width)) for part in clean(text).split("\n"))
+    return min(lines * line, TALLEST)
 
 
 def shown(value: Cell, kind: Kind) -> str:
