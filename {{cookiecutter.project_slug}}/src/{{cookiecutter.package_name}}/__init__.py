@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from flask import Flask
 from flask_cors import CORS
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from . import problems, security, views
-from .config import Settings, load_settings
-from .silo import Silo
+from . import logs, problems, security, views
+from .config import ConfigError, Settings, load_settings
+from .silo import Silo, SiloError
 from .silo.records import Records, open_records
 from .silo.tasks.base import Runner
 from .silo.tasks.child import Limits
@@ -31,7 +32,7 @@ def create_app(
 
     `clock` gives unix seconds; tests pass one of their own. Raises ConfigError.
     """
-    settings = load_settings(given)
+    settings = load_settings(given).settled()
     app = Flask(__name__)
     app.config.from_mapping(
         SECRET_KEY=settings.secret_key,
@@ -41,6 +42,7 @@ def create_app(
     if hops := settings.silo_trusted_proxies:
         # Flask's own documentation wraps an app like this, whatever its types say.
         app.wsgi_app = ProxyFix(app.wsgi_app, hops, hops, hops, hops)  # type: ignore[method-assign]
+    logs.init_app(app)
     security.init_app(app)
     allow_origins(app, settings)
     make_silo(settings, clock).init_app(app)
@@ -64,8 +66,12 @@ def allow_origins(app: Flask, settings: Settings) -> None:
 
 
 def make_silo(settings: Settings, clock: Callable[[], float]) -> Silo:
-    """Silo as the settings want it, with the namespaces, files and data endpoints of this app."""
-    records = open_records(settings.store_url)
+    """Silo as the settings want it, with the namespaces, files and data endpoints of this app.
+
+    Nothing runs yet. Raises ConfigError if the store or the files cannot be opened.
+    """
+    with named("SILO_STORE_URL", settings.store_url):
+        records = open_records(settings.store_url)
     silo = Silo(
         ttl=settings.silo_ttl,
         cleanup_interval=settings.silo_cleanup_interval,
@@ -77,9 +83,19 @@ def make_silo(settings: Settings, clock: Callable[[], float]) -> Silo:
         clock=clock,
     )
     silo.register(views.NAMESPACE, views.first_state)
-    silo.add_file_store(views.FILES, settings.files_url)
+    with named("SILO_FILES_URL", settings.files_url):
+        silo.add_file_store(views.FILES, settings.files_url)
     silo.add_data_endpoints(*views.DATA_ENDPOINTS)
     return silo
+
+
+@contextlib.contextmanager
+def named(setting: str, value: str) -> Iterator[None]:
+    """Say which setting it is that something cannot be opened for."""
+    try:
+        yield
+    except (OSError, SiloError) as error:
+        raise ConfigError(f"{setting} is {value!r}: {error.__cause__ or error}.") from error
 
 
 def make_runner(settings: Settings, records: Records, clock: Callable[[], float]) -> Runner:

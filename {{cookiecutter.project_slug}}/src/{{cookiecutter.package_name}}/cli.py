@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import time
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import click
 from pydantic import ValidationError
@@ -11,6 +15,7 @@ from pydantic import ValidationError
 from .about import TITLE
 from .config import ConfigError, load_settings
 from .pipeline import Options
+from .problems import field_errors
 from .silo.sessions.memory import MemoryRecords
 from .silo.tasks.child import Limits
 from .silo.tasks.jobs import Jobs
@@ -28,17 +33,33 @@ def main() -> None:
 
 @main.command()
 @click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
-@click.option("--port", default=8000, show_default=True, help="The port to listen on.")
-@click.option("--workers", default=1, show_default=True, help="Web processes.")
+@click.option(
+    "--port",
+    default=8000,
+    show_default=True,
+    type=click.IntRange(1, 65535),
+    help="The port to listen on.",
+)
+@click.option(
+    "--workers",
+    default=1,
+    show_default=True,
+    type=click.IntRange(1),
+    help="How many processes answer.",
+)
 def serve(host: str, port: int, workers: int) -> None:
-    """Serve the page and its API."""
+    """Serve the page and its API until stopped.
+
+    Settings come from the environment; .env.example lists them.
+    """
+    from .server import address
     from .server import serve as run_server  # here, so that `process` need not load a web server
 
-    click.echo(f"{TITLE} is at http://{host}:{port}  (Ctrl+C stops it)")
-    try:
-        run_server(host, port, workers)
-    except ConfigError as error:
-        raise click.ClickException(str(error)) from error
+    url = f"http://{address(host, port)}"
+    with told():
+        run_server(
+            host, port, workers, lambda: click.echo(f"{TITLE} is at {url}  (Ctrl+C stops it)")
+        )
 
 
 @main.command()
@@ -54,21 +75,24 @@ def serve(host: str, port: int, workers: int) -> None:
     help="The workbook to write.",
 )
 @click.option(
-    "--option", "options", multiple=True, metavar="NAME=VALUE", help="One of its options."
+    "--option",
+    "options",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help=f"May be given several times. Names: {', '.join(Options.model_fields)}.",
 )
 def process(files: tuple[Path, ...], output: Path, options: tuple[str, ...]) -> None:
-    """Process FILES into a report, as the page does."""
+    """Make a report of FILES, as the page does."""
     from .jobs import run_paths  # here, so that `serve` starts without the readers
 
-    try:
+    check_output(output, files)
+    chosen = read_options(options)
+    with told():
         settings = load_settings()
-    except ConfigError as error:
-        raise click.ClickException(str(error)) from error
     limits = Limits(settings.silo_task_memory_mb, settings.silo_task_timeout)
     runner = ProcessRunner(Jobs(MemoryRecords()), Slots(1), limits)
     task = BackgroundTask("report", runner=runner)
-    paths = [str(path.absolute()) for path in files]
-    task.start(run_paths, paths, read_options(options), str(output.absolute()))
+    task.start(run_paths, [str(file.absolute()) for file in files], chosen, str(output.absolute()))
     try:
         watch(task)
     finally:
@@ -78,7 +102,27 @@ def process(files: tuple[Path, ...], output: Path, options: tuple[str, ...]) -> 
     click.echo(f"Wrote {output}")
 
 
-def read_options(given: tuple[str, ...]) -> dict[str, object]:
+@contextlib.contextmanager
+def told() -> Iterator[None]:
+    """Tell the person what is wrong with a setting."""
+    try:
+        yield
+    except ConfigError as error:
+        raise click.ClickException(str(error)) from error
+
+
+def check_output(output: Path, files: tuple[Path, ...]) -> None:
+    """Find out before the work whether its result can be kept. Raises click.BadParameter."""
+    folder = output.absolute().parent
+    if not folder.is_dir():
+        raise click.BadParameter(f"There is no folder {str(folder)!r}.", param_hint="--output")
+    if not os.access(folder, os.W_OK):
+        raise click.BadParameter(f"{str(folder)!r} is read-only.", param_hint="--output")
+    if output.exists() and any(output.samefile(file) for file in files):
+        raise click.BadParameter(f"{str(output)!r} is one of the files.", param_hint="--output")
+
+
+def read_options(given: tuple[str, ...]) -> dict[str, Any]:
     """The step's options from `name=value` texts. Raises click.BadParameter."""
     values = {}
     for text in given:
@@ -89,18 +133,18 @@ def read_options(given: tuple[str, ...]) -> dict[str, object]:
     try:
         return Options.model_validate(values).model_dump(mode="json")
     except ValidationError as error:
-        said = "; ".join(f"{each['loc'][0]}: {each['msg']}" for each in error.errors())
-        raise click.BadParameter(said, param_hint="--option") from error
+        said = "; ".join(f"{each['field']}: {each['message']}" for each in field_errors(error))
+        raise click.BadParameter(f"{said}.", param_hint="--option") from error
 
 
 def watch(task: BackgroundTask) -> None:
-    """Show a progress bar until the task ends."""
-    with click.progressbar(length=100, label="Starting", item_show_func=str) as bar:
-        state = task.state
-        while state.running:
+    """Show a progress bar until the task ends; on a terminal only, since it moves by rewriting."""
+    with click.progressbar(
+        length=100, label="Processing", item_show_func=lambda message: message or ""
+    ) as bar:
+        while (state := task.state).running:
             bar.update(int(state.progress) - bar.pos, state.message)
             time.sleep(POLL_SECONDS)
-            state = task.state
         bar.update(int(state.progress) - bar.pos, state.message)
 
 

@@ -7,12 +7,22 @@ value means the default. A wrong value stops the start with a sentence.
 from __future__ import annotations
 
 import os
+import re
 import secrets
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
+from urllib.parse import quote, urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from .silo.files.base import PLACES
+from .silo.records import STORES
+
+SAMPLE_WORDS = re.compile(
+    "change|default|example|insecure|key|me|password|please|sample|secret|test|this|your", re.I
+)
+ORIGIN = re.compile(r"https?://[a-z0-9.-]+(:[0-9]{1,5})?", re.I)
 
 
 class ConfigError(Exception):
@@ -22,7 +32,7 @@ class ConfigError(Exception):
 class Settings(BaseModel):
     """The settings, by their names in lower case. Sizes are in megabytes, times in seconds."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     secret_key: str = Field("", description="Signs session ids and links; made on first run.")
     silo_data_dir: Path = Field(Path("instance"), description="Where files and the secret live.")
@@ -49,6 +59,30 @@ class Settings(BaseModel):
     )
     silo_trusted_proxies: int = Field(0, ge=0, description="Proxies in front, whose word counts.")
 
+    @field_validator("secret_key")
+    @classmethod
+    def _is_secret(cls, key: str) -> str:
+        """What a person copied from an example, anybody can copy."""
+        if key and len(key) < 16:
+            raise ValueError("it is shorter than 16 characters; leave it empty to have one made")
+        if key and len(SAMPLE_WORDS.sub("", key)) < 8:
+            raise ValueError("it is a sample and no secret; leave it empty to have one made")
+        return key
+
+    @field_validator("silo_store_url")
+    @classmethod
+    def _is_store(cls, url: str) -> str:
+        if url and urlsplit(url).scheme not in STORES:
+            raise ValueError(f"it must begin with {' or '.join(f'{name}://' for name in STORES)}")
+        return url
+
+    @field_validator("silo_files_url")
+    @classmethod
+    def _is_place(cls, url: str) -> str:
+        if urlsplit(url).scheme not in PLACES:
+            raise ValueError("it must be a directory or a file:// URL")
+        return url
+
     @field_validator("silo_cors_origins", mode="before")
     @classmethod
     def _split(cls, value: Any) -> Any:
@@ -57,22 +91,36 @@ class Settings(BaseModel):
     @field_validator("silo_cors_origins")
     @classmethod
     def _exact(cls, origins: tuple[str, ...]) -> tuple[str, ...]:
+        """As browsers write them: a star, a path or a last slash would never match, or too much."""
         for origin in origins:
-            if "*" in origin or not origin.startswith(("http://", "https://")):
+            if not ORIGIN.fullmatch(origin):
                 raise ValueError(f"{origin!r} is not an origin such as https://example.com")
-        return origins
+        return tuple(origin.lower() for origin in origins)
 
     @property
     def store_url(self) -> str:
-        return self.silo_store_url or f"sqlite:///{self.silo_data_dir / 'silo.db'}"
+        file = quote(str(self.silo_data_dir / "silo.db"))
+        return self.silo_store_url or f"sqlite:///{file}"
 
     @property
     def files_url(self) -> str:
         return self.silo_files_url or str(self.silo_data_dir / "files")
 
+    def settled(self) -> Settings:
+        """These settings with their data directory and their secret, made if need be.
+
+        Raises ConfigError.
+        """
+        try:
+            self.silo_data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+            key = self.secret_key or _kept_secret(self.silo_data_dir / "secret_key")
+        except OSError as error:
+            raise ConfigError(f"SILO_DATA_DIR is {str(self.silo_data_dir)!r}: {error}.") from error
+        return self.model_copy(update={"secret_key": key})
+
 
 def load_settings(given: Mapping[str, Any] | None = None) -> Settings:
-    """The settings in force. Raises ConfigError naming every wrong value."""
+    """The settings in force; nothing is made on disk. Raises ConfigError naming every wrong one."""
     names = {field: field.upper() for field in Settings.model_fields}
     found = {**os.environ, **(given or {})}
     values = {f: found[name] for f, name in names.items() if found.get(name) not in (None, "")}
@@ -80,30 +128,29 @@ def load_settings(given: Mapping[str, Any] | None = None) -> Settings:
     if unknown:
         raise ConfigError(f"There is no setting {', '.join(sorted(unknown))}.")
     try:
-        settings = Settings.model_validate(values)
+        return Settings.model_validate(values)
     except ValidationError as error:
         raise ConfigError("\n".join(map(_sentence, error.errors()))) from error
-    return settings.model_copy(update={"secret_key": settings.secret_key or _secret(settings)})
 
 
 def _sentence(error: Any) -> str:
-    return f"{str(error['loc'][0]).upper()} is {error['input']!r}: {error['msg']}."
+    name = str(error["loc"][0]).upper()
+    shown = "" if name == "SECRET_KEY" else f" is {error['input']!r}"
+    return f"{name}{shown}: {error['msg'].removeprefix('Value error, ')}."
 
 
-def _secret(settings: Settings) -> str:
-    """The secret of the data directory, made when it is first asked for, by one process alone."""
-    path = settings.silo_data_dir / "secret_key"
-    try:
-        settings.silo_data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-        made = path.with_name(f"{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
-        if not path.exists():
+def _kept_secret(path: Path) -> str:
+    """The secret in this file, made when it is first asked for, by one process alone."""
+    if not path.exists():
+        made = path.with_name(f"{path.name}.{secrets.token_hex(8)}")
+        try:
             made.touch(mode=0o600)
             made.write_text(secrets.token_urlsafe(48))
             os.link(made, path)
-    except FileExistsError:
-        pass  # another process was first; its secret is everybody's
-    except OSError as error:
-        raise ConfigError(f"SILO_DATA_DIR is {str(settings.silo_data_dir)!r}: {error}.") from error
-    finally:
-        made.unlink(missing_ok=True)
-    return path.read_text()
+        except FileExistsError:
+            pass  # another process was first; its secret is everybody's
+        finally:
+            made.unlink(missing_ok=True)
+    if len(secret := path.read_text()) < 16:
+        raise ConfigError(f"{path} holds no secret. Remove it to have one made.")
+    return secret

@@ -85,7 +85,13 @@ def run_paths(task: Reporter, paths: list[str], options: dict[str, Any], output:
     inputs: list[InputFile] = [Path(path) for path in paths]
     report = process(inputs, Options.model_validate(options), StepProgress(task))
     task.update(STEP_PERCENT, "Writing the report")
-    write_workbook(report, Path(output))
+    path = Path(output)
+    part = path.with_name(f".{path.name}.part")
+    try:
+        write_workbook(report, part)
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
 
 
 def report_json(report: Report) -> bytes:

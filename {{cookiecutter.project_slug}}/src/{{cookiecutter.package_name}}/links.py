@@ -26,7 +26,8 @@ def sign_link(key: SessionKey, job: str) -> str:
 def read_link(token: str) -> tuple[SessionKey, str]:
     """The session's key and the job that a token is for. Raises Problem."""
     try:
-        key, job = _serializer().loads(token, max_age=LINK_SECONDS)
+        # Ages are whole seconds, rounded up or down: one less, for a link never to live longer.
+        key, job = _serializer().loads(token, max_age=LINK_SECONDS - 1)
     except BadSignature as error:
         raise forbidden_link() from error
     return SessionKey(key), job

@@ -5,12 +5,12 @@ from __future__ import annotations
 import logging
 from typing import Any
 
-from flask import Flask, Response, current_app, request
+from flask import Flask, Response, request
 from pydantic import ValidationError
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
-from .silo.extension import OUR_FAULT, problem
 from .silo.errors import NO_SPACE
+from .silo.extension import OUR_FAULT, problem
 from .silo.tasks.base import FULL
 
 log = logging.getLogger(__name__)
@@ -34,35 +34,44 @@ class Problem(Exception):
         super().__init__(detail)
 
 
+def invalid_options(error: ValidationError) -> Problem:
+    """Options that the step's model refuses, field by field."""
+    errors = field_errors(error)
+    said = "; ".join(f"{each['field'] or 'options'}: {each['message']}" for each in errors)
+    return Problem(
+        422, "Unprocessable Content", "invalid_options", f"{said.rstrip('.')}.", errors=errors
+    )
+
+
+def field_errors(error: ValidationError) -> list[dict[str, str]]:
+    """What is wrong with which field, the first 20 of it; no `field` is all of them together."""
+    return [
+        {
+            "field": ".".join(map(str, each["loc"])),
+            "message": each["msg"].removeprefix("Value error, "),
+        }
+        for each in error.errors(include_url=False, include_context=False, include_input=False)[:20]
+    ]
+
+
 def init_app(app: Flask) -> None:
     """Register the handlers."""
     app.register_error_handler(Problem, of_problem)
-    app.register_error_handler(ValidationError, of_options)
     app.register_error_handler(RequestEntityTooLarge, of_size)
     app.register_error_handler(HTTPException, of_http)
     app.register_error_handler(OSError, of_storage)
     app.register_error_handler(Exception, of_anything)
+    app.after_request(say_when)
 
 
 def of_problem(error: Problem) -> Response:
     return problem(*error.answer, **error.members)
 
 
-def of_options(error: ValidationError) -> Response:
-    """Options that the step's model refuses, field by field."""
-    errors = [
-        {"field": ".".join(map(str, each["loc"])), "message": each["msg"]}
-        for each in error.errors(include_url=False, include_context=False, include_input=False)
-    ]
-    said = "; ".join(f"{each['field'] or 'options'}: {each['message']}" for each in errors)
-    return problem(422, "Unprocessable Content", "invalid_options", f"{said}.", errors=errors)
-
-
 def of_size(_: RequestEntityTooLarge) -> Response:
-    limit = current_app.config["SETTINGS"].silo_max_upload_mb
-    return problem(
-        413, "Content Too Large", "too_large", f"An upload may hold at most {limit:,} MB in all."
-    )
+    megabytes, parts = (request.max_content_length or 0) // 2**20, request.max_form_parts
+    said = f"At most {megabytes:,} MB and {parts:,} files can be sent at a time."
+    return problem(413, "Content Too Large", "too_large", said)
 
 
 def of_http(error: HTTPException) -> Response:
@@ -90,3 +99,10 @@ def of_anything(error: Exception) -> Response:
     """What nobody foresaw: logged with its traceback, and said without it."""
     log.error("unforeseen", exc_info=error)
     return problem(500, "Internal Server Error", "internal", OUR_FAULT)
+
+
+def say_when(response: Response) -> Response:
+    """Say when another try is worth it, where one is."""
+    if response.status_code == 503:
+        response.headers["Retry-After"] = "2"
+    return response

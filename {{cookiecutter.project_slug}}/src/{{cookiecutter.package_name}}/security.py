@@ -38,8 +38,8 @@ def refuse_forged() -> None:
     own_header = "X-Session-ID" in request.headers or "X-Requested-With" in request.headers
     if not own_header:
         abort(403, "Send the X-Session-ID header, or X-Requested-With if you have no session yet.")
-    cross = request.headers.get("Sec-Fetch-Site", "none") == "cross-site"
-    if cross and "Origin" in request.headers and not _is_allowed(request.headers["Origin"]):
+    cross = request.headers.get("Sec-Fetch-Site") == "cross-site"
+    if cross and not _is_allowed(request.headers.get("Origin", "")):
         abort(403, "This call came from a page of another site.")
 
 

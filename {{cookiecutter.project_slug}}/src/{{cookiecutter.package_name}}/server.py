@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import socket
 import sys
+import time
+from collections.abc import Callable
 from typing import Any
 
 from flask import Flask
-from . import create_app
+
+from . import create_app, logs, make_silo
 from .config import ConfigError, load_settings
 from .silo.tasks.process import ProcessRunner
 
@@ -14,19 +19,41 @@ THREADS = 64
 """Enough for every stream to hold one and for other calls to find one free."""
 
 
-def serve(host: str, port: int, workers: int) -> None:
-    """Serve until told to stop. Raises ConfigError."""
-    settings = load_settings()
+def serve(host: str, port: int, workers: int, ready: Callable[[], object]) -> None:
+    """Serve until told to stop; `ready` is called once connections are accepted.
+
+    Raises ConfigError if a setting is wrong or the address cannot be listened on.
+    """
+    check(host, port, workers)
+    logs.configure()
+    if sys.platform == "win32":
+        from waitress import serve as serve_waitress
+
+        ready()
+        serve_waitress(warmed_app(), host=host, port=port, threads=THREADS)
+    else:
+        _gunicorn(host, port, workers, ready)
+
+
+def check(host: str, port: int, workers: int) -> None:
+    """Whether it can work, found out here, where a sentence still reaches the person."""
+    settings = load_settings().settled()
     if workers > 1 and settings.store_url.startswith("memory:"):
         raise ConfigError(
             "SILO_STORE_URL is 'memory://', which each worker has for itself: serve with one."
         )
-    if sys.platform == "win32":
-        from waitress import serve as serve_waitress
+    make_silo(settings, time.time).store.records.close()
+    try:
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        socket.create_server((host, port), family=family).close()
+    except OSError as error:
+        why = str(error.strerror).partition(" (")[0]
+        raise ConfigError(f"{address(host, port)} cannot be listened on: {why}.") from error
 
-        serve_waitress(warmed_app(), host=host, port=port, threads=THREADS)
-    else:
-        _gunicorn(host, port, workers)
+
+def address(host: str, port: int) -> str:
+    """As it stands in a URL."""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 def warmed_app() -> Flask:
@@ -38,13 +65,14 @@ def warmed_app() -> Flask:
     return app
 
 
-def _gunicorn(host: str, port: int, workers: int) -> None:
+def _gunicorn(host: str, port: int, workers: int, ready: Callable[[], object]) -> None:
     from gunicorn.app.base import BaseApplication
 
     class Server(BaseApplication):
         def load_config(self) -> None:
             for name, value in settings_of(host, port, workers).items():
                 self.cfg.set(name, value)
+            self.cfg.set("when_ready", lambda _: ready())
 
         def load(self) -> Any:  # gunicorn's types know WSGI and ASGI apps, and no Flask
             return warmed_app()
@@ -55,7 +83,7 @@ def _gunicorn(host: str, port: int, workers: int) -> None:
 def settings_of(host: str, port: int, workers: int) -> dict[str, Any]:
     """gunicorn's settings; a call that takes long, as an upload may, holds up no other."""
     return {
-        "bind": f"{host}:{port}",
+        "bind": address(host, port),
         "workers": workers,
         "worker_class": "gthread",
         "threads": THREADS,
@@ -68,5 +96,10 @@ def settings_of(host: str, port: int, workers: int) -> dict[str, Any]:
 
 
 def _stop(worker: Any) -> None:
+    """End a worker that has waited for its requests as long as it should.
+
+    Python would wait for their threads without end, and one may still read a slow upload.
+    """
     app: Flask = worker.app.wsgi()
     app.extensions["silo"].stop()
+    os._exit(0)

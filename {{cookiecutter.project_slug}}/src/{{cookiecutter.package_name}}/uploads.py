@@ -10,7 +10,7 @@ from typing import Any, BinaryIO, cast
 from werkzeug.datastructures import FileStorage
 
 from .problems import Problem
-from .silo import FileStore
+from .silo import FileStore, SessionExpired
 from .step import UserError
 from .tables import check_signature
 
@@ -49,7 +49,8 @@ def checked(parts: list[FileStorage]) -> list[FileStorage]:
 def receive(store: FileStore, sid: str, parts: list[FileStorage], quota: int) -> list[Stored]:
     """Store files: all of them, or none if that fails.
 
-    Raises Problem if they exceed `quota`, in bytes, and OSError if they cannot be stored.
+    Raises Problem if they exceed `quota`, in bytes, SessionExpired if the session ends meanwhile,
+    and OSError if they cannot be stored.
     """
     files: list[Stored] = []
     try:
@@ -79,7 +80,10 @@ def check(part: FileStorage) -> None:
 def keep(store: FileStore, sid: str, part: FileStorage) -> Stored:
     """Store one file under a name of our own."""
     stored, stream = secrets.token_hex(16), Measured(cast(BinaryIO, part.stream))
-    store.save(sid, stored, cast(BinaryIO, stream))
+    try:
+        store.save(sid, stored, cast(BinaryIO, stream))
+    except FileNotFoundError as error:  # its folder went with a reset or the session's expiry
+        raise SessionExpired from error
     name = clean_name(part.filename or "")
     return {"id": stored, "name": name, "size": stream.size, "sha256": stream.hash.hexdigest()}
 

@@ -118,7 +118,7 @@ def upload() -> tuple[dict[str, Any], int]:
 def replace_files(state: dict[str, Any], received: list[Stored]) -> list[str]:
     """Let a session have these files, and no others. Returns what is stored in vain from now on."""
     refuse_while_running(state)
-    replaced = [file["id"] for file in state["files"]]
+    replaced: list[str] = [file["id"] for file in state["files"]]
     state["files"] = received
     return replaced + forget_report(state)
 
@@ -246,20 +246,11 @@ def report_path(key: SessionKey, name: str) -> str:
     return path
 
 
-def forget_report(state: dict[str, Any]) -> None:
-    """Let go of the last run, and once that is settled of every file that is named no more.
-
-    What an upload or a job that was killed has left behind goes by this way too.
-    """
-    files, sid = the_files(), the_silo().sid
+def forget_report(state: dict[str, Any]) -> list[str]:
+    """Let go of the last run. Returns the names of its files, were it to end or to be killed."""
+    job = state["task"].state.id
     state["task"].reset()
-
-    def tidy() -> None:
-        job = state["task"].state.id or ""
-        uploads = (file["id"] for file in state["files"])
-        files.keep_only(sid, workbook_name(job), json_name(job), *uploads)
-
-    the_silo().after_commit(tidy)
+    return [workbook_name(job), json_name(job)] if job else []
 
 
 # Reset
