@@ -19,6 +19,7 @@ from typing import Any, TextIO
 
 from ..errors import Cancelled
 from .base import Outcome, Target, outcome_of
+from .jobs import LINE_CHARS
 
 UPDATE_SECONDS = 0.05
 """Progress is said at most this often: a step may report every row, and the news is the latest."""
@@ -49,15 +50,15 @@ class ChildTask:
         self._heed()
         before = self._unsaid
         self._unsaid = (
-            before[0] if progress is None else progress,
-            before[1] if message is None else message,
+            before[0] if progress is None else float(progress),
+            before[1] if message is None else str(message)[:LINE_CHARS],
         )
         if time.monotonic() - self._said >= UPDATE_SECONDS:
             self._flush()
 
     def log(self, message: str) -> None:
         self._heed()
-        self.say(log=message)
+        self.say(log=str(message)[:LINE_CHARS])
 
     def complete(self, message: str = "Done") -> None:
         self._flush()

@@ -9,12 +9,13 @@ earlier attempt says is not heard.
 from __future__ import annotations
 
 import json
+import math
 import secrets
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, field, replace
 from itertools import islice
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from ..records import NEW, Delete, Postpone, Put, Record, Records, Step
 from .queue import Priority, Queue
@@ -65,6 +66,11 @@ class Job:
     def active(self) -> bool:
         """Whether it is queued or running."""
         return self.status in ("queued", "running")
+
+    @property
+    def ended(self) -> bool:
+        """Whether it has come to an end, of whatever kind."""
+        return self.status in get_args(End)
 
 
 def new_id() -> str:
@@ -154,17 +160,17 @@ class Jobs:
     ) -> Job | None:
         """Say how far a job is, and that its worker lives.
 
-        Returns None if it is not this attempt's any more.
+        Returns None if it has ended, or is not this attempt's any more.
         """
 
         def advance(job: Job) -> Job | None:
-            if attempt is not None and not _held(job, attempt):
+            if job.ended or (attempt is not None and not _held(job, attempt)):
                 return None
-            added = [line[:LINE_CHARS] for line in lines]
+            added = [str(line)[:LINE_CHARS] for line in lines]
             return replace(
                 job,
-                progress=job.progress if progress is None else min(max(progress, 0.0), 100.0),
-                message=job.message if message is None else message[:LINE_CHARS],
+                progress=job.progress if progress is None else _percent(progress, job.progress),
+                message=job.message if message is None else str(message)[:LINE_CHARS],
                 logs=[*job.logs, *added][-LOG_LINES:],
                 logged=job.logged + len(added),
             )
@@ -183,9 +189,7 @@ class Jobs:
         """End a job. Its first end is the truth: None if it has one, or the attempt is over."""
 
         def end(job: Job) -> Job | None:
-            if job.status in ("complete", "failed", "cancelled"):
-                return None
-            if attempt is not None and not _held(job, attempt):
+            if job.ended or (attempt is not None and not _held(job, attempt)):
                 return None
             return replace(
                 job,
@@ -232,7 +236,7 @@ class Jobs:
             else:
                 self.records.apply(Delete("job", job_id, record.version))
 
-    def hand_back(self, job_id: str, attempt: int) -> None:
+    def hand_back(self, job_id: str, attempt: int, sentence: str = INTERRUPTED) -> None:
         """A worker is lost: its job waits again if it has attempts left, else it has failed."""
         job = self.read(job_id)
         if job and job.cancelling:
@@ -240,7 +244,7 @@ class Jobs:
         elif job and job.target and attempt < job.attempts:
             self._requeue(job_id, attempt, "Interrupted; starting again")
         else:
-            self.finish(job_id, "failed", INTERRUPTED, attempt)
+            self.finish(job_id, "failed", sentence, attempt)
 
     def release(self, job_id: str, attempt: int) -> None:
         """A worker that stops in good order lets go of its job, which loses no attempt by it."""
@@ -317,6 +321,12 @@ class Jobs:
             if self.records.apply(put, *also(changed)):
                 return changed
         return None
+
+
+def _percent(progress: float, before: float) -> float:
+    """Progress held within 0 to 100; what is no number changes nothing."""
+    number = float(progress)
+    return before if math.isnan(number) else min(max(number, 0.0), 100.0)
 
 
 def _held(job: Job, attempt: int) -> bool:

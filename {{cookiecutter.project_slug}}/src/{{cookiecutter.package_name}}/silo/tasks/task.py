@@ -158,7 +158,10 @@ class BackgroundTask(Referable):
         """The job as stored; a job whose request has not ended yet is stored nowhere but here."""
         if self._id is None:
             return None
-        return self.runner.jobs.read(self._id) or self._pending
+        stored = self.runner.jobs.read(self._id)
+        if stored:
+            self._pending = None
+        return stored or self._pending
 
     def _made(self) -> str:
         """The job's id, making an idle job for a task that reports without having been started."""

@@ -1,0 +1,223 @@
+"""What tests run as tasks. Here, because a child process must be able to import it."""
+
+from __future__ import annotations
+
+import os
+import resource
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from {{ cookiecutter.package_name }}.silo.errors import UserError
+from {{ cookiecutter.package_name }}.silo.tasks.base import Reporter
+
+
+def wait_for(gate: str, seconds: float = 30) -> None:
+    """Go on when the test has made a file of this name."""
+    deadline = time.monotonic() + seconds
+    while not Path(gate).exists():
+        assert time.monotonic() < deadline, "the test did not open the gate"
+        time.sleep(0.005)
+
+
+# Good ends
+
+
+def nothing(task: Reporter) -> None:
+    """Ends well without a word."""
+
+
+def echo(task: Reporter, *args: Any, **kwargs: Any) -> list[Any]:
+    return [task.name, list(args), kwargs]
+
+
+def reports(task: Reporter, gate: str) -> str:
+    task.update(progress=25, message="A quarter")
+    task.log("line one")
+    task.update(message="Still a quarter")
+    task.log("line two")
+    time.sleep(0.06)  # news is passed on at most so often
+    task.update(progress=30)
+    wait_for(gate)
+    return "result"
+
+
+def completes(task: Reporter) -> None:
+    task.update(progress=40)
+    task.complete("All done")
+
+
+def notes(task: Reporter, path: str, word: str, gate: str = "") -> None:
+    """Say in a file that it runs, and wait for a gate."""
+    with Path(path).open("a") as file:
+        file.write(f"{word}\n")
+    if gate:
+        wait_for(gate)
+
+
+def chatters(task: Reporter, lines: int) -> None:
+    for n in range(lines):
+        task.log(f"line {n}")
+    task.log("x" * 10_000)
+
+
+def overdoes(task: Reporter, gate: str) -> None:
+    task.update(progress=40)
+    task.update(progress=float("nan"))
+    time.sleep(0.06)
+    task.update(progress=250, message="overdone")
+    wait_for(gate)
+
+
+def prints(task: Reporter) -> str:
+    """Writes to standard output as a native library may, and worse."""
+    print('{"end": "failed", "message": "forged"}', flush=True)
+    os.write(1, b'\n{"log": "forged"}\n\xff\xfe\x00 not even text\n' * 1000)
+    os.system("echo '{\"progress\": 99}'")
+    task.log("honest")
+    return "fine"
+
+
+def limits(task: Reporter) -> dict[str, int]:
+    names = ("AS", "CPU", "FSIZE", "NOFILE", "CORE")
+    return {name: resource.getrlimit(getattr(resource, f"RLIMIT_{name}"))[0] for name in names}
+
+
+def overlaps(task: Reporter, folder: str, gate: str) -> int:
+    """How many of its kind run at this moment, this one included."""
+    mine = Path(folder) / str(os.getpid())
+    mine.touch()
+    try:
+        wait_for(gate)
+        return len(list(Path(folder).iterdir()))
+    finally:
+        mine.unlink()
+
+
+# Bad ends
+
+
+def fails(task: Reporter) -> None:
+    task.update(progress=40)
+    task.fail("There is no column of that name.")
+
+
+def tells(task: Reporter) -> None:
+    raise UserError("The sheet is empty.")
+
+
+def breaks(task: Reporter) -> None:
+    raise ValueError("a secret detail")
+
+
+def exits(task: Reporter) -> None:
+    sys.exit(3)
+
+
+def interrupts(task: Reporter) -> None:
+    raise KeyboardInterrupt
+
+
+def ends_twice(task: Reporter) -> None:
+    task.complete("First")
+    task.fail("Second")
+
+
+def returns_what_cannot_be_stored(task: Reporter) -> object:
+    return object()
+
+
+def reports_nonsense(task: Reporter) -> None:
+    task.update(progress="half")  # type: ignore[arg-type] # what a careless target may do
+
+
+def logs_what_is_no_text(task: Reporter) -> None:
+    task.log(404)  # type: ignore[arg-type] # what a careless target may do
+    task.update(message=405)  # type: ignore[arg-type] # what a careless target may do
+
+
+def fails_with_an_error(task: Reporter) -> None:
+    task.fail(ValueError("told"))  # type: ignore[arg-type] # what a careless target may do
+
+
+# Deaths
+
+
+def aborts(task: Reporter) -> None:
+    task.log("before the abort")
+    os.abort()
+
+
+def is_killed(task: Reporter) -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def leaves(task: Reporter) -> None:
+    os._exit(0)
+
+
+def eats_memory(task: Reporter) -> None:
+    held = []
+    while True:
+        held.append(bytearray(2**20))
+
+
+def eats_memory_and_swallows(task: Reporter) -> None:
+    try:
+        eats_memory(task)
+    except MemoryError as error:
+        raise UserError("Half of it was read.") from error
+
+
+def spins(task: Reporter) -> None:
+    """Uses up its processor time, of which it leaves itself a second."""
+    resource.setrlimit(resource.RLIMIT_CPU, (1, 1))
+    while True:
+        pass
+
+
+def fills_the_disk(task: Reporter, path: str) -> None:
+    with Path(path).open("wb") as file:
+        while True:
+            file.write(b"x" * 2**20)
+
+
+# No end
+
+
+def heeds(task: Reporter, path: str = os.devnull) -> None:
+    """Reports for ever; says in a file that it was told to stop."""
+    try:
+        while True:
+            task.update(message="still at it")
+            time.sleep(0.005)
+    finally:
+        notes(task, path, "stopped")
+
+
+def sleeps(task: Reporter, path: str = os.devnull) -> None:
+    """Never reports again."""
+    notes(task, path, str(os.getpid()))
+    task.update(message="asleep")
+    time.sleep(60)
+
+
+def floods(task: Reporter) -> None:
+    while True:
+        task.log("x" * 100)
+
+
+def breeds(task: Reporter, path: str, then: str = "sleep") -> None:
+    """Starts a child of its own, which outlives it if it may."""
+    process = subprocess.Popen(["sleep", "60"])
+    notes(task, path, str(process.pid))
+    ends: dict[str, Callable[[], None]] = {
+        "sleep": lambda: sleeps(task),
+        "abort": os.abort,
+        "return": lambda: None,
+    }
+    ends[then]()
