@@ -9,7 +9,7 @@ from typing import Any
 from .base import Outcome
 from .child import Limits
 from .jobs import Job, Jobs
-from .worker import Message, Worker, too_long, too_much_memory
+from .worker import KILLED, Message, Worker, too_long, too_much_memory
 
 TICK_SECONDS = 0.1
 """Between looks at the job's record: how late a cancellation may be noticed."""
@@ -36,7 +36,7 @@ class Relay:
         while True:
             messages = self._worker.listen(TICK_SECONDS)
             if messages is None:
-                return self._worker.death(self._limits)
+                return self._died()
             end = self._pass_on(messages) or self._overdue()
             if end:
                 return end
@@ -48,6 +48,13 @@ class Relay:
             if stopped.is_set():
                 self._jobs.release(job.id, job.attempt)
                 return None
+
+    def _died(self) -> Outcome | None:
+        """A child that others killed did nothing wrong, so its job may have another attempt."""
+        if not self._worker.was_killed:
+            return self._worker.death(self._limits)
+        self._jobs.hand_back(self._job.id, self._job.attempt, KILLED)
+        return None
 
     def _pass_on(self, messages: list[Message]) -> Outcome | None:
         """Put news on the record in one step, then the end if it is among them."""

@@ -96,11 +96,16 @@ class Worker:
         self._process.wait()
         self._stderr.close()
 
+    @property
+    def was_killed(self) -> bool:
+        """Whether somebody else killed it: a person, or a system that ran out of memory."""
+        return sys.platform != "win32" and self._process.wait() == -signal.SIGKILL
+
     def death(self, limits: Limits) -> Outcome:
-        """What it means that the child ended without saying how."""
+        """What it means that the child ended by itself without saying how."""
         code = self._process.wait()
         tail = self._tail()
-        if code == -signal.SIGKILL or "memory allocation" in tail or "MemoryError" in tail:
+        if "memory allocation" in tail or "MemoryError" in tail:
             return too_much_memory(limits)
         if sys.platform != "win32" and code == -signal.SIGXCPU:
             return too_long(limits)
@@ -136,6 +141,10 @@ def _environment() -> dict[str, str]:
     }
 
 
+KILLED = (
+    "Processing was killed each time, most likely because the server has too little memory left. "
+    "Try again later, or with less data."
+)
 CRASHED = (
     "Processing crashed on this input, which may be damaged. Save it anew in the program that it "
     "came from, and try again."

@@ -1,0 +1,202 @@
+"""The real server in processes of its own, to be killed, and a caller that speaks to it."""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from {{ cookiecutter.package_name }} import __name__ as package
+
+CHILD = f"{package}.silo.tasks.child"
+ORPHAN_SECONDS = 10
+BOUNDARY = "one-part-and-no-more"
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+class Server:
+    """`serve` on a port and a data directory that stay the same from one start to the next."""
+
+    def __init__(self, data: Path, workers: int = 2, **settings: object) -> None:
+        self.data = data
+        self.port = free_port()
+        self._workers = workers
+        self._settings = {name: str(value) for name, value in settings.items()}
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Start, and wait until it answers."""
+        with (self.data.parent / "server.log").open("ab") as log:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", f"{package}.cli", "serve"]
+                + ["--port", str(self.port), "--workers", str(self._workers)],
+                env={**os.environ, "SILO_DATA_DIR": str(self.data), **self._settings},
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+        self.wait_ready()
+
+    def wait_ready(self, seconds: float = 30) -> None:
+        deadline = time.monotonic() + seconds
+        while len(self.workers()) < self._workers or not self.answers():
+            assert time.monotonic() < deadline, "the server does not answer"
+            time.sleep(0.02)
+
+    def answers(self) -> bool:
+        try:
+            return Caller(self.port).get("/readyz").status == 200
+        except (OSError, http.client.HTTPException):
+            return False
+
+    @property
+    def master(self) -> int:
+        assert self._process
+        return self._process.pid
+
+    def workers(self) -> list[int]:
+        """The web processes."""
+        return [pid for pid in children_of(self.master) if CHILD not in command(pid)]
+
+    def job_processes(self) -> list[int]:
+        """The children that work on jobs or wait for one."""
+        return [pid for each in self.workers() for pid in children_of(each)]
+
+    def everyone(self) -> list[int]:
+        return [self.master, *self.workers(), *self.job_processes()]
+
+    def kill(self, *pids: int) -> None:
+        """`kill -9` these processes; whoever hangs on them must be gone by itself soon after."""
+        doomed = {*pids, *(child for pid in pids for child in descendants_of(pid))}
+        for pid in pids:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        if self.master in pids and self._process:
+            self._process.wait()
+        deadline = time.monotonic() + ORPHAN_SECONDS
+        while left := [pid for pid in doomed if alive(pid)]:
+            assert time.monotonic() < deadline, f"orphans: {[command(pid) for pid in left]}"
+            time.sleep(0.01)
+
+    def ensure_up(self) -> None:
+        """Start again if the master is dead."""
+        assert self._process
+        if self._process.poll() is None:
+            self.wait_ready()
+        else:
+            self.start()
+
+    def stop(self) -> int:
+        """SIGTERM, and the exit code."""
+        assert self._process
+        self._process.terminate()
+        return self._process.wait(30)
+
+
+def children_of(pid: int) -> list[int]:
+    try:
+        tasks = list(Path(f"/proc/{pid}/task").iterdir())
+        return [int(each) for task in tasks for each in (task / "children").read_text().split()]
+    except FileNotFoundError:
+        return []
+
+
+def descendants_of(pid: int) -> list[int]:
+    return [each for child in children_of(pid) for each in (child, *descendants_of(child))]
+
+
+def command(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode()
+    except (FileNotFoundError, ProcessLookupError):
+        return ""
+
+
+def alive(pid: int) -> bool:
+    """Whether a process runs; a zombie does not."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+@dataclass
+class Answer:
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+
+@dataclass
+class Caller:
+    """One client: it keeps its session id, and nothing else."""
+
+    port: int
+    sid: str | None = None
+    headers: dict[str, str] = field(default_factory=lambda: {"X-Requested-With": "test"})
+
+    def get(self, path: str) -> Answer:
+        return self.call("GET", path)
+
+    def post(self, path: str, body: bytes = b"", kind: str = "application/json") -> Answer:
+        return self.call("POST", path, body, {"Content-Type": kind})
+
+    def upload(self, name: str, data: bytes) -> Answer:
+        return self.post("/api/upload", *form(name, data))
+
+    def call(
+        self, method: str, path: str, body: bytes = b"", headers: dict[str, str] | None = None
+    ) -> Answer:
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
+        try:
+            connection.request(method, path, body, {**self._own(), **(headers or {})})
+            response = connection.getresponse()
+            answer = Answer(response.status, dict(response.headers), response.read())
+        finally:
+            connection.close()
+        self.sid = answer.headers.get("X-Session-ID", self.sid)
+        return answer
+
+    def upload_in_part(self, name: str, data: bytes, sent: int) -> socket.socket:
+        """Begin an upload and send only so many bytes; the connection, still open."""
+        body, kind = form(name, data)
+        head = [
+            "POST /api/upload HTTP/1.1",
+            "Host: 127.0.0.1",
+            f"Content-Type: {kind}",
+            f"Content-Length: {len(body)}",
+            *(f"{key}: {value}" for key, value in self._own().items()),
+        ]
+        connection = socket.create_connection(("127.0.0.1", self.port))
+        connection.sendall("\r\n".join([*head, "", ""]).encode() + body[:sent])
+        return connection
+
+    def _own(self) -> dict[str, str]:
+        return {**self.headers, **({"X-Session-ID": self.sid} if self.sid else {})}
+
+
+def form(name: str, data: bytes) -> tuple[bytes, str]:
+    """A multipart body with one file, and its content type."""
+    head = (
+        f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="file"; filename="{name}"\r\n\r\n'
+    )
+    tail = f"\r\n--{BOUNDARY}--\r\n"
+    return head.encode() + data + tail.encode(), f"multipart/form-data; boundary={BOUNDARY}"
