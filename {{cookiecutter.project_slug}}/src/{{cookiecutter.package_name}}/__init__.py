@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -14,6 +13,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 from . import logs, problems, security, views
 from .config import ConfigError, Settings, load_settings
 from .silo import Silo, SiloError
+from .silo.clock import steady_clock
 from .silo.records import Records, open_records
 from .silo.tasks.base import Runner
 from .silo.tasks.child import Limits
@@ -26,7 +26,7 @@ __all__ = ["create_app"]
 
 
 def create_app(
-    given: Mapping[str, Any] | None = None, *, clock: Callable[[], float] = time.time
+    given: Mapping[str, Any] | None = None, *, clock: Callable[[], float] | None = None
 ) -> Flask:
     """The app with its settings from the environment, overruled by `given` (`{"SILO_TTL": 60}`).
 
@@ -45,7 +45,7 @@ def create_app(
     logs.init_app(app)
     security.init_app(app)
     allow_origins(app, settings)
-    make_silo(settings, clock).init_app(app)
+    make_silo(settings, clock or steady_clock(settings.silo_data_dir)).init_app(app)
     problems.init_app(app)
     app.register_blueprint(views.blueprint)
     return app

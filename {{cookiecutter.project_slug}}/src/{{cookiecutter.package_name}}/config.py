@@ -17,6 +17,7 @@ from urllib.parse import quote, urlsplit
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from .silo.files.base import PLACES
+from .silo.once import made_once
 from .silo.records import STORES
 
 SAMPLE_WORDS = re.compile(
@@ -113,7 +114,7 @@ class Settings(BaseModel):
         """
         try:
             self.silo_data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-            key = self.secret_key or _kept_secret(self.silo_data_dir / "secret_key")
+            key = self.secret_key or made_once(self.silo_data_dir / "secret_key", _new_secret)
         except OSError as error:
             raise ConfigError(f"SILO_DATA_DIR is {str(self.silo_data_dir)!r}: {error}.") from error
         return self.model_copy(update={"secret_key": key})
@@ -139,18 +140,5 @@ def _sentence(error: Any) -> str:
     return f"{name}{shown}: {error['msg'].removeprefix('Value error, ')}."
 
 
-def _kept_secret(path: Path) -> str:
-    """The secret in this file, made when it is first asked for, by one process alone."""
-    if not path.exists():
-        made = path.with_name(f"{path.name}.{secrets.token_hex(8)}")
-        try:
-            made.touch(mode=0o600)
-            made.write_text(secrets.token_urlsafe(48))
-            os.link(made, path)
-        except FileExistsError:
-            pass  # another process was first; its secret is everybody's
-        finally:
-            made.unlink(missing_ok=True)
-    if len(secret := path.read_text()) < 16:
-        raise ConfigError(f"{path} holds no secret. Remove it to have one made.")
-    return secret
+def _new_secret() -> str:
+    return secrets.token_urlsafe(48)

@@ -1,0 +1,406 @@
+"""ProcessRunner: whatever a target does, it takes its own child along and nothing else."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+import targets
+from support import Clock, eventually
+
+from {{ cookiecutter.package_name }}.silo import BackgroundTask
+from {{ cookiecutter.package_name }}.silo.errors import TaskError
+from {{ cookiecutter.package_name }}.silo.records import Record
+from {{ cookiecutter.package_name }}.silo.sessions.memory import MemoryRecords
+from {{ cookiecutter.package_name }}.silo.tasks.base import Call
+from {{ cookiecutter.package_name }}.silo.tasks.child import Limits
+from {{ cookiecutter.package_name }}.silo.tasks.jobs import LOG_LINES, Jobs
+from {{ cookiecutter.package_name }}.silo.tasks.process import ProcessRunner
+from {{ cookiecutter.package_name }}.silo.tasks.slots import Slots
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
+
+MEMORY_MB = 600
+
+
+def open_files() -> list[str]:
+    found = []
+    for descriptor in os.listdir("/proc/self/fd"):
+        try:
+            found.append(Path(f"/proc/self/fd/{descriptor}").readlink().name)
+        except FileNotFoundError:
+            continue  # the one that listed them
+    return sorted(found)
+
+
+def children() -> list[str]:
+    """The ids of this process's children, the dead ones that nobody waited for among them."""
+    tasks = Path("/proc/self/task").glob("*/children")
+    return sorted(pid for task in tasks for pid in task.read_text().split())
+
+
+def silo_threads() -> list[str]:
+    return [thread.name for thread in threading.enumerate() if thread.name.startswith("silo-")]
+
+
+@contextmanager
+def running(limits: Limits, slots: int = 2, **options: Any) -> Iterator[ProcessRunner]:
+    """A runner that must leave no child, no thread and no open file when it has stopped."""
+    before = open_files(), children(), silo_threads()
+    records = options.pop("records", None) or MemoryRecords()
+    runner = ProcessRunner(Jobs(records, Clock()), Slots(slots), limits, **options)
+    yield runner
+    runner.stop()
+    eventually(lambda: silo_threads() == before[2], 5)
+    assert children() == before[1]
+    assert len(open_files()) == len(before[0])
+
+
+@pytest.fixture(scope="module")
+def runner() -> Iterator[ProcessRunner]:
+    """Two children at a time, each with 600 MB and a minute; shared by the tests."""
+    with running(Limits(MEMORY_MB, seconds=60), preload=["targets", "wave"]) as runner:
+        yield runner
+
+
+@pytest.fixture(scope="module")
+def hasty() -> Iterator[ProcessRunner]:
+    """One child at a time, which may run for half a second and write a megabyte."""
+    with running(Limits(MEMORY_MB, seconds=0.5, file_mb=1), slots=1) as runner:
+        yield runner
+
+
+@pytest.fixture
+def task(runner: ProcessRunner) -> BackgroundTask:
+    return BackgroundTask("classify", runner=runner)
+
+
+def end_of(task: BackgroundTask) -> str:
+    """The sentence with which a task ended that did not end well."""
+    eventually(lambda: not task.is_running)
+    assert not task.is_complete
+    return task.state.error or task.state.message
+
+
+def result_of(task: BackgroundTask) -> Any:
+    eventually(lambda: not task.is_running)
+    assert task.is_complete, task.state.error
+    return task.result
+
+
+def is_gone(pid: str) -> bool:
+    """Whether a process has ended, a zombie of somebody else's included."""
+    try:
+        return ") Z " in Path(f"/proc/{pid}/stat").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return True
+
+
+# What can be run
+
+
+def test_a_target_that_cannot_be_imported_is_refused_with_what_to_do(task: BackgroundTask) -> None:
+    def closure(_: object) -> None: ...
+
+    class Local:
+        def method(self, _: object) -> None: ...
+
+    for target in (closure, lambda _: None, Local().method, task.start):
+        with pytest.raises(TaskError, match="Make it a function at the top level of a module, or"):
+            task.start(target)
+    assert task.state.status == "idle"
+
+
+@pytest.mark.parametrize(
+    ("given", "place"), [(object(), r"args\[1\]"), ([1, b""], r"args\[1\]\[1\]")]
+)
+def test_arguments_that_are_not_json_are_refused_by_where_they_stand(
+    task: BackgroundTask, given: object, place: str
+) -> None:
+    with pytest.raises(TaskError, match=place):
+        task.start(targets.echo, "fine", given)
+    with pytest.raises(TaskError, match=r"kwargs\.it"):
+        task.start(targets.echo, it=object())
+    assert task.state.status == "idle"
+
+
+def test_a_job_that_another_process_has_queued_is_found(runner: ProcessRunner) -> None:
+    job = runner.prepare("elsewhere", None, Call(targets.echo))
+    runner.begin()
+    runner.jobs.records.apply(*runner.jobs.creation(job))
+    eventually(lambda: not runner.jobs.is_active(job.id))
+    done = runner.jobs.read(job.id)
+    assert done
+    assert done.result == ["elsewhere", [], {}]
+
+
+# Limits
+
+
+def test_every_limit_is_set_in_the_child_and_preloads_are_done(task: BackgroundTask) -> None:
+    task.start(targets.limits)
+    assert result_of(task) == {
+        "AS": MEMORY_MB * 2**20,
+        "CPU": 61,
+        "FSIZE": 1024 * 2**20,
+        "NOFILE": 256,
+        "CORE": 0,
+        "preloaded": True,
+    }
+
+
+@pytest.mark.parametrize(
+    ("target", "sentence"),
+    [
+        (targets.aborts, "Processing crashed on this input"),
+        (targets.leaves, "Processing crashed on this input"),
+        (targets.eats_memory, "Processing needs more memory than the 600 MB"),
+        (targets.eats_memory_and_swallows, "Half of it was read."),
+        (targets.spins, "Processing took longer than the 60 seconds"),
+        (targets.is_killed, "Processing was killed each time"),
+    ],
+)
+def test_a_child_that_dies_is_a_sentence_and_nobody_elses_trouble(
+    runner: ProcessRunner, tmp_path: Path, target: Callable[..., None], sentence: str
+) -> None:
+    dying, other = (BackgroundTask(name, runner=runner) for name in ("dying", "other"))
+    other.start(targets.notes, str(tmp_path / "ran"), "word", str(tmp_path / "gate"))
+    dying.start(target)
+    assert end_of(dying).startswith(sentence)
+    assert dying.is_failed
+    assert other.is_running
+    (tmp_path / "gate").touch()
+    assert result_of(other) is None
+
+
+def test_what_was_said_before_the_death_is_kept(
+    task: BackgroundTask, caplog: pytest.LogCaptureFixture
+) -> None:
+    task.start(targets.aborts)
+    end_of(task)
+    assert task.state.logs == ["before the abort"]
+    assert f"code {-signal.SIGABRT}" in caplog.text
+    assert "Fatal Python error" not in str(task.state.to_dict())
+
+
+@pytest.mark.parametrize("target", [targets.sleeps, targets.floods])
+def test_a_target_that_takes_too_long_is_ended(
+    hasty: ProcessRunner, target: Callable[..., None]
+) -> None:
+    task = BackgroundTask(runner=hasty)
+    task.start(target)
+    assert end_of(task).startswith("Processing took longer than the 0.5 seconds")
+
+
+def test_a_file_larger_than_allowed_is_refused(hasty: ProcessRunner, tmp_path: Path) -> None:
+    task = BackgroundTask(runner=hasty)
+    task.start(targets.fills_the_disk, str(tmp_path / "large"))
+    assert "no space left" in end_of(task)
+    assert (tmp_path / "large").stat().st_size == 2**20
+
+
+# What a child says
+
+
+def test_what_a_library_prints_is_not_heard(task: BackgroundTask) -> None:
+    task.start(targets.prints)
+    assert result_of(task) == "fine"
+    assert task.state.logs == ["honest"]
+    assert task.state.progress == 100
+
+
+def test_a_long_log_blocks_nothing(task: BackgroundTask) -> None:
+    task.start(targets.chatters, 20_000)
+    assert result_of(task) is None
+    assert len(task.state.logs) == LOG_LINES
+    assert task.state.logs[0] == "line 19801"
+
+
+# Cancelling
+
+
+@pytest.mark.parametrize("target", [targets.sleeps, targets.floods])
+def test_a_target_that_does_not_heed_is_killed_after_a_grace(
+    task: BackgroundTask, tmp_path: Path, target: Callable[..., None]
+) -> None:
+    pid = tmp_path / "pid"
+    if target is targets.sleeps:
+        task.start(target, str(pid))
+        eventually(pid.exists)
+    else:
+        task.start(target)
+        eventually(lambda: task.state.logs)
+    assert task.cancel()
+    assert end_of(task) == "Cancelled."
+    assert task.state.status == "cancelled"
+    if pid.exists():
+        eventually(lambda: is_gone(pid.read_text().strip()))
+
+
+def test_a_job_that_waits_is_cancelled_at_once_and_never_runs(
+    hasty: ProcessRunner, tmp_path: Path
+) -> None:
+    first, second, third = (BackgroundTask(runner=hasty) for _ in range(3))
+    gate, ran = str(tmp_path / "gate"), tmp_path / "ran"
+    first.start(targets.notes, str(ran), "first", gate)
+    second.start(targets.notes, str(ran), "second")
+    third.start(targets.notes, str(ran), "third")
+    eventually(ran.exists)
+    assert second.state.status == "queued"
+    assert second.cancel()
+    assert second.state.status == "cancelled"
+    (tmp_path / "gate").touch()
+    assert result_of(third) is None
+    assert ran.read_text() == "first\nthird\n"
+
+
+# How many, and in what order
+
+
+def test_jobs_run_in_the_order_in_which_they_came(tmp_path: Path) -> None:
+    ran = tmp_path / "ran"
+    with running(Limits(), slots=1) as runner:
+        tasks = [BackgroundTask(runner=runner) for _ in range(4)]
+        for n, task in enumerate(tasks):
+            task.start(targets.notes, str(ran), str(n))
+        eventually(lambda: all(task.is_complete for task in tasks))
+    assert ran.read_text().split() == ["0", "1", "2", "3"]
+
+
+def test_no_more_run_at_a_time_than_there_are_slots(runner: ProcessRunner, tmp_path: Path) -> None:
+    folder, gate = tmp_path / "running", tmp_path / "gate"
+    folder.mkdir()
+    tasks = [BackgroundTask(runner=runner) for _ in range(4)]
+    for task in tasks:
+        task.start(targets.overlaps, str(folder), str(gate))
+    eventually(lambda: len(list(folder.iterdir())) == 2)
+    assert sum(task.state.status == "running" for task in tasks) == 2
+    gate.touch()
+    assert max(result_of(task) for task in tasks) <= 2
+
+
+def test_slots_of_one_directory_are_shared(tmp_path: Path) -> None:
+    one, two = Slots(2, tmp_path / "slots"), Slots(2, tmp_path / "slots")
+    first, second = one.take(), two.take()
+    assert first is not None
+    assert second is not None
+    assert one.take() is None
+    assert two.take() is None
+    one.free(first)
+    third = two.take()
+    assert third is not None
+    two.free(second)
+    two.free(third)
+
+
+def test_slots_without_a_directory_are_this_runners_own() -> None:
+    slots = Slots(1)
+    taken = slots.take()
+    assert taken is not None
+    assert slots.take() is None
+    assert Slots(1).take() is not None
+    slots.free(taken)
+    assert slots.take() is not None
+
+
+# Nothing is left behind
+
+
+@pytest.mark.parametrize("then", ["sleep", "abort", "return"])
+def test_the_children_of_a_child_end_with_it(
+    task: BackgroundTask, tmp_path: Path, then: str
+) -> None:
+    pids = tmp_path / "pids"
+    task.start(targets.breeds, str(pids), then)
+    eventually(lambda: pids.exists() and pids.read_text().endswith("\n"))
+    if then == "sleep":
+        task.cancel()
+    eventually(lambda: not task.is_running)
+    eventually(lambda: all(is_gone(pid) for pid in pids.read_text().split()))
+
+
+def test_stopping_hands_the_job_to_whoever_comes_next(tmp_path: Path) -> None:
+    records, pids = MemoryRecords(), tmp_path / "pids"
+    with running(Limits(), slots=1, records=records) as runner:
+        task = BackgroundTask(runner=runner)
+        task.start(targets.notes, str(pids), "word", str(tmp_path / "gate"))
+        eventually(pids.exists)
+    assert task.state.status == "queued"
+    (tmp_path / "gate").touch()
+    with running(Limits(), slots=1, records=records) as runner:
+        runner.begin()
+        eventually(lambda: task.is_complete)
+    assert pids.read_text() == "word\nword\n"
+    assert task.state.attempt == 2
+
+
+PARENT = """
+import sys, targets
+from {package}.silo import BackgroundTask
+from {package}.silo.sessions.memory import MemoryRecords
+from {package}.silo.tasks.jobs import Jobs
+from {package}.silo.tasks.process import ProcessRunner
+from {package}.silo.tasks.slots import Slots
+runner = ProcessRunner(Jobs(MemoryRecords()), Slots(1))
+BackgroundTask(runner=runner).start(targets.sleeps, sys.argv[1])
+sys.stdin.read()
+"""
+
+
+def test_a_child_dies_with_its_parent(tmp_path: Path) -> None:
+    pid = tmp_path / "pid"
+    package = BackgroundTask.__module__.partition(".")[0]
+    parent = subprocess.Popen(
+        [sys.executable, "-c", PARENT.replace("{package}", package), str(pid)],
+        stdin=subprocess.PIPE,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+    )
+    eventually(lambda: pid.exists() and pid.read_text().endswith("\n"))
+    parent.kill()
+    parent.communicate()
+    eventually(lambda: is_gone(pid.read_text().strip()))
+
+
+# Trouble around it
+
+
+class Moody(MemoryRecords):
+    """Records that fail whenever `trouble` says so."""
+
+    trouble = 0
+
+    def due(self, kind: str, now: float, limit: int = 100) -> list[tuple[str, Record]]:
+        if self.trouble:
+            self.trouble -= 1
+            raise OSError("the store went away")
+        return super().due(kind, now, limit)
+
+
+def test_a_store_that_fails_for_a_while_stops_no_worker(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    records = Moody()
+    records.trouble = 2
+    with running(Limits(), slots=1, records=records) as runner:
+        task = BackgroundTask(runner=runner)
+        task.start(targets.nothing)
+        eventually(lambda: task.is_complete)
+    assert "the store went away" in caplog.text
+
+
+def test_a_preload_that_cannot_be_imported_fails_the_job_and_is_logged(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    with running(Limits(), slots=1, preload=["no_such_module"]) as runner:
+        task = BackgroundTask(runner=runner)
+        task.start(targets.nothing)
+        assert end_of(task).startswith("Processing crashed")
+    assert "No module named 'no_such_module'" in caplog.text

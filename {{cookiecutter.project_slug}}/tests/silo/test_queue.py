@@ -1,0 +1,168 @@
+"""The queue: who is next, and when; on every store."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from support import Clock
+
+from {{ cookiecutter.package_name }}.silo.records import Records
+from {{ cookiecutter.package_name }}.silo.tasks.jobs import Job, Jobs, new_id
+
+
+@pytest.fixture
+def jobs(records: Records, clock: Clock) -> Jobs:
+    return Jobs(records, clock, lease=15)
+
+
+def put(jobs: Jobs, name: str, **terms: object) -> Job:
+    job = replace(Job(id=new_id(), name=name, target="module:function"), **terms)  # type: ignore[arg-type]  # any field
+    assert jobs.records.apply(*jobs.creation(job))
+    return job
+
+
+def claimed(jobs: Jobs, times: int) -> list[str]:
+    """The names of the next jobs, each finished before the next is claimed."""
+    names = []
+    for _ in range(times):
+        job = jobs.claim_next()
+        assert job
+        assert jobs.finish(job.id, "complete", "Done", job.attempt)
+        names.append(job.name)
+    return names
+
+
+def test_first_come_first_served(jobs: Jobs, clock: Clock) -> None:
+    for name in "abc":
+        put(jobs, name)
+        clock.advance(0.001)
+    assert claimed(jobs, 3) == ["a", "b", "c"]
+    assert jobs.claim_next() is None
+
+
+def test_jobs_of_the_same_moment_keep_their_order(jobs: Jobs) -> None:
+    for name in "abcdef":
+        put(jobs, name)
+    assert claimed(jobs, 6) == list("abcdef")
+
+
+def test_higher_priority_comes_first(jobs: Jobs) -> None:
+    put(jobs, "low", priority="low")
+    put(jobs, "normal")
+    put(jobs, "high", priority="high")
+    assert [job.name for job in jobs.peek()] == ["high", "normal", "low"]
+    assert claimed(jobs, 3) == ["high", "normal", "low"]
+
+
+def test_peeking_takes_nothing(jobs: Jobs) -> None:
+    put(jobs, "a")
+    put(jobs, "b")
+    assert [job.name for job in jobs.peek(limit=1)] == ["a"]
+    assert claimed(jobs, 2) == ["a", "b"]
+
+
+def test_a_session_with_many_jobs_does_not_hold_up_the_others(jobs: Jobs, clock: Clock) -> None:
+    for _ in range(100):
+        put(jobs, "greedy", owner="greedy")
+    clock.advance(1)
+    put(jobs, "modest", owner="modest")
+    clock.advance(1)
+    assert claimed(jobs, 1) == ["greedy"]
+    clock.advance(1)
+    assert claimed(jobs, 2) == ["modest", "greedy"]
+
+
+def test_a_delayed_job_waits_its_time(jobs: Jobs, clock: Clock) -> None:
+    put(jobs, "later", delay=60)
+    assert jobs.queue.is_empty()
+    assert jobs.claim_next() is None
+    clock.advance(60)
+    assert claimed(jobs, 1) == ["later"]
+
+
+def test_a_job_is_tried_again_ever_later_and_not_more_often_than_it_may(
+    jobs: Jobs, clock: Clock
+) -> None:
+    job = put(jobs, "flaky", retries=2, backoff=10)
+    for wait in (10, 20):
+        running = jobs.claim_next()
+        assert running
+        assert jobs.retry(running.id, running.attempt)
+        clock.advance(wait - 1)
+        assert jobs.claim_next() is None
+        clock.advance(1)
+    last = jobs.claim_next()
+    assert last
+    assert last.attempt == 3
+    assert jobs.retry(last.id, last.attempt) is None
+    assert jobs.is_active(job.id)
+
+
+def test_a_cancelled_job_leaves_the_queue(jobs: Jobs) -> None:
+    job = put(jobs, "never", priority="low")
+    assert jobs.cancel(job.id)
+    assert jobs.queue.is_empty()
+    assert jobs.claim_next() is None
+
+
+def test_a_worker_that_stops_in_good_order_costs_no_attempt(jobs: Jobs) -> None:
+    put(jobs, "deployed over", attempts=2)
+    for _ in range(5):
+        running = jobs.claim_next()
+        assert running
+        jobs.release(running.id, running.attempt)
+    last = jobs.claim_next()
+    assert last
+    assert last.attempt < last.attempts
+
+
+def test_a_silent_worker_costs_an_attempt_and_the_last_one_fails_the_job(
+    jobs: Jobs, clock: Clock
+) -> None:
+    job = put(jobs, "poison", attempts=2)
+    for _ in range(2):
+        assert jobs.claim_next()
+        clock.advance(15)
+        jobs.recover()
+    assert jobs.claim_next() is None
+    ended = jobs.read(job.id)
+    assert ended
+    assert ended.status == "failed"
+    assert "start it again" in (ended.error or "")
+
+
+def test_a_worker_that_renews_its_lease_keeps_its_job(jobs: Jobs, clock: Clock) -> None:
+    job = put(jobs, "long")
+    assert jobs.claim_next()
+    for _ in range(10):
+        clock.advance(10)
+        jobs.renew(job.id)
+        jobs.recover()
+    assert jobs.is_active(job.id)
+    assert jobs.claim_next() is None
+
+
+def test_finished_jobs_are_dropped_when_nobody_refers_to_them(jobs: Jobs, clock: Clock) -> None:
+    gone, kept = put(jobs, "gone"), put(jobs, "kept")
+    claimed(jobs, 2)
+    clock.advance(jobs.retain)
+    jobs.sweep(lambda job: job.id == kept.id)
+    assert jobs.read(gone.id) is None
+    assert jobs.read(kept.id)
+
+
+def test_a_claim_costs_the_same_however_many_wait(jobs: Jobs, monkeypatch: pytest.MonkeyPatch) -> None:
+    for number in range(300):
+        put(jobs, str(number), owner=str(number % 7))
+    asked: list[int] = []
+    due = jobs.records.due
+
+    def counting(kind: str, now: float, limit: int = 100) -> object:
+        found = due(kind, now, limit)
+        asked.append(len(found))
+        return found
+
+    monkeypatch.setattr(jobs.records, "due", counting)
+    assert jobs.claim_next()
+    assert sum(asked) <= 128
