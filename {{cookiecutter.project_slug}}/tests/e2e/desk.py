@@ -19,6 +19,7 @@ from {{ cookiecutter.package_name }}.report import Chart, Column, Report, Table
 from {{ cookiecutter.package_name }}.step import InputFile, Progress, UserError
 
 HOUR = 3600.0
+LARGEST = "A chart shows this many of the largest groups; the table below it has all of them."
 
 
 class Options(BaseModel):
@@ -27,7 +28,7 @@ class Options(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     label: str = Field("", max_length=20, title="Label", description="Stands above the report.")
-    largest: int = Field(10, ge=1, le=50, title="Largest", description="How many groups to show.")
+    largest: int = Field(10, ge=1, le=50, title="Largest", description=LARGEST)
     limit: float | None = Field(None, gt=0, title="Limit")
     order: Literal["by name", "by value"] = Field("by value", title="Order")
     hidden: bool = Field(True, title="Hidden sheets")

@@ -151,6 +151,29 @@ def test_a_reload_keeps_files_and_options(visitor: Visitor) -> None:
     expect(visitor.option("Hidden sheets")).not_to_be_checked()
 
 
+def test_a_browser_that_keeps_nothing_still_comes_to_a_report(visitor: Visitor) -> None:
+    """Storage may be blocked: asking for it then raises an error."""
+    blocked = "Object.defineProperty(window, 'localStorage', { get() { throw new Error() } })"
+    visitor.page.add_init_script(blocked)
+    visitor.page.reload()
+    visitor.make()
+    assert visitor.download().suggested_filename == "sales report.xlsx"
+
+
+def test_a_report_that_is_gone_can_be_made_again(visitor: Visitor) -> None:
+    def gone(route: Route) -> None:
+        problem = {"status": 409, "error": "not_ready", "detail": "The report is gone."}
+        route.fulfill(status=409, content_type="application/problem+json", json=problem)
+
+    visitor.upload()
+    visitor.page.route("**/api/report", gone, times=1)
+    visitor.press("Make the report")
+    visitor.reads("The report is gone.")
+    visitor.sees("ready")
+    visitor.press("Make the report")
+    visitor.sees("done")
+
+
 def test_a_second_visit_finds_the_report(arrives: Arrives, desk: Desk) -> None:
     first = arrives(desk.url)
     first.make()

@@ -133,6 +133,22 @@ def test_a_session_that_ended_while_the_page_was_closed_is_told(
     later.sees("done")
 
 
+def test_a_session_that_the_server_never_knew_counts_as_expired(visitor: Visitor) -> None:
+    """As after a change of the server's secret."""
+    visitor.make()
+    visitor.page.evaluate(
+        """() => {
+            const kept = JSON.parse(localStorage.getItem("silo:/api"));
+            localStorage.setItem("silo:/api", JSON.stringify({ ...kept, session: "unknown" }));
+        }"""
+    )
+    visitor.page.reload()
+    visitor.sees("expired")
+    visitor.choose(csv())
+    visitor.sees("done")
+    assert visitor.session != "unknown"
+
+
 def test_an_idle_page_finds_out_by_itself(arrives: Arrives, hasty: Desk) -> None:
     visitor = arrives(hasty.url)
     visitor.upload()

@@ -190,16 +190,16 @@ def test_a_report_shows_numbers_bars_and_what_is_left_out(visitor: Visitor) -> N
     expect(visitor.heading()).to_have_text("Report on sales.csv")
     assert visitor.table("Amount by region") == [
         ["Region", "Amount", "Share"],
-        ["North", "1,234.5", "75%"],
-        ["<b>South</b>", "411.5", "25%"],
-        ["Returns", "-80", ""],
+        ["North", "1,234.50", "75%"],
+        ["<b>South</b>", "411.50", "25%"],
+        ["Returns", "-80.00", ""],
     ]
     assert visitor.table("Days")[1] == ["1", "Mar 1, 2024", "Yes"]
     visitor.reads("Showing 500 of 1,234 rows.")
     bars = visitor.page.get_by_role("figure", name="Amount").locator(".bar")
     widths = [bar.bounding_box() or {"width": 0} for bar in bars.all()]
     assert widths[0]["width"] == pytest.approx(3 * widths[1]["width"], rel=0.02)
-    numbers = visitor.page.get_by_role("cell", name="1,234.5")
+    numbers = visitor.page.get_by_role("cell", name="1,234.50")
     expect(numbers).to_have_css("text-align", "end")
 
 

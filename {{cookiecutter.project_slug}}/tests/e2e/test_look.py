@@ -90,7 +90,9 @@ def test_a_phone_shows_every_state_without_scrolling_sideways(arrives: Arrives, 
     for state in every_state(visitor, desk):
         width = visitor.page.evaluate("document.documentElement.scrollWidth")
         assert width <= PHONE["width"], state
-        for button in visitor.page.locator("button:visible, select:visible, .drop:visible").all():
+        for button in visitor.page.locator(
+            "button:visible, select:visible, .drop:visible, .check label:visible"
+        ).all():
             box = button.bounding_box()
             assert box is not None
             assert box["height"] >= 44, f"{state}: {button}"

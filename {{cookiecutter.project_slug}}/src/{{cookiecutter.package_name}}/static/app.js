@@ -54,8 +54,8 @@ async function sync() {
   const mine = ++turn;
   const status = await get("status");
   if (mine !== turn || sending) return;
-  wakeIn(status.expires_in);
-  const { session, files, job } = status;
+  const { session, files, job, expires_in } = status;
+  wakeIn(job?.running ? null : expires_in);
   const told = JSON.stringify([session, files, job?.id, job?.running || job?.status]);
   if (told === facts) return;
   facts = told;
@@ -224,9 +224,13 @@ function fail({ error }) {
 
 async function finish() {
   const { report } = await parts();
-  const boxes = { title: $("title"), notes: $("notes"), tables: $("tables") };
-  report.showReport(await get("report"), boxes);
-  show("done");
+  try {
+    report.showReport(await get("report"));
+    show("done");
+  } catch (error) {
+    show("ready"); // so that it can be made again
+    throw error;
+  }
 }
 
 /** A signed link makes it the browser's own download. */
@@ -315,12 +319,16 @@ $("files").addEventListener("change", ({ target }) => {
   press(target, () => send(files));
 });
 
+const bringsFiles = (event) => event.dataTransfer.types.includes("Files");
+
 document.addEventListener("dragover", (event) => {
+  if (!bringsFiles(event)) return;
   event.preventDefault();
-  root.toggleAttribute("data-dragging", event.dataTransfer.types.includes("Files"));
+  root.toggleAttribute("data-dragging", true);
 });
 document.addEventListener("dragleave", () => root.removeAttribute("data-dragging"));
 document.addEventListener("drop", (event) => {
+  if (!bringsFiles(event)) return;
   event.preventDefault();
   root.removeAttribute("data-dragging");
   const files = [...event.dataTransfer.files];

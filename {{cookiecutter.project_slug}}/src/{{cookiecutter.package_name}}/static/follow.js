@@ -5,7 +5,7 @@
 
 import { Problem, get, pause, request } from "./api.js";
 
-const ENDS = ["complete", "failed", "cancelled"];
+const ENDS = ["complete", "failed", "cancelled", "expired"];
 const LINES = 200;
 const FIRST_BYTE = 6; // seconds
 const HEARTBEAT = 25; // seconds; the server sends one every 15
@@ -74,11 +74,10 @@ async function listen(seen, signal) {
 
 /** Take in one event; true when it is the last. */
 function take({ id, event, data }, seen) {
-  if (event === "expired") throw new Problem({ status: 410 });
   seen.id = id ?? seen.id;
   seen.count++;
   if (event === "log") seen.lines = [...seen.lines, data.line].slice(-LINES);
-  else seen.job = data;
+  else if (event !== "expired") seen.job = data;
   if (seen.job) showJob(seen.job, seen.lines);
   return ENDS.includes(event);
 }

@@ -39,7 +39,7 @@ function field(name, option) {
   const label = el("label", { htmlFor: id, textContent: option.title ?? name });
   const help = el("p", { id: `${id}-help`, className: "muted", textContent: option.description ?? "" });
   const error = el("p", { id: `${id}-error`, className: "error" });
-  return el("div", { className: `field ${control.type}` }, label, control, help, error);
+  return el("div", { className: control.type === "checkbox" ? "field check" : "field" }, label, control, help, error);
 }
 
 /** Build the fields in `box`, filled with the defaults. */

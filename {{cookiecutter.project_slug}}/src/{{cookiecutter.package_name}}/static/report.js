@@ -2,6 +2,7 @@
 
 const whole = new Intl.NumberFormat();
 const decimal = new Intl.NumberFormat(undefined, { maximumFractionDigits: 2 });
+const cents = new Intl.NumberFormat(undefined, { minimumFractionDigits: 2, maximumFractionDigits: 2 });
 const small = new Intl.NumberFormat(undefined, { maximumSignificantDigits: 4 });
 const percent = new Intl.NumberFormat(undefined, { style: "percent", maximumFractionDigits: 1 });
 const day = new Intl.DateTimeFormat(undefined, { dateStyle: "medium" });
@@ -14,17 +15,26 @@ export function el(tag, properties = {}, ...children) {
   return element;
 }
 
-/** Show a report in the elements for its title, its notes and its tables. */
-export function showReport(report, { title, notes, tables }) {
-  title.textContent = report.title;
-  notes.replaceChildren(...report.notes.map((note) => el("li", { textContent: note })));
-  tables.replaceChildren(...report.tables.map(section));
+/** Show a report in the elements that the page has for its title, its notes and its tables. */
+export function showReport({ title, notes, tables }) {
+  const $ = (id) => document.getElementById(id);
+  $("title").textContent = title;
+  $("notes").replaceChildren(...notes.map((note) => el("li", { textContent: note })));
+  $("tables").replaceChildren(...tables.map(section));
 }
 
-function section(table, index) {
+function section(shown, index) {
+  const table = { ...shown, columns: shown.columns.map((column, i) => ({ ...column, ...shape(shown, i) })) };
   const bars = table.chart ? chart(table) : "";
   const foot = el("p", { className: "muted", textContent: count(table) });
   return el("section", { className: "card" }, bars, grid(table, `table-${index}`), foot);
+}
+
+/** How a column's cells look: its numbers to the right, and with as many decimals all the way down. */
+function shape({ columns, rows }, i) {
+  const { kind } = columns[i];
+  const broken = kind === "number" && rows.some((cells) => typeof cells[i] === "number" && cells[i] % 1);
+  return { className: ["integer", "number", "percent"].includes(kind) ? "number" : "", broken };
 }
 
 function count({ rows, row_count }) {
@@ -36,7 +46,7 @@ function count({ rows, row_count }) {
 // Tables
 
 function grid({ name, columns, rows }, id) {
-  const head = columns.map(({ name, kind }) => el("th", { scope: "col", textContent: name, className: align(kind) }));
+  const head = columns.map(({ name, className }) => el("th", { scope: "col", textContent: name, className }));
   const table = el(
     "table",
     {},
@@ -51,27 +61,24 @@ function grid({ name, columns, rows }, id) {
 
 function row(cells, columns) {
   const cell = (value, i) => {
-    const { kind } = columns[i];
-    const className = typeof value === "number" ? "number" : align(kind);
-    return el("td", { textContent: format(value, kind), className });
+    const className = typeof value === "number" ? "number" : columns[i].className;
+    return el("td", { textContent: format(value, columns[i]), className });
   };
   return el("tr", {}, ...cells.map(cell));
 }
 
-const align = (kind) => (["integer", "number", "percent"].includes(kind) ? "number" : "");
-
 /** A cell as a person reads it, in the browser's language. */
-function format(value, kind) {
+function format(value, { kind, broken }) {
   if (value === null) return "";
   if (typeof value === "boolean") return value ? "Yes" : "No";
-  if (typeof value === "number") return number(value, kind);
+  if (typeof value === "number") return number(value, kind, broken);
   return kind === "date" || kind === "datetime" ? date(value, kind) : value;
 }
 
-function number(value, kind) {
+function number(value, kind, broken) {
   if (kind === "percent") return percent.format(value);
-  if (Number.isInteger(value)) return whole.format(value);
-  return (Math.abs(value) < 1 ? small : decimal).format(value);
+  if (value && Math.abs(value) < 0.1) return small.format(value);
+  return (broken ? cents : decimal).format(value);
 }
 
 function date(value, kind) {
@@ -90,22 +97,22 @@ function chart({ chart: { title, labels, values, limit }, columns, rows }) {
   const sizes = shown.map((cells) => cells[value]);
   const [low, high] = [Math.min(0, ...sizes), Math.max(0, ...sizes)];
   const bars = shown.map((cells) => {
-    const text = format(cells[label], columns[label].kind) || "(empty)";
-    return bar(text, cells[value], columns[value].kind, low, high - low || 1);
+    const text = format(cells[label], columns[label]) || "(empty)";
+    return bar(text, cells[value], format(cells[value], columns[value]), low, high - low || 1);
   });
   return el("figure", {}, el("figcaption", { textContent: title }), el("ul", { className: "bars" }, ...bars));
 }
 
 /** One bar on an axis from `low` that is `span` long, so that negative values grow to the left of zero. */
-function bar(text, value, kind, low, span) {
+function bar(label, value, text, low, span) {
   const line = el("span", { className: value < 0 ? "bar negative" : "bar" });
   line.style.marginInlineStart = `${(100 * (Math.min(value, 0) - low)) / span}%`;
   line.style.inlineSize = `${(100 * Math.abs(value)) / span}%`;
   return el(
     "li",
     {},
-    el("bdi", { textContent: text }),
+    el("bdi", { textContent: label }),
     el("span", { className: "track" }, line),
-    el("span", { className: "number", textContent: format(value, kind) }),
+    el("span", { className: "number", textContent: text }),
   );
 }
