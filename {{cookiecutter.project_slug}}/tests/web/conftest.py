@@ -1,0 +1,79 @@
+"""Fixtures for the calls: apps of several settings, people who use them, a step to be held."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from flask import Flask
+from support import Clock
+
+from {{ cookiecutter.package_name }} import create_app, views
+
+from .person import Person
+from .steps import Gate
+
+MakeApp = Callable[..., Flask]
+
+
+@pytest.fixture(scope="session")
+def clock() -> Clock:
+    """One for all, like the app: it only ever moves on."""
+    return Clock()
+
+
+@pytest.fixture(scope="session")
+def app(tmp_path_factory: pytest.TempPathFactory, clock: Clock) -> Iterator[Flask]:
+    """One app for all, with its child processes warm; whoever tests has a session of their own."""
+    folder = tmp_path_factory.mktemp("app") / "instance"
+    app = create_app({"SILO_DATA_DIR": folder}, clock=clock)
+    yield app
+    app.extensions["silo"].stop()
+
+
+@pytest.fixture
+def make_app(tmp_path: Path, clock: Clock) -> Iterator[MakeApp]:
+    """`make_app(SILO_TTL=60)` is an app with these settings, on the test's clock."""
+    apps: list[Flask] = []
+
+    def make(**settings: Any) -> Flask:
+        apps.append(create_app({"SILO_DATA_DIR": tmp_path / "instance", **settings}, clock=clock))
+        return apps[-1]
+
+    yield make
+    for app in apps:
+        app.extensions["silo"].stop()
+
+
+@pytest.fixture
+def person(app: Flask) -> Person:
+    """Somebody without a session yet."""
+    return Person(app)
+
+
+@pytest.fixture
+def other(app: Flask) -> Person:
+    """Somebody else."""
+    return Person(app)
+
+
+@pytest.fixture
+def gate(monkeypatch: pytest.MonkeyPatch) -> Iterator[Gate]:
+    """The step, which waits at its half until `gate.open` is set."""
+    gate = Gate()
+    monkeypatch.setattr(views, "run", gate)
+    yield gate
+    gate.open.set()
+
+
+@pytest.fixture
+def held(make_app: MakeApp, gate: Gate) -> Iterator[Person]:
+    """Somebody whose job runs and waits at the gate."""
+    person = Person(make_app(SILO_RUNNER="thread"))
+    person.upload()
+    assert person.process().status_code == 202
+    assert gate.began.wait(20)
+    yield person
+    gate.open.set()
