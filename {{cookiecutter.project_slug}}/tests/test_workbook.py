@@ -86,6 +86,11 @@ def sales(count: int = 3, limit: int = 20, width: int = 2) -> Table:
     return Table("Sales", columns, rows, Chart("By region", "Region", "Sales", limit=limit))
 
 
+def visible(text: str) -> str:
+    """The text; nothing but spaces and line ends is as good as none, and readers drop it."""
+    return "" if text.isspace() else text
+
+
 def parts(stream: io.BytesIO) -> dict[str, str]:
     with zipfile.ZipFile(stream) as archive:
         return {name: archive.read(name).decode() for name in archive.namelist()}
@@ -119,16 +124,16 @@ def test_text_is_read_back_as_it_was(cells: list[str]) -> None:
     stream = written(
         Report("R", [Table("T", [Column("C"), Column("D")], [[c, "x"] for c in cells])])
     )
-    expected = [clean(text) for text in cells]
+    expected = [visible(clean(text)) for text in cells]
     rows = CalamineWorkbook.from_filelike(stream).get_sheet_by_index(1).to_python()
-    assert [row[0] for row in rows[1:]] == expected
+    assert [visible(str(row[0])) for row in rows[1:]] == expected
     sheet = load_workbook(stream).worksheets[1]
     for row, text in enumerate(expected, start=2):
         value = sheet.cell(row, 1).value
-        # openpyxl does not undo the escape for text that looks like an escape.
-        assert re.sub("_x005F_(?=x[0-9A-Fa-f]{4}_)", "_", str(value or "")) == text
-        assert sheet.cell(row, 1).data_type in ("s", "inlineStr", "n")
         assert isinstance(value, str | None)
+        # openpyxl does not undo the escape for text that looks like an escape.
+        assert visible(re.sub("_x005F_(?=x[0-9A-Fa-f]{4}_)", "_", value or "")) == text
+        assert sheet.cell(row, 1).data_type in ("s", "inlineStr", "n")
 
 
 def test_text_that_looks_like_a_formula_stays_text_when_somebody_edits_it() -> None:
