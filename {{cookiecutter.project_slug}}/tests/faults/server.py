@@ -42,8 +42,10 @@ class Server:
         """Start, and wait until it answers."""
         with (self.data.parent / "server.log").open("ab") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", f"{package}.cli", "serve"]
-                + ["--port", str(self.port), "--workers", str(self._workers)],
+                [
+                    *(sys.executable, "-m", f"{package}.cli", "serve"),
+                    *("--port", str(self.port), "--workers", str(self._workers)),
+                ],
                 env={**os.environ, "SILO_DATA_DIR": str(self.data), **self._settings},
                 stdout=log,
                 stderr=log,

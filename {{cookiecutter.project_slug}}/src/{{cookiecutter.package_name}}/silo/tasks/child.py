@@ -1,4 +1,4 @@
-"""The child's side of the process runner: `python -m …silo.tasks.child` runs one target, then ends.
+"""The child's side of the process runner: a new Python calls `main`, runs one target, and ends.
 
 It speaks JSON, a line a message. First it is told what to import, so that a spare child has done
 its imports before there is work; then comes the work; then perhaps the word `cancel`. It answers
@@ -99,6 +99,7 @@ def main() -> None:
 
 def _work(work: dict[str, Any], out: TextIO) -> None:
     task = ChildTask(work["name"], work["id"], out)
+    task.say(begun=True)
     threading.Thread(target=_listen, args=(task,), daemon=True).start()
     try:
         target = find(work["target"])
@@ -144,17 +145,16 @@ def _limit(limits: Limits) -> None:
         return
     import resource
 
-    for kind, amount in (
-        (resource.RLIMIT_AS, limits.memory_mb * 2**20),
-        (resource.RLIMIT_CPU, int(limits.seconds) + 1),
-        (resource.RLIMIT_FSIZE, limits.file_mb * 2**20),
-        (resource.RLIMIT_NOFILE, limits.open_files),
-        (resource.RLIMIT_CORE, 0),
+    memory, file = limits.memory_mb * 2**20, limits.file_mb * 2**20
+    seconds = int(limits.seconds) + 1
+    for kind, soft, hard in (
+        (resource.RLIMIT_AS, memory, memory),
+        # At the soft limit Linux says why it ends the child (SIGXCPU), at the hard one it does not.
+        (resource.RLIMIT_CPU, seconds, seconds + 1),
+        (resource.RLIMIT_FSIZE, file, file),
+        (resource.RLIMIT_NOFILE, limits.open_files, limits.open_files),
+        (resource.RLIMIT_CORE, 0, 0),
     ):
-        _, hard = resource.getrlimit(kind)
-        allowed = amount if hard == resource.RLIM_INFINITY else min(amount, hard)
-        resource.setrlimit(kind, (allowed, allowed))
-
-
-if __name__ == "__main__":
-    main()
+        _, given = resource.getrlimit(kind)
+        most = sys.maxsize if given == resource.RLIM_INFINITY else given
+        resource.setrlimit(kind, (min(soft, most), min(hard, most)))

@@ -130,15 +130,23 @@ class ProcessRunner(Runner):
             self._woken = max(0, self._woken - 1)
 
     def _work(self, job: Job) -> None:
-        worker = self._take()
+        worker = self._hire(job)
         try:
-            worker.give(job, self._limits)
             self._warm()
             outcome = Relay(self.jobs, job, worker, self._limits).run(self._stopped)
             if outcome:
                 self.settle(job, outcome)
         finally:
             worker.kill()
+
+    def _hire(self, job: Job) -> Worker:
+        """A child with the work in its hands: the spare, or a new one if that has died."""
+        worker = self._take()
+        if not worker.give(job, self._limits):
+            worker.kill()
+            worker = Worker(self._preload)
+            worker.give(job, self._limits)
+        return worker
 
     def _take(self) -> Worker:
         with self._spare_lock:

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -23,6 +24,8 @@ from .jobs import Job
 Message = dict[str, Any]
 
 STDERR_TAIL = 4000
+TICK_SECONDS = 0.1
+BEGIN_SECONDS = 5
 QUEUED_MESSAGES = 1000
 
 
@@ -32,7 +35,7 @@ class Worker:
     def __init__(self, preload: Sequence[str]) -> None:
         self._stderr = tempfile.TemporaryFile()  # noqa: SIM115 - closed in close()
         self._process = subprocess.Popen(  # noqa: S603 - our own interpreter and module
-            [sys.executable, "-m", f"{__package__}.child"],
+            [sys.executable, "-c", f"from {__package__}.child import main; main()"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._stderr,
@@ -40,16 +43,18 @@ class Worker:
             start_new_session=True,
         )
         self._ended = False
+        self._unread: list[Message] = []
         self._messages: queue.Queue[Message | None] = queue.Queue(QUEUED_MESSAGES)
-        threading.Thread(target=self._hear, name="silo-hear", daemon=True).start()
+        self._hearing = threading.Thread(target=self._hear, name="silo-hear", daemon=True)
+        self._hearing.start()
         self._say({"preload": list(preload)})
 
     @property
     def alive(self) -> bool:
         return self._process.poll() is None
 
-    def give(self, job: Job, limits: Limits) -> None:
-        """Hand over the work."""
+    def give(self, job: Job, limits: Limits) -> bool:
+        """Hand over the work. False if the child turns out to have died before, as a spare may."""
         self._say(
             {
                 "name": job.name,
@@ -60,6 +65,10 @@ class Worker:
                 "limits": asdict(limits),
             }
         )
+        deadline = time.monotonic() + BEGIN_SECONDS
+        while not (self._ended or self._unread) and time.monotonic() < deadline:
+            self._unread = self.listen(TICK_SECONDS) or []
+        return bool(self._unread) or not self._ended
 
     def cancel(self) -> None:
         """Ask the target to stop at its next progress call."""
@@ -67,9 +76,11 @@ class Worker:
 
     def listen(self, seconds: float) -> list[Message] | None:
         """What the child has said since, waiting up to `seconds` for it; None once it has ended."""
+        messages, self._unread = self._unread, []
+        if messages:
+            return messages
         if self._ended:
             return None
-        messages: list[Message] = []
         with contextlib.suppress(queue.Empty):
             message = self._messages.get(timeout=seconds)
             while message is not None:
@@ -89,11 +100,14 @@ class Worker:
 
     def close(self) -> None:
         """Wait for the child's end and let go of what belongs to it."""
+        self._process.wait()
+        while self._hearing.is_alive():  # it may wait for room in the queue
+            with contextlib.suppress(queue.Empty):
+                self._messages.get(timeout=0.01)
         for pipe in (self._process.stdin, self._process.stdout):
             with contextlib.suppress(OSError):
                 if pipe:
                     pipe.close()
-        self._process.wait()
         self._stderr.close()
 
     @property

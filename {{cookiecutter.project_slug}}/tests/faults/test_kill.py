@@ -1,0 +1,75 @@
+"""`kill -9` for real: one round a stage, and what only a long look shows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from .chaos import LARGE, SMALL, STAGES, VICTIMS, Round, left_behind, play
+from .server import Caller, Server, alive
+
+pytestmark = pytest.mark.skipif(
+    not Path("/proc/self/task").exists(), reason="processes are found in /proc"
+)
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """Two web workers and one job at a time; a dead worker is noticed after three seconds."""
+    server = Server(tmp_path_factory.mktemp("faults") / "data", SILO_LEASE=3, SILO_WORKERS=1)
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.mark.parametrize(
+    ("stage", "victim"),
+    [(stage, VICTIMS[number % len(VICTIMS)]) for number, stage in enumerate(STAGES)],
+    ids=lambda function: function.__name__,
+)
+def test_a_kill_at_each_stage_loses_nothing(server: Server, stage: object, victim: object) -> None:
+    outcome = play(server, stage, victim)  # type: ignore[arg-type]  # parametrized
+    assert not outcome.startswith("failed"), outcome
+    assert left_behind(server) == []
+
+
+def test_a_poison_file_stops_after_its_attempts(server: Server) -> None:
+    """A child that is killed at each attempt fails its job with a sentence, and no other."""
+    poisoned, healthy = (Round(server, Caller(server.port)) for _ in range(2))
+    poisoned.upload(LARGE)
+    poisoned.process()
+    for attempt in (1, 2):
+        poisoned.until(partial(works_on, attempt))
+        working = [pid for pid in server.job_processes() if alive(pid)]
+        server.kill(*working)
+    assert poisoned.ended_well().startswith("failed: Processing was killed each time")
+    healthy.upload(SMALL)
+    healthy.process()
+    assert healthy.ended_well() == "complete, attempt 1"
+    poisoned.reset()
+    healthy.reset()
+
+
+def works_on(attempt: int, job: dict[str, object]) -> bool:
+    """Whether the step itself is at work, in a child that has taken the job."""
+    return job["attempt"] == attempt and job["running"] is True and job["progress"] != 0
+
+
+def test_sigterm_under_load_drains_and_the_job_goes_on_after_the_next_start(
+    tmp_path: Path,
+) -> None:
+    server = Server(tmp_path / "data", SILO_WORKERS=1)
+    server.start()
+    round_ = Round(server, Caller(server.port))
+    round_.upload(LARGE)
+    round_.process()
+    round_.until(lambda job: job["status"] == "running")
+    everyone = server.everyone()
+    assert server.stop() == 0
+    assert [pid for pid in everyone if alive(pid)] == []
+    server.start()
+    assert round_.ended_well().startswith("complete")
+    assert server.stop() == 0

@@ -1,0 +1,113 @@
+"""One session, many web workers: nothing is lost and nothing overwritten."""
+
+from __future__ import annotations
+
+import http.client
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from support import eventually
+
+from .server import Caller, free_port
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="gunicorn is for other systems")
+
+CALLS, CLIENTS, WORKERS = 2000, 16, 4
+LEASE_SECONDS = 2
+
+
+@pytest.fixture
+def holder(tmp_path: Path) -> Path:
+    """The file in which the worker that holds the lock writes its process id."""
+    return tmp_path / "holder"
+
+
+@pytest.fixture
+def port(tmp_path: Path, holder: Path) -> Iterator[int]:
+    """The counter app, served by four workers."""
+    port = free_port()
+    process = subprocess.Popen(
+        [
+            *(sys.executable, "-m", "gunicorn", "faults.counter:app"),
+            *("--bind", f"127.0.0.1:{port}", "--workers", str(WORKERS)),
+            *("--worker-class", "gthread", "--threads", str(CLIENTS)),
+        ],
+        env={
+            **os.environ,
+            "PYTHONPATH": os.pathsep.join(path for path in sys.path if path),
+            "COUNTER_STORE": f"sqlite:///{tmp_path}/counter.db",
+            "COUNTER_HOLDER": str(holder),
+            "COUNTER_LEASE": str(LEASE_SECONDS),
+        },
+        stderr=subprocess.DEVNULL,
+    )
+    eventually(lambda: answers(port))
+    yield port
+    process.terminate()
+    process.wait(30)
+
+
+def answers(port: int) -> bool:
+    try:
+        return Caller(port).get("/readyz").status == 200
+    except OSError:
+        return False
+
+
+def increment(port: int, sid: str | None, times: int) -> Counter[int]:
+    """The statuses of so many calls from all clients together, each over a new connection."""
+    statuses: Counter[int] = Counter()
+    turns = iter(range(times))
+    guard = threading.Lock()
+
+    def call() -> None:
+        while True:
+            with guard:
+                if next(turns, None) is None:
+                    return
+            status = Caller(port, sid).post("/api/increment").status
+            with guard:
+                statuses[status] += 1
+
+    threads = [threading.Thread(target=call) for _ in range(CLIENTS)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return statuses
+
+
+def test_every_increment_counts(port: int) -> None:
+    caller = Caller(port)
+    caller.post("/api/increment")
+    assert increment(port, caller.sid, CALLS - 1) == {200: CALLS - 1}
+    assert caller.get("/api/count").json == {"value": CALLS}
+
+
+def test_a_holder_that_is_killed_blocks_nobody_for_long(port: int, holder: Path) -> None:
+    """The others go on when its lease is over, and what it had changed was never kept."""
+    caller = Caller(port)
+    caller.post("/api/increment")
+    held = threading.Thread(target=lost_call, args=(port, caller.sid))
+    held.start()
+    pid = int(eventually(lambda: holder.exists() and holder.read_text()))
+    os.kill(pid, signal.SIGKILL)
+    began = time.monotonic()
+    assert increment(port, caller.sid, 100) == {200: 100}
+    assert time.monotonic() - began < LEASE_SECONDS + 10
+    assert caller.get("/api/count").json == {"value": 101}
+    held.join(10)
+
+
+def lost_call(port: int, sid: str | None) -> None:
+    """A call whose worker is killed before it answers."""
+    with pytest.raises(http.client.RemoteDisconnected):
+        Caller(port, sid).post("/api/hold")
