@@ -82,9 +82,11 @@ def prints(task: Reporter) -> str:
     return "fine"
 
 
-def limits(task: Reporter) -> dict[str, int]:
+def limits(task: Reporter) -> dict[str, Any]:
     names = ("AS", "CPU", "FSIZE", "NOFILE", "CORE")
-    return {name: resource.getrlimit(getattr(resource, f"RLIMIT_{name}"))[0] for name in names}
+    found = {name: resource.getrlimit(getattr(resource, f"RLIMIT_{name}"))[0] for name in names}
+    hard = resource.getrlimit(resource.RLIMIT_CPU)[1]
+    return {**found, "CPU at most": hard, "preloaded": "wave" in sys.modules}
 
 
 def overlaps(task: Reporter, folder: str, gate: str) -> int:
@@ -175,7 +177,7 @@ def eats_memory_and_swallows(task: Reporter) -> None:
 
 def spins(task: Reporter) -> None:
     """Uses up its processor time, of which it leaves itself a second."""
-    resource.setrlimit(resource.RLIMIT_CPU, (1, 1))
+    resource.setrlimit(resource.RLIMIT_CPU, (1, resource.getrlimit(resource.RLIMIT_CPU)[1]))
     while True:
         pass
 

@@ -1,0 +1,63 @@
+"""Children leave no trace: no process, no thread, no open file, however they ended."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import targets
+from support import Clock, eventually
+
+from {{ cookiecutter.package_name }}.silo import BackgroundTask
+from {{ cookiecutter.package_name }}.silo.sessions.memory import MemoryRecords
+from {{ cookiecutter.package_name }}.silo.tasks.child import Limits
+from {{ cookiecutter.package_name }}.silo.tasks.jobs import Job, Jobs
+from {{ cookiecutter.package_name }}.silo.tasks.process import ProcessRunner
+from {{ cookiecutter.package_name }}.silo.tasks.slots import Slots
+from {{ cookiecutter.package_name }}.silo.tasks.worker import Worker
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
+
+
+def open_now() -> dict[str, int]:
+    """How many open files, children (dead ones that nobody waited for too) and threads we have."""
+    children = [path.read_text().split() for path in Path("/proc/self/task").glob("*/children")]
+    threads = [each for each in threading.enumerate() if each.name.startswith("silo-")]
+    return {
+        "files": len(list(Path("/proc/self/fd").iterdir())),
+        "children": sum(map(len, children)),
+        "threads": len(threads),
+    }
+
+
+def test_twenty_jobs_leave_nothing_behind(tmp_path: Path) -> None:
+    before = open_now()
+    runner = ProcessRunner(Jobs(MemoryRecords(), Clock()), Slots(2, tmp_path / "slots"))
+    ends: list[Callable[..., object]] = [
+        targets.nothing,
+        targets.fails,
+        targets.aborts,
+        targets.prints,
+        targets.is_killed,
+    ]
+    tasks = [BackgroundTask(runner=runner) for _ in range(4) for _ in ends]
+    for n, task in enumerate(tasks):
+        task.start(ends[n % len(ends)])
+    stubborn = BackgroundTask(runner=runner)
+    stubborn.start(targets.sleeps)
+    eventually(lambda: not any(task.is_running for task in tasks), 60)
+    eventually(lambda: stubborn.state.message == "asleep")
+    runner.stop()
+    assert open_now() == before
+
+
+def test_a_child_that_nobody_listens_to_leaves_nothing_behind() -> None:
+    before = open_now()
+    worker = Worker([])
+    worker.give(Job("id", "floods", target="targets:floods"), Limits())
+    eventually(worker._messages.full)
+    worker.kill()
+    assert open_now() == before
