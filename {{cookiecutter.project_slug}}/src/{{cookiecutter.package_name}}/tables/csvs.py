@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from io import StringIO
 from itertools import islice, zip_longest
 from os import PathLike
 from pathlib import Path, PurePath
@@ -25,7 +26,7 @@ from .progress import Fraction, part
 from .survey import count
 from .values import Cache, classify, converter
 
-_SAMPLE_LINES = 1_000
+_SAMPLE = 256 * 1024
 _BATCH = 10_000
 
 Record = list[str]
@@ -134,7 +135,10 @@ def _field_limit() -> Iterator[None]:
 
 def _source(path: PathLike[str], name: str, suffix: str, encoding: str) -> Source:
     with Path(path).open(encoding=encoding, newline="") as file:
-        lines = [line.replace("\0", "") for line in islice(file, _SAMPLE_LINES)]
+        sample = StringIO(file.read(_SAMPLE).replace("\0", ""), newline="")
+    lines = list(sample)
+    if sample.tell() >= _SAMPLE:
+        lines = lines[:-1] or lines  # the last is cut off
     declared = delimiters.declared(lines[0]) if lines else None
     delimiter = declared or delimiters.choose(lines, suffix)
     return Source(path, name, encoding, delimiter, declared is not None)
@@ -154,18 +158,22 @@ def _plan(source: Source, progress: Fraction) -> Plan:
     first = list(islice(records, SEARCH))
     if not first:
         raise UserError(f"{source.name} holds no data.")
-    plan, first = _header(first)
+    plan, batch = _header(first)
     kinds = Cache(classify)
-    batch = first
-    while batch:
-        plan.rows += len(batch)
-        for index, column in enumerate(zip_longest(*batch, fillvalue="")):
-            if index == len(plan.tallies):
-                plan.tallies.append(Counter())
-            plan.tallies[index].update(map(kinds.__getitem__, column))
-        _check_budget(source.name, plan)
-        batch = list(islice(records, _BATCH))
+    _count(plan, batch, kinds, source.name)
+    while batch := list(islice(records, _BATCH)):
+        _count(plan, batch, kinds, source.name)
     return plan
+
+
+def _count(plan: Plan, batch: list[Record], kinds: Cache, name: str) -> None:
+    """Count the kinds of cells of more rows; refuse them beyond the budget."""
+    plan.rows += len(batch)
+    width = max(map(len, batch), default=0)
+    _check_budget(name, plan.rows, max(width, len(plan.tallies)))
+    plan.tallies += [Counter() for _ in range(width - len(plan.tallies))]
+    for tally, column in zip(plan.tallies, zip_longest(*batch, fillvalue=""), strict=False):
+        tally.update(map(kinds.__getitem__, column))
 
 
 def _header(first: list[Record]) -> tuple[Plan, list[Record]]:
@@ -178,14 +186,13 @@ def _header(first: list[Record]) -> tuple[Plan, list[Record]]:
     return plan, first[plan.before :]
 
 
-def _check_budget(name: str, plan: Plan) -> None:
-    columns = len(plan.tallies)
-    if columns > limits.MAX_COLUMNS or plan.rows > limits.MAX_ROWS:
+def _check_budget(name: str, rows: int, columns: int) -> None:
+    if columns > limits.MAX_COLUMNS or rows > limits.MAX_ROWS:
         raise UserError(
             f"{name} has more than {limits.MAX_ROWS:,} rows or {limits.MAX_COLUMNS:,} columns, "
             "which is more than can be read. Split it into smaller files."
         )
-    if plan.rows * columns > limits.MAX_TEXT_CELLS:
+    if rows * columns > limits.MAX_TEXT_CELLS:
         raise UserError(
             f"{name} has more than {limits.MAX_TEXT_CELLS:,} cells, which is more than can be "
             "read. Split it into smaller files."

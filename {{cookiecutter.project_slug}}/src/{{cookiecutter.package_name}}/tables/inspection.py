@@ -84,7 +84,8 @@ def _open_xml(archive: Archive, workbook: str, progress: Fraction) -> Inspection
     kinds = ooxml.relationships(archive, workbook).values()
     shared = {part: strings for part, kind in kinds if kind.endswith("/sharedStrings")}
     archive.weigh({**shared, **scans}, progress)
-    return Inspection(_named(places, scans), strings.honest)
+    foreign = any(scan.foreign for scan in scans.values())
+    return Inspection(_named(places, scans), native=strings.honest and not foreign)
 
 
 def _binary(archive: Archive, workbook: str, progress: Fraction) -> Inspection:

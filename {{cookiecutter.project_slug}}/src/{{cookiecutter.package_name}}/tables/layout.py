@@ -1,9 +1,9 @@
 """From a grid of cells to a sheet: which row is the header, what the columns are called.
 
-The rule for the header: of the first 50 rows that hold anything, take the typical (median) number
-of filled cells and the typical position of the last one. The header is the first row that reaches
-past half of that position and fills at least half of that number; rows above it are titles and
-are named in `skipped`, word for word. If the header has nothing but numbers, dates or booleans,
+The rule for the header: of the first 50 rows that hold anything, take the typical (upper median)
+number of filled cells and the typical position of the last one. The header is the first row that
+reaches past half of that position and fills at least half of that number; rows above it are titles
+and are named in `skipped`, word for word. If the header has nothing but numbers, dates or booleans,
 there is no header: the columns are numbered and the row is data, as is a lone row of one cell.
 """
 
@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import date, datetime, time, timedelta
-from statistics import median
+from statistics import median_high
 
 from .model import Cell, Sheet
 from .survey import count
@@ -30,7 +30,7 @@ def header_index(rows: Sequence[Row]) -> int:
     sample = rows[:SEARCH]
     filled = [sum(cell is not None for cell in row) for row in sample]
     reach = [_reach(row) for row in sample]
-    typical_filled, typical_reach = median(filled), median(reach)
+    typical_filled, typical_reach = median_high(filled), median_high(reach)
     for index in range(len(sample)):
         if reach[index] * 2 > typical_reach and filled[index] * 2 >= typical_filled:
             return index

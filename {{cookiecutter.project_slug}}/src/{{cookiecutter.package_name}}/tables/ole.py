@@ -1,6 +1,8 @@
 """The container of xls: finds a stream in an OLE compound file (MS-CFB).
 
-Every chain of sectors is followed for no more bytes than the file has, so a loop ends.
+The native reader follows chains of sectors without asking whether they end, and believes the header
+about their number. So whatever it will read is followed here first; what makes no sense is
+`NotSound`.
 """
 
 from __future__ import annotations
@@ -21,7 +23,7 @@ class NotSound(Exception):
 
 
 class CompoundFile:
-    """The streams of a compound file by name. Raises `NotSound`."""
+    """The streams of a compound file by name in upper case. Raises `NotSound`."""
 
     def __init__(self, data: bytes) -> None:
         if len(data) < 512:
@@ -32,13 +34,14 @@ class CompoundFile:
         self._data = data
         self._size = 1 << shift
         self._most = len(data) // self._size + 1
-        directory, _, self._cutoff, small_table, small_count, more = struct.unpack_from(
-            "<6I", data, 48
-        )
+        tables, directory = struct.unpack_from("<II", data, 44)
+        self._cutoff, small_table, small_tables, more = struct.unpack_from("<4I", data, 56)
+        if max(tables, small_tables) > self._most:
+            raise NotSound("more tables than the file has room for")
         self._table = self._allocation(more)
         self._entries = self._directory(directory)
-        self._small = self._chain(*self._entries[""])
-        self._small_table = _words(self._chain(small_table, small_count * self._size))
+        self._small = self._chain(self._entries[""][0])
+        self._small_table = _words(self._chain(small_table))
 
     @property
     def names(self) -> set[str]:
@@ -48,50 +51,39 @@ class CompoundFile:
         """The bytes of a stream. Raises `KeyError` without it."""
         start, size = self._entries[name]
         if size >= self._cutoff:
-            return self._chain(start, size)
-        found, sector = bytearray(), start
-        while sector < _FREE and len(found) < min(size, len(self._data)):
-            found += self._small[sector * 64 : sector * 64 + 64].ljust(64, b"\0")
-            sector = _next(self._small_table, sector)
-        return bytes(found[:size])
+            return self._chain(start)[:size]
+        sectors = _follow(self._small_table, start, len(self._small) // 64 + 1)
+        return b"".join(self._small[at * 64 : at * 64 + 64] for at in sectors)[:size]
 
     def _allocation(self, more: int) -> Words:
         """The table that says which sector follows which."""
         sectors = list(struct.unpack_from("<109I", self._data, 76))
-        for _step in range(self._most):
-            if more >= _FREE:
-                break
+        while more < _FREE:
             *words, more = _words(self._sector(more))
             sectors += words
-        used = [sector for sector in sectors if sector < _FREE][: self._most]
+            if len(sectors) > self._most + self._size:
+                raise NotSound("the list of tables does not end")
+        used = [sector for sector in sectors if sector < _FREE]
+        if len(used) > self._most:
+            raise NotSound("more tables than the file has room for")
         return _words(b"".join(map(self._sector, used)))
 
     def _directory(self, sector: int) -> dict[str, tuple[int, int]]:
         """First sector and size of each stream by its name; of the root under no name."""
         found: dict[str, tuple[int, int]] = {}
-        for _step in range(self._most):
-            if sector >= _FREE:
-                break
-            page = self._sector(sector)
-            for at in range(0, len(page), _ENTRY):
-                length, kind = struct.unpack_from("<HB", page, at + 64)
-                name = page[at : at + max(2, min(length, 64)) - 2].decode("utf-16-le", "replace")
-                if kind in (_ROOT, _STREAM):
-                    key = "" if kind == _ROOT else name
-                    found.setdefault(key, struct.unpack_from("<II", page, at + 116))
-            sector = _next(self._table, sector)
+        pages = self._chain(sector)
+        for at in range(0, len(pages), _ENTRY):
+            length, kind = struct.unpack_from("<HB", pages, at + 64)
+            name = pages[at : at + max(2, min(length, 64)) - 2].decode("utf-16-le", "replace")
+            if kind in (_ROOT, _STREAM):
+                key = "" if kind == _ROOT else name.upper()
+                found.setdefault(key, struct.unpack_from("<II", pages, at + 116))
         if "" not in found:
             raise NotSound("no root")
         return found
 
-    def _chain(self, sector: int, size: int) -> bytes:
-        if size > len(self._data):
-            raise NotSound("a stream is longer than the file")
-        found = bytearray()
-        while sector < _FREE and len(found) < size:
-            found += self._sector(sector)
-            sector = _next(self._table, sector)
-        return bytes(found[:size])
+    def _chain(self, sector: int) -> bytes:
+        return b"".join(map(self._sector, _follow(self._table, sector, self._most)))
 
     def _sector(self, number: int) -> bytes:
         start = (number + 1) * self._size
@@ -100,11 +92,16 @@ class CompoundFile:
         return self._data[start : start + self._size].ljust(self._size, b"\0")
 
 
+def _follow(table: Words, sector: int, most: int) -> list[int]:
+    """The sectors of a chain; one with a loop would have more than there are."""
+    found: list[int] = []
+    while sector < _FREE:
+        if sector >= len(table) or len(found) >= most:
+            raise NotSound("a chain leads outside the table or does not end")
+        found.append(sector)
+        sector = table[sector]
+    return found
+
+
 def _words(data: bytes) -> Words:
     return struct.unpack_from(f"<{len(data) // 4}I", data)
-
-
-def _next(table: Words, sector: int) -> int:
-    if sector >= len(table):
-        raise NotSound("a chain leads outside the table")
-    return table[sector]

@@ -94,9 +94,12 @@ class SheetScan:
 
     def __init__(self) -> None:
         self.survey = Survey()
+        self.foreign = False
+        """Whether it is UTF-16, in which the native reader finds no cells and says nothing."""
         self._rest = b""
 
     def __call__(self, chunk: bytes) -> None:
+        self.foreign = self.foreign or b"\0" in chunk
         data = self._rest + chunk
         cut = max(_last_cell(data), len(data) - _LONGEST_CELL)
         self._rest = data[cut:]

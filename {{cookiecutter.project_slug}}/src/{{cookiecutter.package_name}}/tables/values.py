@@ -52,7 +52,7 @@ _PLAIN = frozenset(("integer", "float", "thousand"))
 _COMMA_GROUPS = _PLAIN | {"commas", "commas_point"}
 _COMMA_DECIMAL = frozenset(("integer", "thousand", "groups", "commas", "comma", "points_comma"))
 _LONGEST = 64
-"""Characters; a longer text is no number and no date."""
+"""Characters; a longer text is no number that can be kept, and no date."""
 
 Convert = Callable[[str], Cell]
 
@@ -62,7 +62,9 @@ def classify(text: str) -> str:
     text = text.strip()
     if not text:
         return "blank"
-    match = _KINDS.fullmatch(text) if len(text) <= _LONGEST else None
+    if len(text) > _LONGEST:
+        return "identifier" if text.isascii() and text.isdigit() else "text"
+    match = _KINDS.fullmatch(text)
     kind = match.lastgroup if match else None
     if kind == "integer" and len(text) > 15 and abs(int(text)) > EXACT:
         return "identifier"

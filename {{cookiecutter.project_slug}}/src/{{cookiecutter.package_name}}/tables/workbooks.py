@@ -73,17 +73,15 @@ def _grids(
     path: PathLike[str], name: str, suffix: str, found: Inspection, progress: Fraction
 ) -> list[Grid]:
     """The sheets by the native reader, or by the second where the first fails or misses some."""
-    grids: list[Grid] = []
+    grids: list[Grid] | None = None
     try:
         if found.native:
             grids = native.read(path, name, part(progress, 0, 0.9))
             if suffix == ".ods":
                 for grid in grids:
                     ods.read_durations(grid.rows)
-            if not _misses_some(grids, found.surveys):
+            if suffix not in _TWO_READERS or not _misses_some(grids, found.surveys):
                 return grids
-        if suffix not in _TWO_READERS:
-            return grids
     except Unreadable as error:
         if suffix not in _TWO_READERS:
             raise _unreadable(name, suffix) from error
@@ -91,10 +89,10 @@ def _grids(
     try:
         others = second.read(path, name, progress)
     except Unreadable as error:
-        if grids:
+        if grids is not None:
             return grids
         raise _unreadable(name, suffix) from error
-    return max(grids, others, key=lambda them: sum(len(grid.rows) for grid in them))
+    return max(grids or [], others, key=lambda them: sum(len(grid.rows) for grid in them))
 
 
 def _misses_some(grids: list[Grid], surveys: list[Survey]) -> bool:

@@ -38,9 +38,9 @@ def _workbook(path: PathLike[str], name: str) -> bytes:
     """The stream that holds the cells."""
     try:
         file = CompoundFile(Path(path).read_bytes())
-        if "EncryptedPackage" in file.names:
+        if "ENCRYPTEDPACKAGE" in file.names:
             raise UserError(f"{name} is password-protected. Remove the password first.")
-        inside = next((stream for stream in ("Workbook", "Book") if stream in file.names), None)
+        inside = next((stream for stream in ("WORKBOOK", "BOOK") if stream in file.names), None)
         if inside is None:
             raise UserError(f"{name} is an older Office file, but not a workbook.")
         return file.stream(inside)
