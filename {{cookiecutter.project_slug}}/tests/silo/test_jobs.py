@@ -1,0 +1,186 @@
+"""Jobs: claimed once, ended once, taken from a silent worker, and deaf to it afterwards."""
+
+from __future__ import annotations
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from support import Clock
+
+from {{ cookiecutter.package_name }}.silo import SessionStore
+from {{ cookiecutter.package_name }}.silo.records import Records
+from {{ cookiecutter.package_name }}.silo.tasks.jobs import Job, Jobs, new_id
+
+from .conftest import LEASE, OpenRecords
+
+TARGET = "targets:nothing"
+
+
+@pytest.fixture
+def jobs(records: Records, clock: Clock) -> Jobs:
+    """The jobs of the test's records, with leases of 15 s."""
+    return Jobs(records, clock, LEASE)
+
+
+def add(jobs: Jobs, target: str = TARGET, attempts: int = 2, owner: str | None = None) -> str:
+    job = Job(id=new_id(), name="task", target=target, attempts=attempts, owner=owner)
+    assert jobs.records.apply(*jobs.creation(job))
+    return job.id
+
+
+def read(jobs: Jobs, job_id: str) -> Job:
+    job = jobs.read(job_id)
+    assert job
+    return job
+
+
+def claim(jobs: Jobs, job_id: str) -> Job:
+    job = jobs.claim(job_id)
+    assert job
+    return job
+
+
+def test_a_new_job_waits(jobs: Jobs, clock: Clock) -> None:
+    job = read(jobs, add(jobs))
+    assert (job.status, job.attempt, job.created_at) == ("queued", 0, clock())
+    assert job.message == "Waiting to start"
+    assert jobs.is_active(job.id)
+    assert not jobs.is_active("unknown")
+
+
+def test_a_job_is_claimed_once_however_many_workers_try(
+    open_records: OpenRecords, clock: Clock
+) -> None:
+    ids = [add(Jobs(open_records(), clock)) for _ in range(20)]
+    together = threading.Barrier(8)
+
+    def work(_: int) -> list[str]:
+        jobs = Jobs(open_records(), clock)
+        together.wait()
+        return [job.id for job in iter(jobs.claim_next, None)]
+
+    with ThreadPoolExecutor(8) as pool:
+        claimed = [job_id for found in pool.map(work, range(8)) for job_id in found]
+    assert sorted(claimed) == sorted(ids)
+
+
+def test_a_job_delivered_twice_runs_once(jobs: Jobs) -> None:
+    job_id = add(jobs)
+    assert jobs.claim(job_id)
+    assert jobs.claim(job_id) is None
+    assert jobs.claim_next() is None
+
+
+def test_no_report_of_several_threads_is_lost(open_records: OpenRecords, clock: Clock) -> None:
+    job_id = add(Jobs(open_records(), clock))
+
+    def work(n: int) -> None:
+        jobs = Jobs(open_records(), clock)
+        for line in range(20):
+            jobs.report(job_id, lines=[f"{n} {line}"])
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(work, range(4)))
+    job = read(Jobs(open_records(), clock), job_id)
+    assert job.logged == 80
+    assert sorted(job.logs) == sorted(f"{n} {line}" for n in range(4) for line in range(20))
+
+
+@pytest.mark.parametrize("by", ["recover", "cleanup"])
+def test_a_silent_workers_job_waits_again_at_once(jobs: Jobs, clock: Clock, by: str) -> None:
+    store = SessionStore(records=jobs.records, clock=clock, lease=LEASE)
+    job_id = add(jobs)
+    claim(jobs, job_id)
+    clock.advance(LEASE - 1)
+    jobs.recover()
+    assert read(jobs, job_id).status == "running"
+    clock.advance(1)
+    jobs.recover() if by == "recover" else store.cleanup()
+    assert read(jobs, job_id).status == "queued"
+    assert claim(jobs, job_id).attempt == 2
+
+
+def test_every_report_renews_the_lease(jobs: Jobs, clock: Clock) -> None:
+    job = claim(jobs, add(jobs))
+    for progress in range(5):
+        clock.advance(LEASE - 1)
+        assert jobs.report(job.id, job.attempt, progress=progress)
+        jobs.recover()
+    assert read(jobs, job.id).status == "running"
+
+
+def test_a_late_worker_is_not_heard(jobs: Jobs, clock: Clock) -> None:
+    late = claim(jobs, add(jobs))
+    jobs.report(late.id, late.attempt, progress=30)
+    clock.advance(LEASE)
+    jobs.recover()
+    for attempt_is_running in (False, True):
+        if attempt_is_running:
+            assert claim(jobs, late.id).progress == 0
+        assert jobs.report(late.id, late.attempt, progress=99, lines=["late"]) is None
+        assert jobs.finish(late.id, "complete", "Late", late.attempt, "late result") is None
+        assert jobs.finish(late.id, "failed", "Late", late.attempt) is None
+        jobs.hand_back(late.id, late.attempt)
+        job = read(jobs, late.id)
+        assert (job.status, job.result, job.logs) == (
+            "running" if attempt_is_running else "queued",
+            None,
+            [],
+        )
+    assert jobs.finish(late.id, "complete", "In time", 2, "result")
+    assert read(jobs, late.id).result == "result"
+
+
+def test_a_job_that_only_its_process_could_run_fails_with_it(jobs: Jobs, clock: Clock) -> None:
+    job_id = add(jobs, target="", attempts=2)
+    claim(jobs, job_id)
+    clock.advance(LEASE)
+    jobs.recover()
+    assert read(jobs, job_id).status == "failed"
+
+
+def test_a_cancelled_job_of_a_silent_worker_is_cancelled(jobs: Jobs, clock: Clock) -> None:
+    job_id = add(jobs)
+    claim(jobs, job_id)
+    assert jobs.cancel(job_id)
+    assert read(jobs, job_id).message == "Cancelling…"
+    clock.advance(LEASE)
+    jobs.recover()
+    job = read(jobs, job_id)
+    assert (job.status, job.message, job.finished_at) == ("cancelled", "Cancelled.", clock())
+
+
+@pytest.mark.parametrize("first", ["complete", "failed", "cancelled"])
+def test_the_first_end_is_the_only_one(jobs: Jobs, clock: Clock, first: str) -> None:
+    job = claim(jobs, add(jobs))
+    ended = jobs.finish(job.id, first, "First", job.attempt, "result")  # type: ignore[arg-type] # parametrized
+    assert ended
+    clock.advance(LEASE)
+    assert jobs.finish(job.id, "complete", "Second") is None
+    assert jobs.finish(job.id, "failed", "Second", job.attempt) is None
+    assert jobs.cancel(job.id) is None
+    assert jobs.report(job.id, progress=1, message="Second", lines=["Second"]) is None
+    jobs.hand_back(job.id, job.attempt)
+    jobs.recover()
+    assert read(jobs, job.id) == ended
+    assert jobs.records.count("lease") == 0
+
+
+def test_a_job_that_is_gone_is_nobodys_trouble(jobs: Jobs) -> None:
+    assert jobs.claim("gone") is None
+    assert jobs.report("gone", 1, progress=1) is None
+    assert jobs.finish("gone", "complete", "Done", 1) is None
+    assert jobs.cancel("gone") is None
+    jobs.hand_back("gone", 1)
+    jobs.renew("gone")
+    assert jobs.records.count("lease") == 0
+
+
+def test_many_silent_workers_are_found_in_one_pass(jobs: Jobs, clock: Clock) -> None:
+    ids = [add(jobs) for _ in range(150)]
+    for job_id in ids:
+        claim(jobs, job_id)
+    clock.advance(LEASE)
+    jobs.recover()
+    assert {read(jobs, job_id).status for job_id in ids} == {"queued"}
