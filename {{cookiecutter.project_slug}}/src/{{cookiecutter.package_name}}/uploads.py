@@ -52,14 +52,15 @@ def receive(store: FileStore, sid: str, parts: list[FileStorage], quota: int) ->
     Raises Problem if they exceed `quota`, in bytes, SessionExpired if the session ends meanwhile,
     and OSError if they cannot be stored.
     """
+    names = [secrets.token_hex(16) for _ in parts]
     files: list[Stored] = []
     try:
-        for part in parts:
-            files.append(keep(store, sid, part))
+        for part, name in zip(parts, names, strict=True):
+            files.append(keep(store, sid, part, name))
             if sum(file["size"] for file in files) > quota:
                 raise too_much(quota)
     except BaseException:
-        store.remove(sid, *(file["id"] for file in files))
+        store.remove(sid, *names)
         raise
     return files
 
@@ -77,9 +78,9 @@ def check(part: FileStorage) -> None:
         raise Problem(415, "Unsupported Media Type", "unsupported_type", str(error)) from error
 
 
-def keep(store: FileStore, sid: str, part: FileStorage) -> Stored:
+def keep(store: FileStore, sid: str, part: FileStorage, stored: str) -> Stored:
     """Store one file under a name of our own."""
-    stored, stream = secrets.token_hex(16), Measured(cast(BinaryIO, part.stream))
+    stream = Measured(cast(BinaryIO, part.stream))
     try:
         store.save(sid, stored, cast(BinaryIO, stream))
     except FileNotFoundError as error:  # its folder went with a reset or the session's expiry

@@ -26,9 +26,21 @@ def clock() -> Clock:
 
 @pytest.fixture(scope="session")
 def app(tmp_path_factory: pytest.TempPathFactory, clock: Clock) -> Iterator[Flask]:
-    """One app for all, with its child processes warm; whoever tests has a session of their own."""
+    """One app for all, whose jobs are threads; whoever tests has a session of their own."""
+    yield from shared(tmp_path_factory, clock, SILO_RUNNER="thread")
+
+
+@pytest.fixture(scope="session")
+def child_app(tmp_path_factory: pytest.TempPathFactory, clock: Clock) -> Iterator[Flask]:
+    """The same with its defaults: each job is a child process."""
+    yield from shared(tmp_path_factory, clock)
+
+
+def shared(
+    tmp_path_factory: pytest.TempPathFactory, clock: Clock, **settings: Any
+) -> Iterator[Flask]:
     folder = tmp_path_factory.mktemp("app") / "instance"
-    app = create_app({"SILO_DATA_DIR": folder}, clock=clock)
+    app = create_app({"SILO_DATA_DIR": folder, **settings}, clock=clock)
     yield app
     app.extensions["silo"].stop()
 
@@ -70,8 +82,8 @@ def gate(monkeypatch: pytest.MonkeyPatch) -> Iterator[Gate]:
 
 @pytest.fixture
 def held(make_app: MakeApp, gate: Gate) -> Iterator[Person]:
-    """Somebody whose job runs and waits at the gate."""
-    person = Person(make_app(SILO_RUNNER="thread"))
+    """Somebody whose job runs and waits at the gate; its worker may be silent for a day."""
+    person = Person(make_app(SILO_RUNNER="thread", SILO_LEASE=86400))
     person.upload()
     assert person.process().status_code == 202
     assert gate.began.wait(20)

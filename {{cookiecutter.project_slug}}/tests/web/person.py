@@ -12,7 +12,8 @@ from typing import Any
 
 import openpyxl
 from flask import Flask
-from werkzeug.datastructures import Headers
+from werkzeug.datastructures import FileStorage, Headers
+from werkzeug.test import encode_multipart
 
 SALES: Sequence[Sequence[Any]] = [
     ["Region", "Amount"],
@@ -95,7 +96,7 @@ class Person:
             came.mimetype or "",
             came.headers,
             came.data,
-            came.get_json() if came.is_json else None,
+            came.get_json() if came.is_json and came.data else None,
         )
 
     def get(self, path: str, **given: Any) -> Answer:
@@ -107,8 +108,11 @@ class Person:
     def upload(self, *files: tuple[str, bytes]) -> Answer:
         """Send files, by default a workbook of sales."""
         sent = files or (("sales.xlsx", xlsx(Sales=SALES)),)
-        parts = [(io.BytesIO(data), name) for name, data in sent]
-        return self.post("/api/upload", data={"file": parts})
+        parts = [FileStorage(io.BytesIO(data), name) for name, data in sent]
+        boundary, body = encode_multipart({"file": parts})
+        return self.post(
+            "/api/upload", data=body, content_type=f"multipart/form-data; boundary={boundary}"
+        )
 
     def process(self, **options: Any) -> Answer:
         return self.post("/api/process", json=options)

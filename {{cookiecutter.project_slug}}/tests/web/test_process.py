@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import io
 import logging
 import threading
 from http.client import HTTPConnection
+from typing import Any
 
+import openpyxl
 import pytest
 from flask import Flask
+from openpyxl.worksheet.worksheet import Worksheet
 from support import eventually
 from werkzeug.serving import make_server
 
@@ -16,12 +20,19 @@ from {{ cookiecutter.package_name }}.pipeline import Options
 
 from . import steps
 from .conftest import MakeApp
-from .person import Person, error
+from .person import SALES, Person, csv_text, error, xlsx
 
 JOB = {
     "id", "status", "attempt", "running", "progress", "message", "logs", "complete", "error",
     "started_at", "finished_at",
 }  # fmt: skip
+XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
+
+
+@pytest.fixture
+def app(child_app: Flask) -> Flask:
+    """Here jobs are what they are in earnest."""
+    return child_app
 
 
 def test_a_job_runs_from_queued_to_complete(person: Person) -> None:
@@ -37,6 +48,35 @@ def test_a_job_runs_from_queued_to_complete(person: Person) -> None:
     assert (job["status"], job["running"], job["complete"]) == ("complete", False, True)
     assert (job["progress"], job["attempt"], job["error"]) == (100.0, 1, None)
     assert job["started_at"] <= job["finished_at"]
+
+
+def cells(data: bytes, sheet: str) -> list[list[Any]]:
+    """The values of a sheet of a workbook."""
+    book = openpyxl.load_workbook(io.BytesIO(data))
+    found = book[sheet]
+    assert isinstance(found, Worksheet)
+    return [list(row) for row in found.iter_rows(values_only=True)]
+
+
+@pytest.mark.parametrize(
+    ("name", "data"), [("sales.xlsx", xlsx(Sales=SALES)), ("sales.csv", csv_text(SALES))]
+)
+def test_the_workbook_holds_the_numbers_of_the_file(person: Person, name: str, data: bytes) -> None:
+    report = person.has_report((name, data))
+    assert report["title"] == f"Report on {name}"
+    totals = report["tables"][0]
+    assert [column["name"] for column in totals["columns"]] == ["Region", "Rows", "Sum of Amount"]
+    assert totals["rows"] == [["North", 2, 4.75], ["South", 1, 2]]
+    assert totals["row_count"] == 2
+    answer = person.get("/api/report.xlsx")
+    assert answer.status_code == 200
+    assert answer.mimetype == XLSX
+    found = cells(answer.data, totals["name"])
+    assert [row[:3] for row in found[:3]] == [
+        ["Region", "Rows", "Sum of Amount"],
+        ["North", 2, 4.75],
+        ["South", 1, 2],
+    ]
 
 
 def test_no_body_means_the_default_options(person: Person) -> None:

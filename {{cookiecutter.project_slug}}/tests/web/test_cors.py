@@ -1,0 +1,91 @@
+"""Pages of other origins: shut out, but for those that the settings name."""
+
+from __future__ import annotations
+
+import pytest
+from flask import Flask
+from support import Clock
+
+from .conftest import MakeApp
+from .person import Answer, Person, error
+
+FRIEND = "https://app.example.com"
+STRANGERS = [
+    "https://evil.example",
+    "https://app.example.com.evil.example",
+    "https://evil-app.example.com",
+    "https://appxexample.com",
+    "http://app.example.com",
+    "https://app.example.com:8443",
+    "null",
+]
+
+
+@pytest.fixture
+def friendly(make_app: MakeApp) -> Flask:
+    """An app that pages of two other origins may call."""
+    return make_app(SILO_RUNNER="thread", SILO_CORS_ORIGINS=f"{FRIEND}, http://localhost:5173")
+
+
+def preflight(app: Flask, origin: str, path: str = "/api/upload") -> Answer:
+    asks = {
+        "Origin": origin,
+        "Access-Control-Request-Method": "POST",
+        "Access-Control-Request-Headers": "x-session-id, x-requested-with, content-type",
+    }
+    return Person(app).call("OPTIONS", path, headers=asks)
+
+
+def cors(answer: Answer) -> dict[str, str]:
+    return {k: v for k, v in answer.headers if k.startswith("Access-Control")}
+
+
+@pytest.mark.parametrize("origin", [FRIEND, *STRANGERS])
+def test_it_is_closed_by_default(app: Flask, origin: str) -> None:
+    assert cors(preflight(app, origin)) == {}
+    person = Person(app)
+    person.upload()
+    assert cors(person.get("/api/status", headers={"Origin": origin})) == {}
+
+
+@pytest.mark.parametrize("origin", STRANGERS)
+def test_an_origin_that_is_not_named_stays_outside(friendly: Flask, origin: str) -> None:
+    assert cors(preflight(friendly, origin)) == {}
+    assert cors(Person(friendly).get("/api/status", headers={"Origin": origin})) == {}
+
+
+@pytest.mark.parametrize("origin", [FRIEND, "http://localhost:5173"])
+def test_a_named_origin_may_call_and_sees_the_session(friendly: Flask, origin: str) -> None:
+    asked = preflight(friendly, origin)
+    assert asked.status_code == 200
+    assert asked.headers["Access-Control-Allow-Origin"] == origin
+    allowed = asked.headers["Access-Control-Allow-Headers"].lower().split(", ")
+    assert {"x-session-id", "x-requested-with", "content-type"} <= set(allowed)
+    assert "POST" in asked.headers["Access-Control-Allow-Methods"]
+    assert "Access-Control-Allow-Credentials" not in asked.headers
+    person = Person(friendly)
+    headers = {"Origin": origin, "Sec-Fetch-Site": "cross-site"}
+    answer = person.post("/api/reset", headers=headers)
+    assert answer.status_code == 204
+    assert answer.headers["Access-Control-Allow-Origin"] == origin
+    assert answer.headers["Access-Control-Expose-Headers"] == "X-Session-ID"
+    assert "Origin" in answer.headers["Vary"]
+
+
+def test_a_refusal_can_be_read_from_there_too(friendly: Flask, clock: Clock) -> None:
+    person = Person(friendly)
+    person.upload()
+    clock.advance(4000)
+    headers = {"Origin": FRIEND}
+    for answer, expected in (
+        (person.get("/api/progress", headers=headers), (410, "session_expired")),
+        (Person(friendly).post("/api/process", headers=headers), (409, "nothing_uploaded")),
+        (person.get("/api/nothing", headers=headers), (404, "not_found")),
+    ):
+        assert error(answer) == expected
+        assert answer.headers["Access-Control-Allow-Origin"] == FRIEND
+
+
+def test_the_page_itself_is_for_nobody_elses_scripts(friendly: Flask) -> None:
+    for path in ("/", "/static/app.js", "/healthz"):
+        assert cors(Person(friendly).get(path, headers={"Origin": FRIEND})) == {}
