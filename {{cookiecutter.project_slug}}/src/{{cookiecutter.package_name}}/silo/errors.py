@@ -70,6 +70,14 @@ class TaskError(SiloError, RuntimeError):
     """A task that cannot be started: already running, or a target the runner cannot take."""
 
 
+class TaskRunning(TaskError):
+    """A task that was to be started or reset while it is queued or running."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        super().__init__(f"Task {name!r} is already running.")
+
+
 class UserError(SiloError):
     """Raised by a task to tell the person something: its text is shown as it is written."""
 

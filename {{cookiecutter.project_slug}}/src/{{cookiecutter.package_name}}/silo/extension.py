@@ -24,7 +24,7 @@ from .errors import (
     SnapshotChanged,
     StoreFull,
     StoreUnavailable,
-    TaskError,
+    TaskRunning,
 )
 from .files.base import FileStore
 from .records import Records
@@ -51,8 +51,8 @@ class Silo:
 
     A session is made when a view first asks for `sid`, or for `state` in a request that may change
     it. Such a request (POST, PUT, PATCH, DELETE) holds the session's lock from then until its
-    response, with which the state is kept; if the view raises, nothing is kept. Other requests see
-    a snapshot.
+    response, with which the state is kept; if that is an error (400 or above), nothing is kept.
+    Other requests see a snapshot.
     """
 
     def __init__(
@@ -160,8 +160,9 @@ class Silo:
         """A namespace's state, only to be read, in any request.
 
         Takes no lock, makes no session and keeps none alive; without one, what a session begins
-        with.
+        with. Raises NamespaceError if nobody registered it.
         """
+        self.store.check_namespace(namespace)
         state: dict[str, Any] = self.store.state_of(self.session or Session("", 0.0))[namespace]
         return state
 
@@ -207,7 +208,7 @@ class Silo:
             self._keep(response)
         except SiloError as error:
             response = problem_of(error)
-        if g.get("silo_sid") and self.store.exists(g.silo_sid):
+        if g.get("silo_sid") and (g.get("silo_used") or self.store.exists(g.silo_sid)):
             response.headers[self._header] = g.silo_sid
         return response
 
@@ -215,7 +216,7 @@ class Silo:
         held = self._transaction()
         if held:
             g.silo_transaction = None
-            if response.status_code < 500:
+            if response.status_code < 400:
                 held.commit()
             else:
                 held.rollback()
@@ -254,6 +255,7 @@ class Silo:
         held = self._transaction()
         if held is None:
             held = g.silo_transaction = self.store.begin(g.silo_sid or self._issue())
+            g.silo_used = True
         return held
 
     def _transaction(self) -> Transaction | None:
@@ -263,9 +265,9 @@ class Silo:
     def _guarded_snapshot(self) -> dict[str, Any]:
         """One snapshot a request, remembered so that a change to it does not go unnoticed."""
         if "silo_snapshot" not in g:
-            live = g.silo_sid and self.store.exists(g.silo_sid)
-            session = self.store.open(g.silo_sid) if live else Session("", 0.0)
-            g.silo_snapshot = self.store.state_of(session)
+            session = self.store.touch(g.silo_sid) if g.silo_sid else None
+            g.silo_used = session is not None
+            g.silo_snapshot = self.store.state_of(session or Session("", 0.0))
             g.silo_encoded = encode(g.silo_snapshot)[0]
         state: dict[str, Any] = g.silo_snapshot
         return state
@@ -280,7 +282,7 @@ OUR_FAULT = "Something went wrong on our side. Try again; if it stays, tell whoe
 STATUS_OF: dict[type[SiloError], tuple[int, str, str]] = {
     SessionExpired: (410, "Gone", "session_expired"),
     SessionBusy: (409, "Conflict", "busy"),
-    TaskError: (409, "Conflict", "task"),
+    TaskRunning: (409, "Conflict", "already_running"),
     StoreUnavailable: (503, "Service Unavailable", "unavailable"),
     StoreFull: (507, "Insufficient Storage", "no_space"),
 }

@@ -130,9 +130,8 @@ class SessionStore:
 
     def open(self, sid: str) -> Session:
         """The session, created if need be, and its TTL begun anew."""
-        session = self.peek(sid)
+        session = self.touch(sid)
         if session:
-            self._touch(session, session_key(sid))
             return session
         with self.locks.held(session_key(sid)):
             return self._load(sid)
@@ -143,11 +142,13 @@ class SessionStore:
         """The state of all namespaces; `launch` decides how its tasks start."""
         return fresh_state(self._factories, session, self.runner, launch or _launch_nothing)
 
-    def touch(self, sid: str) -> None:
-        """Begin the session's TTL anew, if it is live."""
+    def touch(self, sid: str) -> Session | None:
+        """Begin the session's TTL anew, and return it; None if it is not live."""
         session = self.peek(sid)
-        if session:
-            self._touch(session, session_key(sid))
+        due = self.clock() + self.ttl
+        if session and due - session.due > min(TOUCH_SECONDS, self.ttl / 100):
+            self.records.apply(Postpone("session", session_key(sid), due))
+        return session
 
     def exists(self, sid: str) -> bool:
         """Whether the session is live."""
@@ -316,11 +317,10 @@ class SessionStore:
 
     def _load(self, sid: str) -> Session:
         """The live session, or a new one in the place of none or of an expired one."""
-        key = session_key(sid)
+        session, key = self.peek(sid), session_key(sid)
+        if session:
+            return session
         self._expire(key)
-        record = self.records.read("session", key)
-        if record:
-            return read_session(record)
         session = self._create(sid, key)
         _call_all(self._on_create, sid)
         return session
@@ -331,11 +331,6 @@ class SessionStore:
         put = self.writing(key, session, self.state_of(session))
         version = self.records.apply(put, Delete("tombstone", key))
         return read_session(Record(put.value, version, put.due))
-
-    def _touch(self, session: Session, key: SessionKey) -> None:
-        due = self.clock() + self.ttl
-        if due - session.due > min(TOUCH_SECONDS, self.ttl / 100):
-            self.records.apply(Postpone("session", key, due))
 
     def _is_live(self, session: Session) -> bool:
         return session.due > self.clock() or self._is_busy(session)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import secrets
 from collections.abc import Callable
+from functools import lru_cache
 
 from itsdangerous import BadSignature, Signer
 
@@ -25,12 +26,17 @@ def session_key(sid: str) -> SessionKey:
     return SessionKey(hashlib.sha256(sid.encode("utf-8", "surrogatepass")).hexdigest())
 
 
+REMEMBERED_IDS = 4096
+
+
 class SessionIds:
     """Makes ids and recognises them: `<random>.<HMAC-SHA256 of it>`."""
 
     def __init__(self, secret: str | bytes, generate: Callable[[], str] | None = None) -> None:
         self._signer = Signer(secret, salt="silo.session", digest_method=hashlib.sha256)
         self._generate = generate or (lambda: secrets.token_urlsafe(32))
+        self.bare = lru_cache(REMEMBERED_IDS)(self._bare)
+        """The unsigned part of an id, or None if this server did not sign it."""
 
     def issue(self) -> str:
         """A new signed id."""
@@ -40,8 +46,7 @@ class SessionIds:
         """The id whose unsigned part is `bare`."""
         return self._signer.sign(bare).decode()
 
-    def bare(self, sid: str) -> str | None:
-        """The unsigned part of an id, or None if this server did not sign it."""
+    def _bare(self, sid: str) -> str | None:
         try:
             bare = self._signer.unsign(sid).decode()
         except (BadSignature, UnicodeError):

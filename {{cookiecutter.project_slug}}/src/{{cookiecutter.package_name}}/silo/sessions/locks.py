@@ -71,10 +71,8 @@ class Locks:
 
     def _take(self, key: str, deadline: float) -> int:
         watched, since = NEW, time.monotonic()
+        found: Record | None = None
         while True:
-            found = self._records.read("lock", key)
-            if found is None or found.version != watched:
-                watched, since = (found.version if found else NEW), time.monotonic()
             if self._is_free(found, since):
                 due = self._clock() + self._lease
                 version = self._records.apply(Put("lock", key, b"", due, watched))
@@ -84,6 +82,9 @@ class Locks:
                 raise SessionBusy
             else:
                 time.sleep(PAUSE_SECONDS)
+            found = self._records.read("lock", key)
+            if found is None or found.version != watched:
+                watched, since = (found.version if found else NEW), time.monotonic()
 
     def _is_free(self, found: Record | None, since: float) -> bool:
         if found is None or found.due <= self._clock():

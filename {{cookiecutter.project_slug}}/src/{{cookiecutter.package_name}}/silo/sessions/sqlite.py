@@ -13,20 +13,23 @@ from __future__ import annotations
 
 import contextlib
 import os
+import secrets
 import sqlite3
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import unquote
 
 from ..errors import StoreFull, StoreUnavailable
-from ..records import NEW, Delete, Postpone, Put, Record, Records, Step
+from ..records import Delete, Postpone, Put, Record, Records, Step
 
 if sys.platform != "win32":
     import fcntl
 
 BUSY_SECONDS = 5
+MARKS = 2**16
 MIGRATIONS = [
     """
     CREATE TABLE records (
@@ -38,8 +41,6 @@ MIGRATIONS = [
         PRIMARY KEY (kind, key)
     ) WITHOUT ROWID;
     CREATE INDEX records_due ON records (kind, due, version);
-    CREATE TABLE sequence (version INTEGER NOT NULL);
-    INSERT INTO sequence VALUES (0);
     """,
 ]
 """Each brings the file from the schema version that is its place in the list to the next."""
@@ -52,6 +53,7 @@ class SqliteRecords(Records):
         self._path = Path(unquote(url.removeprefix("sqlite:///"))).absolute()
         self._pid = os.getpid()
         self._idle: list[sqlite3.Connection] = []
+        self._versions = _Versions()
         self._turn = _Turn(self._path.with_suffix(".turn"))
         with translated():
             self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -60,23 +62,19 @@ class SqliteRecords(Records):
 
     def read(self, kind: str, key: str) -> Record | None:
         with self._connection() as connection:
-            row = connection.execute(
-                "SELECT value, version, due FROM records WHERE kind = ? AND key = ?", (kind, key)
-            ).fetchone()
+            row = connection.execute(SELECT, (kind, key)).fetchone()
         return Record(*row) if row else None
 
     def apply(self, *steps: Step) -> int:
-        with self._writing() as connection:
-            if not all(_holds(connection, step) for step in steps):
-                connection.rollback()
-                return 0
-            (version,) = connection.execute(
-                "UPDATE sequence SET version = version + 1 RETURNING version"
-            ).fetchone()
-            for step in steps:
-                _do(connection, step, version)
-            connection.commit()
-            return int(version)
+        version = self._versions.next()
+        with self._connection() as connection, self._turn:
+            if len(steps) == 1:
+                return version if _do(connection, steps[0], version) else 0
+            with _transaction(connection):
+                if not all(_do(connection, step, version) for step in steps):
+                    connection.rollback()
+                    return 0
+        return version
 
     def due(self, kind: str, now: float, limit: int = 100) -> list[tuple[str, Record]]:
         with self._connection() as connection:
@@ -97,17 +95,6 @@ class SqliteRecords(Records):
     def close(self) -> None:
         while self._idle:
             self._idle.pop().close()
-
-    @contextlib.contextmanager
-    def _writing(self) -> Iterator[sqlite3.Connection]:
-        """A transaction that may write; the block commits, else nothing of it remains."""
-        with self._connection() as connection, self._turn:
-            try:
-                connection.execute("BEGIN IMMEDIATE")
-                yield connection
-            finally:
-                if connection.in_transaction:
-                    connection.rollback()
 
     @contextlib.contextmanager
     def _connection(self) -> Iterator[sqlite3.Connection]:
@@ -135,13 +122,12 @@ class SqliteRecords(Records):
         return connection
 
     def _migrate(self) -> None:
-        with self._writing() as connection:
+        with self._connection() as connection, self._turn, _transaction(connection):
             (version,) = connection.execute("PRAGMA user_version").fetchone()
             for number, script in enumerate(MIGRATIONS[version:], version + 1):
                 for statement in script.split(";"):
                     connection.execute(statement)
                 connection.execute(f"PRAGMA user_version = {number}")
-            connection.commit()
 
 
 class _Turn:
@@ -187,29 +173,78 @@ def translated() -> Iterator[None]:
         raise StoreUnavailable from error
 
 
-def _holds(connection: sqlite3.Connection, step: Step) -> bool:
-    if isinstance(step, Postpone) or step.expect is None:
-        return True
-    row = connection.execute(
-        "SELECT version FROM records WHERE kind = ? AND key = ?", (step.kind, step.key)
-    ).fetchone()
-    return bool((row[0] if row else NEW) == step.expect)
+@contextlib.contextmanager
+def _transaction(connection: sqlite3.Connection) -> Iterator[None]:
+    """All that the block writes, or nothing of it."""
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        if connection.in_transaction:
+            connection.execute("COMMIT")
+    finally:
+        if connection.in_transaction:
+            connection.rollback()
 
 
-def _do(connection: sqlite3.Connection, step: Step, version: int) -> None:
+class _Versions:
+    """Rising numbers that no other process gives: the time, and a mark of the process's own.
+
+    A counter in the file would do too, for one more row to write at each step.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._last = 0
+        self._marked_by = (0, 0)
+
+    def next(self) -> int:
+        with self._lock:
+            if self._marked_by[0] != os.getpid():
+                self._marked_by = (os.getpid(), secrets.randbelow(MARKS))
+            _, mark = self._marked_by
+            ticks = max(time.time_ns() // MARKS, self._last // MARKS + 1)
+            self._last = ticks * MARKS + mark
+            return self._last
+
+
+def _do(connection: sqlite3.Connection, step: Step, version: int) -> bool:
+    """Take a step. False, and nothing done, if the record has not the version that is expected.
+
+    One statement each, which looks and writes: every statement lets go of the interpreter's lock
+    and has to wait for it again.
+    """
+    record = (step.kind, step.key)
     match step:
+        case Put(expect=None):
+            return _changes(connection, UPSERT, (*record, step.value, version, step.due)) == 1
+        case Put(expect=0):
+            return _changes(connection, INSERT, (*record, step.value, version, step.due)) == 1
         case Put():
-            connection.execute(
-                "INSERT INTO records VALUES (?, ?, ?, ?, ?) ON CONFLICT DO UPDATE"
-                " SET value = excluded.value, version = excluded.version, due = excluded.due",
-                (step.kind, step.key, step.value, version, step.due),
-            )
+            values = (step.value, version, step.due, *record, step.expect)
+            return _changes(connection, UPDATE, values) == 1
+        case Delete(expect=None):
+            return _changes(connection, DELETE, record) >= 0
+        case Delete(expect=0):
+            return connection.execute(SELECT, record).fetchone() is None
         case Delete():
-            connection.execute(
-                "DELETE FROM records WHERE kind = ? AND key = ?", (step.kind, step.key)
-            )
+            return _changes(connection, f"{DELETE} AND version = ?", (*record, step.expect)) == 1
         case Postpone():
-            connection.execute(
-                "UPDATE records SET due = ? WHERE kind = ? AND key = ?",
-                (step.due, step.kind, step.key),
-            )
+            return _changes(connection, POSTPONE, (step.due, *record)) >= 0
+
+
+def _changes(connection: sqlite3.Connection, statement: str, values: tuple[object, ...]) -> int:
+    """Execute a statement; how many rows it changed."""
+    return connection.execute(statement, values).rowcount
+
+
+SELECT = "SELECT value, version, due FROM records WHERE kind = ? AND key = ?"
+INSERT = "INSERT INTO records VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"
+UPSERT = (
+    "INSERT INTO records VALUES (?, ?, ?, ?, ?) ON CONFLICT DO UPDATE"
+    " SET value = excluded.value, version = excluded.version, due = excluded.due"
+)
+UPDATE = (
+    "UPDATE records SET value = ?, version = ?, due = ? WHERE kind = ? AND key = ? AND version = ?"
+)
+DELETE = "DELETE FROM records WHERE kind = ? AND key = ?"
+POSTPONE = "UPDATE records SET due = ? WHERE kind = ? AND key = ?"

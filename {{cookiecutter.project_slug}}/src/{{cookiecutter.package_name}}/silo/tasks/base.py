@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from typing import Any, Protocol
 
-from ..errors import NO_SPACE, Cancelled, TaskError, UserError
+from ..errors import NO_SPACE, Cancelled, TaskRunning, UserError
 from .jobs import End, Job, Jobs, new_id
 from .periodic import Periodic
 from .queue import Priority
@@ -168,6 +168,6 @@ def outcome_of(error: BaseException) -> Outcome:
 
 
 def refuse_while_active(name: str, job: Job | None) -> None:
-    """Raises TaskError if the job is queued or running."""
+    """Raises TaskRunning if the job is queued or running."""
     if job and job.active:
-        raise TaskError(f"Task {name!r} is already running.")
+        raise TaskRunning(name)

@@ -76,8 +76,8 @@ class BackgroundTask(Referable):
         """Run `target(task, *args, **kwargs)` in the background.
 
         In a request that changes state the job is stored together with the state, when the request
-        ends: never one without the other. Raises TaskError, which is also a RuntimeError, if the
-        task already runs, or if the runner cannot take the target.
+        ends: never one without the other. Raises TaskRunning if the task already runs, and
+        TaskError if the runner cannot take the target; both are RuntimeErrors.
         """
         refuse_while_active(self.name, self._job())
         launch = self._launch or self.runner.start
@@ -105,7 +105,7 @@ class BackgroundTask(Referable):
         return self._id is not None and self.runner.cancel(self._id) is not None
 
     def reset(self) -> None:
-        """Forget the last run. Raises TaskError if the task runs."""
+        """Forget the last run. Raises TaskRunning if it has not ended."""
         refuse_while_active(self.name, self._job())
         self._id = self._pending = None
 

@@ -72,9 +72,9 @@ class ThreadRunner(Runner):
 
     def _renew(self) -> None:
         while not self._stopped.wait(min(self.jobs.lease / 3, TICK_SECONDS)):
-            for job_id in list(self._running):
-                self.jobs.renew(job_id)
             try:
+                for job_id in list(self._running):
+                    self.jobs.renew(job_id)
                 self.tick()
-            except Exception:  # leases must be renewed whatever else goes wrong
+            except Exception:  # leases must be renewed whatever goes wrong once
                 log.exception("the renewing thread goes on after an error")
