@@ -137,6 +137,7 @@ def test_the_person_chooses_the_category_and_the_bars(orders: Path) -> None:
     assert "Sum of Units" not in table(report, "Orders by Units")[0]
     assert report.tables[0].chart is not None
     assert report.tables[0].chart.limit == 3
+    assert report.tables[0].chart.title == "Sum of Price by Units, the 3 largest of 4"
 
 
 def test_a_category_is_found_in_any_letter_case(orders: Path) -> None:
@@ -211,6 +212,13 @@ def test_a_report_on_what_was_read_whole_says_so(orders: Path) -> None:
     assert report.notes[0] == "Read 1 sheet with 4 rows."
     assert report.notes[-1] == "Everything in the files was read."
     assert "Not read" not in names(report)
+
+
+def test_the_notes_count_what_was_read(tmp_path: Path) -> None:
+    file = tmp_path / "a.csv"
+    file.write_text("Day\n" + "Monday\n" * 1200)
+    other = saved(tmp_path / "b.xlsx", S=[["Day"], ["Monday"]])
+    assert run(file, other).notes[0] == "Read 2 sheets with 1,201 rows."
 
 
 def test_hidden_sheets_are_read_unless_the_person_says_no(tmp_path: Path) -> None:

@@ -52,7 +52,7 @@ class Options(BaseModel):
     hidden: bool = Field(
         default=True,
         title="Hidden sheets",
-        description="Read also the sheets that are hidden in their file.",
+        description="Also read sheets that are hidden in the file.",
     )
 
 
@@ -140,11 +140,12 @@ def total_by(
     )
     kinds: list[Kind] = ["integer" if columns[n].type == "integer" else "number" for n in numeric]
     drawn = max((2 + n for n, place in enumerate(numeric) if columns[place].is_amount), default=1)
+    more = f", the {largest} largest of {len(groups):,}" if len(groups) > largest else ""
     return Table(
         name=f"{sheet.name} by {sheet.header[category]}",
         columns=[
             Column(*column) for column in zip(names, ["text", "integer", *kinds], strict=True)
         ],
         rows=sorted(zip(labels, counts, *sums, strict=True), key=itemgetter(drawn), reverse=True),
-        chart=Chart(f"{names[drawn]} by {names[0]}", names[0], names[drawn], limit=largest),
+        chart=Chart(f"{names[drawn]} by {names[0]}{more}", names[0], names[drawn], limit=largest),
     )
