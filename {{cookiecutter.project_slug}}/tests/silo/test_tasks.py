@@ -14,7 +14,7 @@ from backends import RECORDS, RUNNERS
 from support import Clock, eventually
 
 from {{ cookiecutter.package_name }}.silo import BackgroundTask, SessionStore, TaskState
-from {{ cookiecutter.package_name }}.silo.errors import TaskError
+from {{ cookiecutter.package_name }}.silo.errors import TaskError, TaskRunning
 from {{ cookiecutter.package_name }}.silo.tasks.base import Reporter, Runner
 from {{ cookiecutter.package_name }}.silo.tasks.jobs import LINE_CHARS, LOG_LINES, Jobs
 
@@ -164,7 +164,7 @@ def test_it_cannot_be_started_twice_at_once(task: BackgroundTask, gate: Path) ->
     with pytest.raises(RuntimeError, match="'classify' is already running") as caught:
         task.start(targets.nothing)
     assert isinstance(caught.value, TaskError)
-    with pytest.raises(TaskError, match="'classify' is already running"):
+    with pytest.raises(TaskRunning, match="'classify' is already running"):
         task.reset()
     gate.touch()
     assert ended(task).complete

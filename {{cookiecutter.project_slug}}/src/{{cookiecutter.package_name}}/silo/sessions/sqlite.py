@@ -95,6 +95,7 @@ class SqliteRecords(Records):
     def close(self) -> None:
         while self._idle:
             self._idle.pop().close()
+        self._turn.close()
 
     @contextlib.contextmanager
     def _connection(self) -> Iterator[sqlite3.Connection]:
@@ -152,6 +153,13 @@ class _Turn:
         if sys.platform != "win32":
             fcntl.flock(self._descriptor, fcntl.LOCK_UN)
         self._lock.release()
+
+    def close(self) -> None:
+        """Let go of the file; the next turn opens it anew."""
+        with self._lock:
+            if self._pid == os.getpid():
+                os.close(self._descriptor)
+            self._pid = 0
 
     def _file(self) -> int:
         """The file to lock, opened anew after a fork: a lock belongs to the opening of a file."""
