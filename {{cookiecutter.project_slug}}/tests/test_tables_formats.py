@@ -18,7 +18,9 @@ from openpyxl.chart import BarChart
 from openpyxl.worksheet.worksheet import Worksheet
 
 from {{ cookiecutter.package_name }}.step import UserError
-from {{ cookiecutter.package_name }}.tables import Sheet, read
+from {{ cookiecutter.package_name }}.tables import Sheet, native, read, second
+from {{ cookiecutter.package_name }}.tables.grid import Grid
+from {{ cookiecutter.package_name }}.tables.ooxml import SheetScan
 
 MAIN = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
 STRICT = "http://purl.oclc.org/ooxml/spreadsheetml/main"
@@ -364,6 +366,34 @@ def test_one_sheet_that_the_first_reader_cannot_read_is_not_lost(tmp_path: Path)
         "utf-16"
     )
     assert [sheet.name for sheet in read(pack(tmp_path / "a.xlsx", parts)).sheets] == ["One", "Two"]
+
+
+def test_what_the_first_reader_does_not_find_the_second_is_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = save(tmp_path / "a.xlsx", ["a", "b"], [1, 2])
+    for found in ([], [Grid("Sheet")]):
+        monkeypatch.setattr(native, "read", lambda *_arguments, found=found: found)
+        assert only(path).rows == [[1, 2]]
+
+
+def test_the_second_reader_gives_a_date_for_a_midnight_too(tmp_path: Path) -> None:
+    row = '<c r="A1" t="d"><v>2024-02-03T00:00:00</v></c><c r="B1" t="e"><v>#N/A</v></c>'
+    path = xlsx(tmp_path / "a.xlsx", f'<row r="1">{row}</row>')
+    (grid,) = second.read(path, "a.xlsx", lambda _done: None)
+    assert (grid.rows, grid.errors) == ([[date(2024, 2, 3)]], 1)
+
+
+def test_a_sheet_is_looked_through_alike_wherever_it_is_cut() -> None:
+    error = '<c r="C7" t="e"><v>#REF!</v></c>'
+    formula = '<c r="D7"><f>A1</f></c>'
+    sheet = f'<row r="7">{number("B7", 1)}{error}{formula}{text("AA7", "x")}</row>'.encode()
+    for cut in range(len(sheet)):
+        scan = SheetScan()
+        scan(sheet[:cut])
+        scan(sheet[cut:])
+        found = scan.close()
+        assert (found.errors, found.unsaved, found.area) == (1, 1, 26), cut
 
 
 def test_a_sheet_whose_part_is_missing_is_named(tmp_path: Path) -> None:

@@ -34,6 +34,7 @@ from test_tables_formats import (
 
 from {{ cookiecutter.package_name }}.step import UserError
 from {{ cookiecutter.package_name }}.tables import limits, read
+from {{ cookiecutter.package_name }}.tables.archives import Damaged, open_archive
 
 SHEET = "xl/worksheets/sheet1.xml"
 CELL = f'<row r="1">{number("A1", 1)}</row>'
@@ -82,6 +83,31 @@ def test_a_header_that_declares_too_few_bytes_does_not_help(tmp_path: Path) -> N
     with zipfile.ZipFile(path) as file:
         assert len(file.read("xl/media/image.bin")) == 512
     assert "damaged" in refusal(path)
+    inflated: list[int] = []
+    with open_archive(path, path.name) as archive:
+        chunks = archive.inflate(archive.parts["xl/media/image.bin"])
+        with pytest.raises(Damaged):
+            inflated.extend(map(len, chunks))
+    assert sum(inflated) < 5_000_000
+
+
+def test_damage_in_a_part_that_no_reader_opens_counts(tmp_path: Path) -> None:
+    """A part that is stored as it is: nothing but its checksum tells."""
+    path = xlsx_with(tmp_path / "a.xlsx", "docProps/note.bin", "")
+    with zipfile.ZipFile(path, "a", zipfile.ZIP_STORED) as file:
+        file.writestr("docProps/other.bin", b"sound bytes")
+    assert read(path).sheets
+    path.write_bytes(path.read_bytes().replace(b"sound bytes", b"wrong bytes"))
+    assert "damaged" in refusal(path)
+
+
+def test_a_part_under_a_password_is_named_as_the_reason(tmp_path: Path) -> None:
+    path = xlsx_with(tmp_path / "a.xlsx", SHEET, "")
+    data = bytearray(path.read_bytes())
+    data[6] |= 1
+    data[data.index(b"PK\x01\x02") + 8] |= 1
+    path.write_bytes(data)
+    assert "is password-protected" in refusal(path)
 
 
 def test_too_many_parts_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -89,6 +115,8 @@ def test_too_many_parts_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     parts = {f"x{at}": "" for at in range(20)}
     path = pack(tmp_path / "a.xlsx", {**xlsx_parts({"S": CELL}), **parts})
     assert "too many parts" in refusal(path)
+    monkeypatch.setattr(limits, "MAX_PARTS", 100)
+    assert read(path).sheets
     monkeypatch.setattr(limits, "MAX_DIRECTORY", 1000)
     assert "too many parts" in refusal(path)
 
@@ -137,6 +165,26 @@ def test_a_document_type_is_refused_in_every_part(tmp_path: Path, part: str, enc
     assert "document type definition (DTD)" in refusal(path)
 
 
+@pytest.mark.parametrize("part", ["xl/workbook.xml", SHEET, "xl/theme.xml"])
+@pytest.mark.parametrize("encoding", ["UTF-0", "shift_jis"])
+def test_an_encoding_that_no_parser_knows_is_no_crash(
+    tmp_path: Path, part: str, encoding: str
+) -> None:
+    declared = f'<?xml version="1.0" encoding="{encoding}"?><a/>'
+    path = xlsx_with(tmp_path / "a.xlsx", part, declared)
+    if part == "xl/theme.xml":
+        assert read(path).sheets[0].rows == [[1]]
+    else:
+        assert refusal(path)
+
+
+def test_a_part_that_lies_before_the_file_is_damage(tmp_path: Path) -> None:
+    path = xlsx(tmp_path / "a.xlsx", CELL)
+    path.write_bytes(path.read_bytes()[20:])
+    path.write_bytes(b"PK\x03\x04" + path.read_bytes())
+    assert "damaged" in refusal(path)
+
+
 def test_no_external_entity_is_fetched(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         server.settimeout(0.2)
@@ -153,13 +201,20 @@ def test_no_external_entity_is_fetched(tmp_path: Path) -> None:
 @pytest.mark.parametrize("part", ["xl/workbook.xml", "xl/_rels/workbook.xml.rels", SHEET])
 def test_deep_nesting_ends_in_a_sentence(tmp_path: Path, part: str) -> None:
     deep = "<a>" * 200_000 + "</a>" * 200_000
-    assert refusal(xlsx_with(tmp_path / "a.xlsx", part, deep))
+    assert "nests its contents" in refusal(xlsx_with(tmp_path / "a.xlsx", part, deep))
 
 
 def test_deep_nesting_in_ods_ends_in_a_sentence(tmp_path: Path) -> None:
     spans = "<text:span>" * 100_000 + "</text:span>" * 100_000
     path = ods(tmp_path / "a.ods", ods_table(ods_row(ods_cell("string", spans))))
     assert "nests its contents" in refusal(path)
+
+
+@pytest.mark.parametrize("tail", ["</table:row>", "<table:table-row>"])
+def test_an_ods_that_is_no_xml_to_its_end_is_refused(tmp_path: Path, tail: str) -> None:
+    """The first reader would look for the end of the table for ever."""
+    path = ods(tmp_path / "a.ods", ods_table(ods_row(ods_cell("float", "1"))) + tail)
+    assert "damaged" in refusal(path)
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ from test_tables_formats import save
 
 from {{ cookiecutter.package_name }}.step import UserError
 from {{ cookiecutter.package_name }}.tables import Sheet, limits, read
+from {{ cookiecutter.package_name }}.tables.values import Cache, classify
 
 
 def write(path: Path, data: str | bytes, encoding: str = "utf-8") -> Path:
@@ -279,9 +280,10 @@ def test_200_columns_and_100_000_rows_are_read_whole(tmp_path: Path) -> None:
     )
 
 
-def test_more_titles_than_are_searched_lose_no_row(tmp_path: Path) -> None:
-    sheet = table(tmp_path, "a,b,c\n" + "x,y,z\n" * 49 + "1,2,3\n" * 3)
-    assert len(sheet.rows) == 52
+def test_no_more_values_are_kept_than_a_bounded_number() -> None:
+    kept = Cache(classify)
+    assert [kept[str(at)] for at in range(50_000)] == ["integer"] * 50_000
+    assert len(kept) < 25_000
 
 
 def test_progress_rises_to_one_and_may_end_the_reading(tmp_path: Path) -> None:

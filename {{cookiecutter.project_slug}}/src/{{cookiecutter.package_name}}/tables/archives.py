@@ -24,6 +24,9 @@ _CHUNK = 1024 * 1024
 _TAIL = 66_000
 """Bytes at the end that hold the end record: a comment of up to 65,535 bytes may follow it."""
 
+NOT_XML = (expat.ExpatError, LookupError, ValueError)
+"""What the parser raises: the latter two for an encoding that it does not know."""
+
 Visitor = Callable[[bytes], None]
 
 
@@ -142,6 +145,8 @@ class Archive:
 
     def _start(self, info: ZipInfo) -> int:
         """Where the part's bytes begin, which only its local header tells."""
+        if info.header_offset < 0:
+            raise Damaged(f"{info.filename} lies before the file")
         self._raw.seek(info.header_offset)
         header = self._raw.read(30)
         if len(header) < 30 or header[:4] != b"PK\x03\x04":
@@ -221,6 +226,6 @@ class Prolog:
         if self._parser:
             try:
                 self._parser.Parse(chunk)
-            except (StopIteration, expat.ExpatError):
+            except (StopIteration, *NOT_XML):
                 self._parser = None
         return self._found

@@ -10,7 +10,7 @@ from xml.parsers import expat
 
 from ..step import UserError
 from . import limits, ods, ooxml, xls, xlsb
-from .archives import Archive, Damaged, damaged, open_archive
+from .archives import NOT_XML, Archive, Damaged, damaged, open_archive
 from .progress import Fraction
 from .survey import Survey
 
@@ -117,6 +117,9 @@ def _open_document(archive: Archive, progress: Fraction) -> Inspection:
         raise damaged(name) from error
     scan = ods.ContentScan()
     archive.weigh({ods.CONTENT: scan}, progress)
+    scan.close()
+    if not scan.sound:
+        raise damaged(name)
     if scan.depth > limits.MAX_DEPTH:
         raise _too_deep(name)
     if scan.spaces > limits.MAX_TEXT:
@@ -164,7 +167,7 @@ class _Depth:
 def _is_shallow(chunks: Iterator[bytes]) -> bool:
     depth, parser = _Depth(), expat.ParserCreate()
     parser.StartElementHandler, parser.EndElementHandler = depth.start, depth.end
-    with suppress(StopIteration, expat.ExpatError):
+    with suppress(StopIteration, *NOT_XML):
         for chunk in chunks:
             parser.Parse(chunk)
     return not depth.exceeded

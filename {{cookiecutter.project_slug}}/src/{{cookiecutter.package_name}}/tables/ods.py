@@ -9,6 +9,7 @@ import re
 from datetime import timedelta
 from xml.parsers import expat
 
+from .archives import NOT_XML
 from .model import Cell
 from .survey import Survey
 
@@ -39,29 +40,38 @@ def read_durations(rows: list[list[Cell]]) -> None:
 
 
 class ContentScan:
-    """Follows the tables of `content.xml`.
+    """Follows the tables of `content.xml`; call `close` after the last chunk.
 
     `surveys` has one a sheet, in order; `depth` is the deepest nesting; `spaces` the longest run of
-    spaces, which are written as a number too.
+    spaces, which are written as a number too; `sound` tells whether it is XML to its end, without
+    which the native reader may never come to one.
     """
 
     def __init__(self) -> None:
         self.surveys: list[Survey] = []
+        self.sound = True
         self.depth = 0
         self.spaces = 0
         self._open = 0
         self._row = self._row_repeats = self._column = 0
         self._filled: list[int] = []
-        self._parser: expat.XMLParserType | None = expat.ParserCreate(namespace_separator=" ")
+        self._parser = expat.ParserCreate(namespace_separator=" ")
         self._parser.StartElementHandler = self._start
         self._parser.EndElementHandler = self._end
 
     def __call__(self, chunk: bytes) -> None:
-        if self._parser:
+        self._feed(chunk, last=False)
+
+    def close(self) -> None:
+        """Say that no chunk follows; the parser knows only then whether an element is left open."""
+        self._feed(b"", last=True)
+
+    def _feed(self, chunk: bytes, *, last: bool) -> None:
+        if self.sound:
             try:
-                self._parser.Parse(chunk)
-            except expat.ExpatError:
-                self._parser = None
+                self._parser.Parse(chunk, last)
+            except NOT_XML:
+                self.sound = False
 
     def _start(self, tag: str, attributes: dict[str, str]) -> None:
         self._open += 1

@@ -13,7 +13,7 @@ from posixpath import join, normpath
 from xml.parsers import expat
 
 from . import limits
-from .archives import Archive, Damaged, Prolog, normal
+from .archives import NOT_XML, Archive, Damaged, Prolog, normal
 from .survey import Survey
 
 CONTENT_TYPES = "[content_types].xml"
@@ -82,7 +82,7 @@ def _elements(archive: Archive, part: str) -> list[tuple[str, dict[str, str]]]:
     parser.StartElementHandler = lambda tag, attributes: found.append(
         (tag.rpartition(" ")[2], attributes)
     )
-    with suppress(KeyError, Damaged, expat.ExpatError):
+    with suppress(KeyError, Damaged, *NOT_XML):
         data = archive.read(part)
         if not Prolog().declares_type(data):
             parser.Parse(data, True)
