@@ -20,6 +20,7 @@ from .silo.files.base import PLACES
 from .silo.once import made_once
 from .silo.records import STORES
 
+SECRET_CHARS = 16
 SAMPLE_WORDS = re.compile(
     "change|default|example|insecure|key|me|password|please|sample|secret|test|this|your", re.I
 )
@@ -64,8 +65,10 @@ class Settings(BaseModel):
     @classmethod
     def _is_secret(cls, key: str) -> str:
         """What a person copied from an example, anybody can copy."""
-        if key and len(key) < 16:
-            raise ValueError("it is shorter than 16 characters; leave it empty to have one made")
+        if key and len(key) < SECRET_CHARS:
+            raise ValueError(
+                f"it is shorter than {SECRET_CHARS} characters; leave it empty to have one made"
+            )
         if key and len(SAMPLE_WORDS.sub("", key)) < 8:
             raise ValueError("it is a sample and no secret; leave it empty to have one made")
         return key
@@ -112,11 +115,14 @@ class Settings(BaseModel):
 
         Raises ConfigError.
         """
+        path = self.silo_data_dir / "secret_key"
         try:
             self.silo_data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-            key = self.secret_key or made_once(self.silo_data_dir / "secret_key", _new_secret)
+            key = self.secret_key or made_once(path, _new_secret)
         except OSError as error:
             raise ConfigError(f"SILO_DATA_DIR is {str(self.silo_data_dir)!r}: {error}.") from error
+        if len(key) < SECRET_CHARS:
+            raise ConfigError(f"{path} holds no secret. Remove it to have one made.")
         return self.model_copy(update={"secret_key": key})
 
 

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
-from typing import Any
+import time
+from typing import IO, Any
 
 from flask import Flask, Response, request
 from pydantic import ValidationError
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
+from werkzeug.wsgi import get_input_stream
 
 from .silo.errors import NO_SPACE
 from .silo.extension import OUR_FAULT, problem
 from .silo.tasks.base import FULL
 
 log = logging.getLogger(__name__)
+
+HEAR_SECONDS = 30
+CHUNK_BYTES = 2**16
 
 CODES = {
     400: "bad_request",
@@ -62,6 +68,7 @@ def init_app(app: Flask) -> None:
     app.register_error_handler(OSError, of_storage)
     app.register_error_handler(Exception, of_anything)
     app.after_request(say_when)
+    app.after_request(hear_out)
 
 
 def of_problem(error: Problem) -> Response:
@@ -106,3 +113,26 @@ def say_when(response: Response) -> Response:
     if response.status_code == 503:
         response.headers["Retry-After"] = "2"
     return response
+
+
+def hear_out(response: Response) -> Response:
+    """Take in what a refused call still sends, for a while.
+
+    Most clients look at the answer only after they have sent everything: to one that is cut off in
+    the middle of a large upload, the reason would be a lost connection.
+    """
+    if response.status_code >= 400 and request.content_length:
+        until = time.monotonic() + HEAR_SECONDS
+        with contextlib.suppress(HTTPException, OSError):
+            stream = unheard_stream()
+            while stream.read(CHUNK_BYTES) and time.monotonic() < until:
+                pass
+    return response
+
+
+def unheard_stream() -> IO[bytes]:
+    """What has not been read of the request's body, however long it is."""
+    try:
+        return request.stream
+    except RequestEntityTooLarge:
+        return get_input_stream(request.environ)

@@ -1,0 +1,218 @@
+"""Settings: their defaults, their sources, and the sentence for each wrong value."""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from {{ cookiecutter.package_name }} import config, create_app
+from {{ cookiecutter.package_name }}.config import ConfigError, Settings, load_settings
+
+SECRET = "kS8vPq2wXz7mLr4t"
+
+
+@pytest.fixture(autouse=True)
+def _nothing_from_outside(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name in list(os.environ):
+        if name.startswith("SILO_") or name == "SECRET_KEY":
+            monkeypatch.delenv(name)
+    monkeypatch.chdir(tmp_path)
+
+
+def mode(path: Path) -> int:
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+def test_the_defaults() -> None:
+    settings = load_settings()
+    assert settings.silo_data_dir == Path("instance")
+    assert (settings.silo_ttl, settings.silo_cleanup_interval) == (3600, 60)
+    assert (settings.silo_expired_retain, settings.silo_lease) == (7200, 15)
+    assert (settings.silo_task_timeout, settings.silo_task_memory_mb) == (900, 1024)
+    assert (settings.silo_max_upload_mb, settings.silo_session_quota_mb) == (200, 500)
+    assert (settings.silo_cors_origins, settings.silo_trusted_proxies) == ((), 0)
+    assert settings.silo_runner == "process"
+    assert settings.silo_workers == os.cpu_count()
+
+
+def test_nothing_is_made_by_reading_them(tmp_path: Path) -> None:
+    load_settings()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_example_shows_every_setting_and_its_default() -> None:
+    text = (Path(__file__).parent.parent / ".env.example").read_text()
+    shown = dict(re.findall(r"^#([A-Z_]+)=(.*)$", text, re.MULTILINE))
+    assert set(shown) == {name.upper() for name in Settings.model_fields}
+    assert load_settings({name: value for name, value in shown.items() if value}) == load_settings()
+
+
+def test_a_given_value_wins_over_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SILO_TTL", "120")
+    monkeypatch.setenv("SILO_LEASE", "30")
+    settings = load_settings({"SILO_TTL": 60})
+    assert (settings.silo_ttl, settings.silo_lease) == (60, 30)
+
+
+@pytest.mark.parametrize("empty", ["", None])
+def test_an_empty_value_means_the_default(monkeypatch: pytest.MonkeyPatch, empty: Any) -> None:
+    for field in Settings.model_fields:
+        monkeypatch.setenv(field.upper(), "")
+    assert load_settings({"SILO_TTL": empty, "SILO_WORKERS": empty}) == load_settings()
+    assert load_settings().silo_ttl == 3600
+
+
+def test_origins_are_separated_by_commas() -> None:
+    given = load_settings({"SILO_CORS_ORIGINS": "https://A.example.com , http://localhost:5173"})
+    assert given.silo_cors_origins == ("https://a.example.com", "http://localhost:5173")
+
+
+def test_a_setting_that_there_is_not_is_refused() -> None:
+    with pytest.raises(ConfigError, match=r"^There is no setting SILO_TLT, silo_ttl\.$"):
+        load_settings({"SILO_TLT": 60, "silo_ttl": 60})
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("SECRET_KEY", "secret"),
+        ("SECRET_KEY", "fifteen letters"),
+        ("SECRET_KEY", "change-me-change-me-change-me"),
+        ("SECRET_KEY", "your-secret-key-here"),
+        ("SECRET_KEY", "please change this secret key"),
+        ("SILO_STORE_URL", "postgres://localhost/app"),
+        ("SILO_STORE_URL", "instance/silo.db"),
+        ("SILO_STORE_URL", "http://[broken"),
+        ("SILO_FILES_URL", "ftp://example.com/files"),
+        ("SILO_RUNNER", "threads"),
+        ("SILO_TTL", "0"),
+        ("SILO_TTL", "-1"),
+        ("SILO_TTL", "an hour"),
+        ("SILO_TTL", "inf"),
+        ("SILO_TTL", "nan"),
+        ("SILO_CLEANUP_INTERVAL", "0"),
+        ("SILO_EXPIRED_RETAIN", "-1"),
+        ("SILO_WORKERS", "0"),
+        ("SILO_WORKERS", "two"),
+        ("SILO_WORKERS", "1.5"),
+        ("SILO_LEASE", "0"),
+        ("SILO_TASK_TIMEOUT", "0"),
+        ("SILO_TASK_MEMORY_MB", "100"),
+        ("SILO_MAX_UPLOAD_MB", "0"),
+        ("SILO_SESSION_QUOTA_MB", "-5"),
+        ("SILO_CORS_ORIGINS", "*"),
+        ("SILO_CORS_ORIGINS", "https://*.example.com"),
+        ("SILO_CORS_ORIGINS", "https://a.example.com,*"),
+        ("SILO_CORS_ORIGINS", "https://a.example.com/"),
+        ("SILO_CORS_ORIGINS", "https://a.example.com/app"),
+        ("SILO_CORS_ORIGINS", "a.example.com"),
+        ("SILO_CORS_ORIGINS", "https://a.example.com,"),
+        ("SILO_CORS_ORIGINS", "null"),
+        ("SILO_CORS_ORIGINS", "https://.*"),
+        ("SILO_TRUSTED_PROXIES", "-1"),
+        ("SILO_TRUSTED_PROXIES", "yes"),
+    ],
+)
+def test_a_wrong_value_is_named_in_a_sentence(name: str, value: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        create_app({name: value})
+    said = str(caught.value)
+    assert said.startswith(f"{name}: " if name == "SECRET_KEY" else f"{name} is {value!r}: ")
+    assert said.endswith(".")
+    assert "\n" not in said
+    assert "Value error" not in said
+    if name == "SECRET_KEY":
+        assert value not in said
+
+
+def test_every_wrong_value_is_named() -> None:
+    with pytest.raises(ConfigError) as caught:
+        load_settings({"SILO_TTL": "x", "SILO_WORKERS": "y"})
+    assert [line.split()[0] for line in str(caught.value).splitlines()] == [
+        "SILO_TTL",
+        "SILO_WORKERS",
+    ]
+
+
+@pytest.mark.parametrize(
+    "secret", [SECRET, "0123456789abcdef0123456789abcdef", "correct horse battery staple"]
+)
+def test_a_secret_of_ones_own_is_used_and_not_written(tmp_path: Path, secret: str) -> None:
+    app = create_app({"SECRET_KEY": secret})
+    app.extensions["silo"].stop()
+    assert app.config["SECRET_KEY"] == secret
+    assert not (tmp_path / "instance" / "secret_key").exists()
+    assert mode(tmp_path / "instance") == 0o700
+
+
+def test_a_secret_is_made_once_and_for_this_user_alone(tmp_path: Path) -> None:
+    first, second = load_settings().settled(), load_settings().settled()
+    assert first.secret_key == second.secret_key
+    assert len(first.secret_key) >= 43
+    assert mode(tmp_path / "instance") == 0o700
+    assert mode(tmp_path / "instance" / "secret_key") == 0o600
+    other = load_settings({"SILO_DATA_DIR": "other"}).settled()
+    assert other.secret_key != first.secret_key
+
+
+def test_processes_that_start_at_once_agree_on_the_secret(tmp_path: Path) -> None:
+    code = f"""
+import sys
+from {config.__name__} import load_settings
+sys.stdout.write("ready\\n"); sys.stdout.flush(); sys.stdin.readline()
+print(load_settings().settled().secret_key)
+"""
+    starters = [
+        subprocess.Popen(
+            [sys.executable, "-c", code],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        )
+        for _ in range(3)
+    ]
+    for each in starters:
+        assert each.stdout
+        assert each.stdout.readline() == "ready\n"
+    secrets = {each.communicate("go\n", timeout=30)[0].strip() for each in starters}
+    assert len(secrets) == 1
+    assert secrets == {(tmp_path / "instance" / "secret_key").read_text()}
+    assert [path.name for path in (tmp_path / "instance").iterdir()] == ["secret_key"]
+
+
+def unusable(tmp_path: Path) -> Iterator[tuple[str, str]]:
+    (tmp_path / "file").touch()
+    (tmp_path / "text").write_text("no database, and long enough to be looked at" * 100)
+    yield "SILO_DATA_DIR", "file"
+    yield "SILO_DATA_DIR", "file/below"
+    yield "SILO_FILES_URL", "file/below"
+    yield "SILO_STORE_URL", "sqlite:///text"
+
+
+def test_what_cannot_be_opened_is_named_in_a_sentence(tmp_path: Path) -> None:
+    for name, value in unusable(tmp_path):
+        with pytest.raises(ConfigError, match=f"^{name} is '{value}': .*\\.$"):
+            create_app({name: value})
+
+
+def test_a_data_directory_may_have_any_name(tmp_path: Path) -> None:
+    folder = tmp_path / "dätä 100% #1?"
+    app = create_app({"SILO_DATA_DIR": str(folder)})
+    app.extensions["silo"].stop()
+    assert {"silo.db", "files", "secret_key"} <= {path.name for path in folder.iterdir()}
+
+
+def test_an_empty_secret_file_is_no_secret(tmp_path: Path) -> None:
+    (tmp_path / "instance").mkdir()
+    (tmp_path / "instance" / "secret_key").touch()
+    with pytest.raises(ConfigError, match="secret_key holds no secret"):
+        load_settings().settled()

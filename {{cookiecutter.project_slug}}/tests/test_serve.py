@@ -1,0 +1,251 @@
+"""The command `serve`: the app as it runs in earnest, a process of its own on a port."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from http.client import HTTPConnection
+from pathlib import Path
+
+import pytest
+from support import eventually
+
+from {{ cookiecutter.package_name }} import cli, server
+from {{ cookiecutter.package_name }}.about import TITLE
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="gunicorn needs a Unix")
+
+
+UPLOAD = (
+    b'--x\r\nContent-Disposition: form-data; name="file"; filename="a.csv"\r\n\r\n'
+    b"Town,Size\nA,1\nB,2\nA,5\n\r\n--x--\r\n"
+)
+
+
+@dataclass(frozen=True)
+class Reply:
+    """An answer, read to its end."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+
+class Server:
+    """`serve` in a process of its own; `log` is what it has written."""
+
+    def __init__(self, folder: Path, *arguments: str, **settings: str) -> None:
+        self.port = free_port()
+        self._log = folder / "log"
+        with self._log.open("w") as log:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", cli.__name__, "serve", f"--port={self.port}", *arguments],
+                stdout=subprocess.PIPE,
+                stderr=log,
+                text=True,
+                cwd=folder,
+                env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), **settings},
+            )
+
+    @property
+    def log(self) -> str:
+        return self._log.read_text()
+
+    def ask(self, method: str, path: str, body: bytes = b"", **headers: str) -> Reply:
+        connection = self.call(method, path, body, **headers)
+        answer = connection.getresponse()
+        reply = Reply(answer.status, dict(answer.headers), answer.read())
+        connection.close()
+        return reply
+
+    def call(self, method: str, path: str, body: bytes, **headers: str) -> HTTPConnection:
+        """A connection on which the answer can be awaited."""
+        connection = HTTPConnection("127.0.0.1", self.port, timeout=20)
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        connection.request(method, path, body, {"X-Requested-With": "fetch", **named})
+        return connection
+
+    def upload(self, body: bytes = UPLOAD, **headers: str) -> Reply:
+        kind = "multipart/form-data; boundary=x"
+        return self.ask("POST", "/api/upload", body, Content_Type=kind, **headers)
+
+    def is_ready(self) -> bool:
+        assert self._process.poll() is None, self.log
+        try:
+            return self.ask("GET", "/readyz").status == 200
+        except OSError:
+            return False
+
+    def end(self, number: int = signal.SIGTERM) -> tuple[int, str]:
+        """Its exit code and its standard output, after a signal."""
+        self._process.send_signal(number)
+        said, _ = self._process.communicate(timeout=20)
+        return self._process.returncode, said
+
+    def failed(self) -> tuple[int, str]:
+        """Its exit code and what it said of why, when it ends by itself."""
+        said, _ = self._process.communicate(timeout=20)
+        return self._process.returncode, said + self.log
+
+    def descendants(self) -> set[int]:
+        """Every process below it, the spare child for the next job among them."""
+        return below(self._process.pid)
+
+    def kill(self) -> None:
+        if self._process.poll() is None:
+            self._process.kill()
+            self._process.communicate()
+
+
+def below(pid: int) -> set[int]:
+    found = subprocess.run(["pgrep", "-P", str(pid)], capture_output=True, text=True, check=False)
+    children = {int(each) for each in found.stdout.split()}
+    return children.union(*map(below, children))
+
+
+def lives(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port: int = free.getsockname()[1]
+        return port
+
+
+Start = Callable[..., Server]
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Start]:
+    """`start("--workers=2", SILO_TTL="60")` is a server with its data in a folder of the test."""
+    servers: list[Server] = []
+
+    def begin(*arguments: str, **settings: str) -> Server:
+        servers.append(Server(tmp_path, *arguments, **settings))
+        return servers[-1]
+
+    yield begin
+    for each in servers:
+        each.kill()
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_it_serves_until_it_is_told_to_stop(start: Start, tmp_path: Path, workers: int) -> None:
+    server = start(f"--workers={workers}")
+    eventually(server.is_ready)
+    sid = server.upload().headers["X-Session-ID"]
+    assert server.ask("POST", "/api/process", X_Session_ID=sid).status == 202
+    events = server.ask("GET", "/api/events", X_Session_ID=sid).body.decode()
+    assert "event: complete" in events
+    for _ in range(2 * workers):
+        assert server.ask("GET", "/api/report", X_Session_ID=sid).status == 200
+    children = server.descendants()
+    assert len(children) > workers
+    code, said = server.end()
+    assert code == 0, server.log
+    assert said == f"{TITLE} is at http://127.0.0.1:{server.port}  (Ctrl+C stops it)\n"
+    eventually(lambda: not any(map(lives, children)))
+    assert sid.rpartition(".")[0] not in server.log
+    assert re.search(r"INFO .*: POST /api/process 202 \d+ ms [0-9a-f]{16}$", server.log, re.M)
+    assert "Traceback" not in server.log
+
+
+def test_ctrl_c_ends_it_quietly(start: Start) -> None:
+    server = start()
+    eventually(server.is_ready)
+    assert server.end(signal.SIGINT)[0] == 0
+    assert "Traceback" not in server.log
+
+
+def test_a_call_that_never_ends_does_not_hold_up_the_end_for_long(start: Start) -> None:
+    server = start()
+    eventually(server.is_ready)
+    half = server.call("POST", "/api/upload", UPLOAD, Content_Length="9999")
+    begun = time.monotonic()
+    code, _ = server.end()
+    half.close()
+    assert code == 0
+    assert time.monotonic() - begun < 10
+
+
+@pytest.mark.parametrize("megabytes", [2, 40])
+def test_a_refused_upload_is_told_why_however_large_it_is(start: Start, megabytes: int) -> None:
+    server = start(SILO_MAX_UPLOAD_MB="1")
+    eventually(server.is_ready)
+    large = UPLOAD.replace(b"A,5\n", b"A,5\n" * (megabytes * 2**18))
+    answer = server.upload(large)
+    assert (answer.status, b"At most 1 MB" in answer.body) == (413, True)
+    answer = server.upload(large, Sec_Fetch_Site="cross-site")
+    assert (answer.status, b"another site" in answer.body) == (403, True)
+    assert server.upload().status == 201
+
+
+def test_a_port_in_use(start: Start) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        server = start(f"--port={port}")
+        code, said = server.failed()
+    assert code == 1
+    assert said == f"Error: 127.0.0.1:{port} cannot be listened on: Address already in use.\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "settings", "said"),
+    [
+        (["--workers=2"], {"SILO_STORE_URL": "memory://"}, "SILO_STORE_URL is 'memory://', which"),
+        (["--host=no.such.host.invalid"], {}, "no.such.host.invalid:"),
+        ([], {"SILO_TTL": "soon"}, "SILO_TTL is 'soon': "),
+        ([], {"SECRET_KEY": "change-me"}, "SECRET_KEY: it is shorter than 16"),
+        ([], {"SILO_DATA_DIR": "/dev/null"}, "SILO_DATA_DIR is '/dev/null': "),
+        ([], {"SILO_STORE_URL": "sqlite:////dev/null/db"}, "SILO_STORE_URL is "),
+    ],
+)
+def test_a_start_that_cannot_work_says_why(
+    start: Start, arguments: list[str], settings: dict[str, str], said: str
+) -> None:
+    code, output = start(*arguments, **settings).failed()
+    assert code == 1
+    assert output.startswith(f"Error: {said}")
+    assert output.count("\n") == 1
+
+
+@pytest.mark.parametrize("arguments", [["--port=0"], ["--port=65536"], ["--workers=0"]])
+def test_a_number_that_cannot_be(start: Start, arguments: list[str]) -> None:
+    code, said = start(*arguments).failed()
+    assert code == 2
+    assert "is not in the range" in said
+
+
+def test_an_address_as_it_stands_in_a_url() -> None:
+    assert server.address("127.0.0.1", 80) == "127.0.0.1:80"
+    assert server.address("::1", 80) == "[::1]:80"
+
+
+def test_every_thread_is_free_again_after_it_has_answered(start: Start) -> None:
+    server = start()
+    eventually(server.is_ready)
+    statuses: list[int] = []
+
+    def ask() -> None:
+        statuses.extend(server.ask("GET", "/api/status").status for _ in range(5))
+
+    threads = [threading.Thread(target=ask) for _ in range(20)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert statuses == [200] * 100
