@@ -152,7 +152,9 @@ def test_finished_jobs_are_dropped_when_nobody_refers_to_them(jobs: Jobs, clock:
     assert jobs.read(kept.id)
 
 
-def test_a_claim_costs_the_same_however_many_wait(jobs: Jobs, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_claim_costs_the_same_however_many_wait(
+    jobs: Jobs, monkeypatch: pytest.MonkeyPatch
+) -> None:
     for number in range(300):
         put(jobs, str(number), owner=str(number % 7))
     asked: list[int] = []

@@ -82,7 +82,9 @@ def test_a_killed_writer_leaves_the_store_whole_and_free(url: str) -> None:
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
-@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")  # forking beside threads is the test
+@pytest.mark.filterwarnings(
+    "ignore:.*fork:DeprecationWarning"
+)  # forking beside threads is the test
 def test_connections_do_not_cross_a_fork(url: str) -> None:
     records = open_records(url)
     assert _step(records)

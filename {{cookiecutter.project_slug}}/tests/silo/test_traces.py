@@ -33,7 +33,17 @@ def open_now() -> dict[str, int]:
     }
 
 
-def test_twenty_jobs_leave_nothing_behind(tmp_path: Path) -> None:
+def assert_no_more_than(before: dict[str, int]) -> None:
+    """What others had open may have been closed meanwhile; nothing may have come."""
+    now = open_now()
+    assert {name: max(0, now[name] - count) for name, count in before.items()} == {
+        "files": 0,
+        "children": 0,
+        "threads": 0,
+    }
+
+
+def test_jobs_of_every_fate_leave_nothing_behind(tmp_path: Path) -> None:
     before = open_now()
     runner = ProcessRunner(Jobs(MemoryRecords(), Clock()), Slots(2, tmp_path / "slots"))
     ends: list[Callable[..., object]] = [
@@ -43,7 +53,7 @@ def test_twenty_jobs_leave_nothing_behind(tmp_path: Path) -> None:
         targets.prints,
         targets.is_killed,
     ]
-    tasks = [BackgroundTask(runner=runner) for _ in range(4) for _ in ends]
+    tasks = [BackgroundTask(runner=runner) for _ in range(2) for _ in ends]
     for n, task in enumerate(tasks):
         task.start(ends[n % len(ends)])
     stubborn = BackgroundTask(runner=runner)
@@ -51,7 +61,7 @@ def test_twenty_jobs_leave_nothing_behind(tmp_path: Path) -> None:
     eventually(lambda: not any(task.is_running for task in tasks), 60)
     eventually(lambda: stubborn.state.message == "asleep")
     runner.stop()
-    assert open_now() == before
+    assert_no_more_than(before)
 
 
 def test_a_child_that_nobody_listens_to_leaves_nothing_behind() -> None:
@@ -60,4 +70,4 @@ def test_a_child_that_nobody_listens_to_leaves_nothing_behind() -> None:
     worker.give(Job("id", "floods", target="targets:floods"), Limits())
     eventually(worker._messages.full)
     worker.kill()
-    assert open_now() == before
+    assert_no_more_than(before)
