@@ -13,6 +13,7 @@ import zlib
 from collections.abc import Callable
 from pathlib import Path
 
+import openpyxl
 import pytest
 from test_tables_formats import (
     MAIN,
@@ -183,6 +184,15 @@ def test_a_part_that_lies_before_the_file_is_damage(tmp_path: Path) -> None:
     path.write_bytes(path.read_bytes()[20:])
     path.write_bytes(b"PK\x03\x04" + path.read_bytes())
     assert "damaged" in refusal(path)
+
+
+@pytest.mark.parametrize("bait", [' r="A1"', "<c ", "<v ", '<c t="', '<c r="A1"><f>', "<a:"])
+def test_no_part_takes_its_length_squared_to_look_through(tmp_path: Path, bait: str) -> None:
+    assert refusal(xlsx_with(tmp_path / "a.xlsx", SHEET, "<worksheet" + bait * 400_000))
+
+
+def test_openpyxl_reads_with_defusedxml() -> None:
+    assert openpyxl.DEFUSEDXML
 
 
 def test_no_external_entity_is_fetched(tmp_path: Path) -> None:

@@ -80,11 +80,14 @@ def _too_many(name: str) -> UserError:
 class Archive:
     """An open container: `parts` by normal name, inflated under a budget.
 
-    Some writers use backslashes, and part names know no case: `normal` makes them equal.
+    Some writers use backslashes, and part names know no case: `normal` makes them equal. `wide`
+    tells, once weighed, whether a part is UTF-16: the native reader finds nothing in such parts and
+    says nothing.
     """
 
     def __init__(self, name: str, raw: BinaryIO, opened: ZipFile) -> None:
         self.name = name
+        self.wide = False
         self._raw = raw
         self.parts = {normal(info.orig_filename): info for info in opened.infolist()}
 
@@ -169,7 +172,7 @@ class Archive:
                 for chunk in self.inflate(info):
                     size += len(chunk)
                     self._check_weight(info, size, total + size)
-                    self._check_type(prolog, chunk)
+                    self._look_at(prolog, chunk)
                     if visit:
                         visit(chunk)
                     progress((total + size) / declared)
@@ -177,7 +180,8 @@ class Archive:
                 raise damaged(self.name) from error
             total += size
 
-    def _check_type(self, prolog: Prolog | None, chunk: bytes) -> None:
+    def _look_at(self, prolog: Prolog | None, chunk: bytes) -> None:
+        self.wide = self.wide or (prolog is not None and b"\0" in chunk[:4])
         if prolog and prolog.declares_type(chunk):
             raise UserError(
                 f"{self.name} holds a document type definition (DTD), which no spreadsheet needs "

@@ -84,8 +84,7 @@ def _open_xml(archive: Archive, workbook: str, progress: Fraction) -> Inspection
     kinds = ooxml.relationships(archive, workbook).values()
     shared = {part: strings for part, kind in kinds if kind.endswith("/sharedStrings")}
     archive.weigh({**shared, **scans}, progress)
-    foreign = any(scan.foreign for scan in scans.values())
-    return Inspection(_named(places, scans), native=strings.honest and not foreign)
+    return Inspection(_named(places, scans), native=strings.honest and not archive.wide)
 
 
 def _binary(archive: Archive, workbook: str, progress: Fraction) -> Inspection:

@@ -18,17 +18,21 @@ from .survey import Survey
 
 CONTENT_TYPES = "[content_types].xml"
 
-_TAG = rb"<(?:\w+:)?"
-_CELL = re.compile(rb"\sr=[\"']([A-Za-z]{1,3})(\d{1,7})[\"'][^>]*>\s*<(?:\w+:)?[vif]")
-_VALUE = re.compile(_TAG + rb"(?:v|t)(?:\s[^>]*)?>[^<]")
-_ERROR = re.compile(_TAG + rb"c\s[^>]*?\bt=[\"']e[\"']")
+_TAG = rb"<(?:\w{1,20}:)?"
+# Attributes of a cell are few; the bound keeps a hostile part from being searched again and again.
+_MORE = rb"[^<>]{0,200}"
+_CELL = re.compile(
+    rb"\sr=[\"']([A-Za-z]{1,3})(\d{1,7})[\"']" + _MORE + rb">\s*<(?:\w{1,20}:)?[vif]"
+)
+_VALUE = re.compile(_TAG + rb"(?:v|t)(?:\s" + _MORE + rb")?>[^<]")
+_ERROR = re.compile(_TAG + rb"c\s" + _MORE + rb"\bt=[\"']e[\"']")
 _UNSAVED = re.compile(
-    _TAG + rb"c(\s[^>]*)?>\s*"
-    rb"<(?:\w+:)?f(?:\s[^>]*)?(?:/>|>[^<]*</(?:\w+:)?f>)\s*"
-    rb"(?:<(?:\w+:)?v\s*/>|<(?:\w+:)?v>\s*</(?:\w+:)?v>)?\s*</(?:\w+:)?c>"
+    _TAG + rb"c((?:\s" + _MORE + rb")?)>\s*"
+    rb"<(?:\w{1,20}:)?f(?:\s" + _MORE + rb")?(?:/>|>[^<]*</(?:\w{1,20}:)?f>)\s*"
+    rb"(?:<(?:\w{1,20}:)?v\s*/>|<(?:\w{1,20}:)?v>\s*</(?:\w{1,20}:)?v>)?\s*</(?:\w{1,20}:)?c>"
 )
 _TEXT = re.compile(rb"\bt=[\"']str[\"']")
-_STRINGS = re.compile(_TAG + rb"sst\b[^>]*?\buniqueCount\s*=\s*[\"'](\d+)")
+_STRINGS = re.compile(_TAG + rb"sst\s[^<>]{0,4000}\buniqueCount\s*=\s*[\"'](\d{1,20})")
 _LONGEST_CELL = 4 * 1024 * 1024
 
 
@@ -94,12 +98,9 @@ class SheetScan:
 
     def __init__(self) -> None:
         self.survey = Survey()
-        self.foreign = False
-        """Whether it is UTF-16, in which the native reader finds no cells and says nothing."""
         self._rest = b""
 
     def __call__(self, chunk: bytes) -> None:
-        self.foreign = self.foreign or b"\0" in chunk
         data = self._rest + chunk
         cut = max(_last_cell(data), len(data) - _LONGEST_CELL)
         self._rest = data[cut:]
