@@ -14,7 +14,8 @@ from {{ cookiecutter.package_name }}.silo.records import open_records
 
 app = Flask(__name__)
 app.config["SECRET_KEY"] = "the same for all workers of this test"
-silo = Silo(app, records=open_records(os.environ["COUNTER_STORE"]), lease=float(os.environ["COUNTER_LEASE"]))
+records = open_records(os.environ["COUNTER_STORE"])
+silo = Silo(app, records=records, lease=float(os.environ["COUNTER_LEASE"]))
 silo.register("counter", lambda: {"value": 0})
 
 

@@ -197,8 +197,6 @@ class Caller:
 
 def form(name: str, data: bytes) -> tuple[bytes, str]:
     """A multipart body with one file, and its content type."""
-    head = (
-        f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="file"; filename="{name}"\r\n\r\n'
-    )
+    head = f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="file"; filename="{name}"\r\n\r\n'
     tail = f"\r\n--{BOUNDARY}--\r\n"
     return head.encode() + data + tail.encode(), f"multipart/form-data; boundary={BOUNDARY}"

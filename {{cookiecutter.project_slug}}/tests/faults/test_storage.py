@@ -1,0 +1,65 @@
+"""Storage that fails for a while: an honest answer meanwhile, and recovery by itself."""
+
+from __future__ import annotations
+
+import resource
+import sqlite3
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from .chaos import SMALL, Round, left_behind
+from .server import Caller, Server
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="limits are set by prlimit")
+
+LITTLE = 64 * 1024
+"""Bytes that a file may have while the disk is as good as full."""
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[Server]:
+    server = Server(tmp_path / "data", workers=1)
+    server.start()
+    yield server
+    assert server.stop() == 0
+
+
+def limit(server: Server, size: int) -> None:
+    """Let the kernel refuse the web processes files larger than `size`."""
+    for pid in server.workers():
+        resource.prlimit(pid, resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
+
+
+def test_a_full_disk_is_said_and_nothing_is_lost(server: Server) -> None:
+    round_ = Round(server, Caller(server.port))
+    round_.upload(SMALL)
+    before = round_.ask()["files"]
+    limit(server, LITTLE)
+    refused = round_.caller.upload("large.csv", SMALL * 100)
+    assert refused.status == 507
+    assert refused.json["error"] == "no_space"
+    assert round_.ask()["files"] == before
+    limit(server, resource.RLIM_INFINITY)
+    round_.upload(SMALL * 100)
+    round_.process()
+    assert round_.ended_well().startswith("complete")
+    round_.reset()
+    assert left_behind(server) == []
+
+
+def test_a_locked_store_is_said_and_works_again(server: Server) -> None:
+    round_ = Round(server, Caller(server.port))
+    round_.upload(SMALL)
+    other = sqlite3.connect(server.data / "silo.db", isolation_level=None)
+    other.execute("BEGIN EXCLUSIVE")
+    refused = round_.caller.post("/api/process")
+    other.execute("ROLLBACK")
+    other.close()
+    assert refused.status == 503
+    assert int(refused.headers["Retry-After"]) > 0
+    assert refused.json["error"] == "unavailable"
+    round_.process()
+    assert round_.ended_well().startswith("complete")
