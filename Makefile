@@ -5,7 +5,7 @@ BIN := .venv/bin
 DEMO := .demo/acme-reports
 SAMPLE := $(DEMO)/src/acme_reports/static/sample.xlsx
 
-.PHONY: help demo dev test lint fmt clean
+.PHONY: help demo dev pictures test lint fmt clean
 .DEFAULT_GOAL := help
 
 help: ## list these targets
@@ -19,6 +19,10 @@ demo: .venv/.demo ## bake an app, install it, make a report from a sample, and s
 
 dev: .venv/.demo ## bake into .dev with links back to the template, to work in place
 	@$(BIN)/python tools/link.py .dev
+
+pictures: dev ## write the screenshots that the README shows
+	@$(MAKE) --no-print-directory -C .dev/acme-reports .venv/.dev
+	cd .dev/acme-reports && .venv/bin/python -m pytest tests/e2e/test_look.py -k screenshots --screenshots $(CURDIR)/docs
 
 test: .venv/.dev lint ## prove everything: the template, its bakes, and a baked app's own tests
 	$(BIN)/python -m pytest $(ARGS)
