@@ -12,6 +12,7 @@ from support import Clock, eventually
 
 from {{ cookiecutter.package_name }}.silo import SessionBusy, SessionStore
 from {{ cookiecutter.package_name }}.silo.records import Record, Records, Step
+from {{ cookiecutter.package_name }}.silo.sessions.ids import SessionKey
 from {{ cookiecutter.package_name }}.silo.sessions.memory import MemoryRecords
 
 from .conftest import LEASE, OpenStore
@@ -141,6 +142,39 @@ def test_a_destroyed_session_is_not_brought_back(open_store: OpenStore, clock: C
     with pytest.raises(SessionBusy):
         late.commit()
     assert value_of(other) == 0
+
+
+@pytest.mark.parametrize("late", ["cleanup", "get", "transaction"])
+def test_whoever_is_late_with_an_expired_session_spares_the_new_one(
+    open_store: OpenStore, clock: Clock, late: str
+) -> None:
+    slow, quick = open_store(), open_store()
+    lives: list[str] = []
+    for store in (slow, quick):
+        store.on_create(lambda sid: lives.append("+"))
+        store.on_expire(lambda sid: lives.append("-"))
+    pauses = [True]
+
+    def pause(key: SessionKey) -> None:
+        """Removing files takes longer than the lease, and somebody else begins the session."""
+        if pauses:
+            pauses.clear()
+            clock.advance(LEASE)
+            add(quick, 7)
+
+    slow.on_remove(pause)
+    slow.get(SID)
+    clock.advance(slow.ttl)
+    if late == "cleanup":
+        assert slow.cleanup() == []
+    else:
+        with pytest.raises(SessionBusy):
+            slow.get(SID) if late == "get" else add(slow, 100)
+    assert pauses == []
+    assert value_of(slow) == 7
+    assert lives == ["+", "-", "+"]
+    add(slow)
+    assert value_of(quick) == 8
 
 
 def test_a_waiting_thread_goes_on_as_soon_as_the_lock_is_free(store: SessionStore) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import threading
 import tracemalloc
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -29,6 +30,15 @@ from {{ cookiecutter.package_name }}.silo.records import (
 )
 
 from .conftest import OpenRecords
+
+
+@pytest.fixture
+def interrupted() -> Iterator[None]:
+    """Threads that are interrupted at every step, so that what is not atomic shows itself."""
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    yield
+    sys.setswitchinterval(before)
 
 
 def put(key: str, expect: int | None = None, value: bytes = b"v", due: float = 10.0) -> Put:
@@ -185,6 +195,7 @@ def test_each_kind_is_counted(records: Records) -> None:
     assert records.count("other kind") == 1
 
 
+@pytest.mark.usefixtures("interrupted")
 def test_no_increment_is_lost_among_threads(open_records: OpenRecords) -> None:
     open_records().apply(put("n", NEW, b"0"))
 
@@ -203,6 +214,7 @@ def test_no_increment_is_lost_among_threads(open_records: OpenRecords) -> None:
     assert read_value(open_records(), "n") == b"1600"
 
 
+@pytest.mark.usefixtures("interrupted")
 def test_what_is_due_is_taken_once_among_threads(open_records: OpenRecords) -> None:
     open_records().apply(*(put(str(n), due=n) for n in range(400)))
     taken: list[str] = []
@@ -219,6 +231,7 @@ def test_what_is_due_is_taken_once_among_threads(open_records: OpenRecords) -> N
     assert sorted(taken, key=int) == [str(n) for n in range(400)]
 
 
+@pytest.mark.usefixtures("interrupted")
 def test_half_of_a_step_is_never_seen(open_records: OpenRecords) -> None:
     open_records().apply(put("a", value=b"0"), put("b", value=b"0"))
     done = threading.Event()

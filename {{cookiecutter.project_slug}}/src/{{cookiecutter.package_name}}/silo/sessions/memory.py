@@ -31,7 +31,8 @@ class MemoryRecords(Records):
         self._sequence = 0
 
     def read(self, kind: str, key: str) -> Record | None:
-        return self._kinds[kind].get(key)
+        with self._lock:
+            return self._kinds[kind].get(key)
 
     def apply(self, *steps: Step) -> int:
         with self._lock:
@@ -60,7 +61,8 @@ class MemoryRecords(Records):
         return sorted(found.items(), key=lambda item: (item[1].due, item[1].version))
 
     def count(self, kind: str) -> int:
-        return len(self._kinds[kind])
+        with self._lock:
+            return len(self._kinds[kind])
 
     def _holds(self, step: Step) -> bool:
         if isinstance(step, Postpone) or step.expect is None:
