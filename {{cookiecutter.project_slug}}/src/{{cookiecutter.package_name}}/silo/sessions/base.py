@@ -15,10 +15,11 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from ..errors import NamespaceError, SessionBusy, TaskError
-from ..records import Delete, Postpone, Put, Record, Records, Step
+from ..records import Delete, Postpone, Put, Record, Records
 from ..tasks.base import Call, Runner
 from ..tasks.jobs import Job, Jobs
 from ..tasks.thread import ThreadRunner
+from .expiry import Callback, Expiry, Remove, call_all
 from .ids import SessionIds, SessionKey, session_key
 from .locks import Locks
 from .memory import MemoryRecords
@@ -28,7 +29,6 @@ from .transaction import Transaction
 log = logging.getLogger(__name__)
 
 BusyCheck = Callable[[str, dict[str, Any]], bool]
-Callback = Callable[[str], None]
 
 TOUCH_SECONDS = 1.0
 """A session's due time is moved at most this often (a hundredth of the TTL, if that is less)."""
@@ -67,8 +67,7 @@ class SessionStore:
         self._factories: dict[str, Factory] = {}
         self._busy_check: BusyCheck | None = None
         self._on_create: list[Callback] = []
-        self._on_expire: list[Callback] = []
-        self._on_remove: list[Callable[[SessionKey], None]] = []
+        self._expiry = Expiry(self)
 
     # Setting up
 
@@ -89,14 +88,14 @@ class SessionStore:
 
     def on_expire(self, callback: Callback) -> None:
         """Call `callback(sid)` once for each session that expires; it must not begin it anew."""
-        self._on_expire.append(callback)
+        self._expiry.on_expire.append(callback)
 
-    def on_remove(self, remove: Callable[[SessionKey], None]) -> None:
+    def on_remove(self, remove: Remove) -> None:
         """Call `remove(key)` before a session's record goes, to remove what belongs to it.
 
         It may be called again for the same key, and must not mind that nothing is there.
         """
-        self._on_remove.append(remove)
+        self._expiry.on_remove.append(remove)
 
     # Reading
 
@@ -126,7 +125,7 @@ class SessionStore:
         if record is None:
             return None
         session = read_session(record)
-        return session if self._is_live(session) else None
+        return session if self.is_live(session) else None
 
     def open(self, sid: str) -> Session:
         """The session, created if need be, and its TTL begun anew."""
@@ -234,7 +233,7 @@ class SessionStore:
             if record:
                 self.cancel_tasks(read_session(record))
                 self.remove_files(key)
-                self.records.apply(Delete("session", key), *self._garbage(key))
+                self.records.apply(Delete("session", key), self._expiry.second_look(key))
             self.records.apply(Delete("tombstone", key))
 
     def cancel_tasks(self, session: Session) -> None:
@@ -250,79 +249,22 @@ class SessionStore:
         Returns the ids of the sessions that this pass expired. Several processes may run it at
         once: each session is expired by one of them. Costs what it finds to do.
         """
-        now, expired = self.clock(), list[str | None]()
-        for key, record in self.records.each_due("session", now):
-            with _logged("expiring a session"):
-                expired.append(self._expire_due(SessionKey(key), record))
-        for key, record in self.records.each_due("tombstone", now):
-            self.records.apply(Delete("tombstone", key, record.version))
-        for key, record in self.records.each_due("garbage", now):
-            with _logged("removing what a session left behind"):
-                self._collect(SessionKey(key), record)
-        self.runner.jobs.recover()
-        self.runner.jobs.sweep(self._refers_to)
-        return [sid for sid in expired if sid]
-
-    def _collect(self, key: SessionKey, record: Record) -> None:
-        """Look once more for files of a session that is gone."""
-        if self.records.read("session", key) is None:
-            self.remove_files(key)
-        self.records.apply(Delete("garbage", key, record.version))
-
-    def _expire_due(self, key: SessionKey, record: Record) -> str | None:
-        """Expire a session that is due, unless it is busy, which begins its TTL anew."""
-        session = read_session(record)
-        if self._is_busy(session):
-            self.records.apply(Postpone("session", key, self.clock() + self.ttl))
-            return None
-        lock = self.records.read("lock", key)
-        if lock and lock.due > self.clock():
-            return None  # a request works on it right now; the next pass looks again
-        with self.locks.held(key):
-            return self._expire(key)
-
-    def _expire(self, key: SessionKey) -> str | None:
-        """Expire a session whose lock is held, if it is still due. Returns its id."""
-        record = self.records.read("session", key)
-        if record is None or self._is_live(read_session(record)):
-            return None
-        session = read_session(record)
-        self.remove_files(key)
-        steps: list[Step] = [
-            Delete("session", key, record.version),
-            Put("tombstone", key, b"", self.clock() + self.expired_retain),
-            *self._garbage(key),
-            *(Delete("job", job_id) for job_id in session.tasks),
-        ]
-        if not self.records.apply(*steps):
-            return None
-        sid = self._sid(session)
-        _call_all(self._on_expire, sid)
-        return sid
+        return self._expiry.run()
 
     def remove_files(self, key: SessionKey) -> None:
         """Remove what belongs to a session besides its record."""
-        for remove in self._on_remove:
-            remove(key)
+        self._expiry.remove_files(key)
 
-    def _garbage(self, key: SessionKey) -> list[Step]:
-        """Have a later pass look once more for files that a late writer may leave behind."""
-        return [Put("garbage", key, b"", self.clock() + self.lease)]
-
-    def _refers_to(self, job: Job) -> bool:
-        record = self.records.read("session", job.owner) if job.owner else None
-        return record is not None and job.id in read_session(record).tasks
-
-    # Within a lock
+    # Told more than once
 
     def _load(self, sid: str) -> Session:
         """The live session, or a new one in the place of none or of an expired one."""
         session, key = self.peek(sid), session_key(sid)
         if session:
             return session
-        self._expire(key)
+        self._expiry.expire(key)
         session = self._create(sid, key)
-        _call_all(self._on_create, sid)
+        call_all(self._on_create, sid)
         return session
 
     def _create(self, sid: str, key: SessionKey) -> Session:
@@ -330,35 +272,25 @@ class SessionStore:
         session = Session(bare or sid, self.clock())
         put = self.writing(key, session, self.state_of(session))
         version = self.records.apply(put, Delete("tombstone", key))
+        if not version:
+            raise SessionBusy  # the lock was lost meanwhile, and somebody else was quicker
         return read_session(Record(put.value, version, put.due))
 
-    def _is_live(self, session: Session) -> bool:
-        return session.due > self.clock() or self._is_busy(session)
+    def is_live(self, session: Session) -> bool:
+        """Whether a stored session has time left, or work to do."""
+        return session.due > self.clock() or self.is_busy(session)
 
-    def _is_busy(self, session: Session) -> bool:
+    def is_busy(self, session: Session) -> bool:
+        """Whether a session has queued or running tasks, or the busy check says so."""
         if any(self.runner.jobs.is_active(job_id) for job_id in session.tasks):
             return True
         if self._busy_check is None:
             return False
-        return self._busy_check(self._sid(session), self.state_of(session))
+        return self._busy_check(self.sid_of(session), self.state_of(session))
 
-    def _sid(self, session: Session) -> str:
+    def sid_of(self, session: Session) -> str:
+        """The id of a stored session."""
         return self.ids.sign(session.bare) if self.ids else session.bare
-
-
-def _call_all(callbacks: list[Callback], sid: str) -> None:
-    for callback in callbacks:
-        with _logged("a session's callback"):
-            callback(sid)
-
-
-@contextlib.contextmanager
-def _logged(what: str) -> Iterator[None]:
-    """Log an error and go on: one session's trouble must not stop what is done for the others."""
-    try:
-        yield
-    except Exception:
-        log.exception("%s failed", what)
 
 
 def _launch_nothing(name: str, call: Call) -> Job:

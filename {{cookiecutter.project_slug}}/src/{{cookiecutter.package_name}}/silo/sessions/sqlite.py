@@ -15,7 +15,6 @@ import contextlib
 import os
 import secrets
 import sqlite3
-import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -24,9 +23,7 @@ from urllib.parse import unquote
 
 from ..errors import StoreFull, StoreUnavailable
 from ..records import Delete, Postpone, Put, Record, Records, Step
-
-if sys.platform != "win32":
-    import fcntl
+from .turn import Turn
 
 BUSY_SECONDS = 5
 MARKS = 2**16
@@ -54,7 +51,7 @@ class SqliteRecords(Records):
         self._pid = os.getpid()
         self._idle: list[sqlite3.Connection] = []
         self._versions = _Versions()
-        self._turn = _Turn(self._path.with_suffix(".turn"))
+        self._turn = Turn(self._path.with_suffix(".turn"))
         with translated():
             self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._path.touch(mode=0o600)
@@ -129,44 +126,6 @@ class SqliteRecords(Records):
                 for statement in script.split(";"):
                     connection.execute(statement)
                 connection.execute(f"PRAGMA user_version = {number}")
-
-
-class _Turn:
-    """One writer at a time: among this process's threads, then among this machine's processes."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._lock = threading.Lock()
-        self._pid = 0
-        self._descriptor = -1
-
-    def __enter__(self) -> None:
-        self._lock.acquire()
-        if sys.platform != "win32":
-            try:
-                fcntl.flock(self._file(), fcntl.LOCK_EX)
-            except BaseException:
-                self._lock.release()
-                raise
-
-    def __exit__(self, *_: object) -> None:
-        if sys.platform != "win32":
-            fcntl.flock(self._descriptor, fcntl.LOCK_UN)
-        self._lock.release()
-
-    def close(self) -> None:
-        """Let go of the file; the next turn opens it anew."""
-        with self._lock:
-            if self._pid == os.getpid():
-                os.close(self._descriptor)
-            self._pid = 0
-
-    def _file(self) -> int:
-        """The file to lock, opened anew after a fork: a lock belongs to the opening of a file."""
-        if self._pid != os.getpid():
-            self._descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-            self._pid = os.getpid()
-        return self._descriptor
 
 
 @contextlib.contextmanager

@@ -1,0 +1,119 @@
+"""How sessions end: once each, whoever looks first, with nothing left behind."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
+
+from ..records import Delete, Postpone, Put, Record, Step
+from ..tasks.jobs import Job
+from .ids import SessionKey
+from .session import read_session
+
+if TYPE_CHECKING:
+    from .base import SessionStore
+
+log = logging.getLogger(__name__)
+
+Callback = Callable[[str], None]
+Remove = Callable[[SessionKey], None]
+
+
+class Expiry:
+    """The cleanup pass of a store, and the end of a single session.
+
+    Files go before the record does, and may be asked to go again: after a crash in between, the
+    next pass finds the record as it was. What a late writer leaves behind afterwards, a second look
+    removes, which is due when every lease of that time has run out.
+    """
+
+    def __init__(self, store: SessionStore) -> None:
+        self.on_expire: list[Callback] = []
+        self.on_remove: list[Remove] = []
+        self._store = store
+        self._records = store.records
+
+    def run(self) -> list[str]:
+        """One pass; the ids of the sessions that it expired."""
+        now, expired = self._store.clock(), list[str | None]()
+        for key, record in self._records.each_due("session", now):
+            with logged("expiring a session"):
+                expired.append(self._expire_due(SessionKey(key), record))
+        for key, record in self._records.each_due("tombstone", now):
+            self._records.apply(Delete("tombstone", key, record.version))
+        for key, record in self._records.each_due("garbage", now):
+            with logged("removing what a session left behind"):
+                self._collect(SessionKey(key), record)
+        jobs = self._store.runner.jobs
+        jobs.recover()
+        jobs.sweep(self._refers_to)
+        jobs.queue.forget()
+        return [sid for sid in expired if sid]
+
+    def expire(self, key: SessionKey) -> str | None:
+        """Expire a session whose lock is held, if it is still due. Returns its id."""
+        record = self._records.read("session", key)
+        if record is None or self._store.is_live(read_session(record)):
+            return None
+        session = read_session(record)
+        self.remove_files(key)
+        steps: list[Step] = [
+            Delete("session", key, record.version),
+            Put("tombstone", key, b"", self._store.clock() + self._store.expired_retain),
+            self.second_look(key),
+            *(Delete("job", job_id) for job_id in session.tasks),
+        ]
+        if not self._records.apply(*steps):
+            return None
+        sid = self._store.sid_of(session)
+        call_all(self.on_expire, sid)
+        return sid
+
+    def remove_files(self, key: SessionKey) -> None:
+        """Remove what belongs to a session besides its record."""
+        for remove in self.on_remove:
+            remove(key)
+
+    def second_look(self, key: SessionKey) -> Put:
+        """The step that has a later pass remove files once more."""
+        return Put("garbage", key, b"", self._store.clock() + self._store.lease)
+
+    def _expire_due(self, key: SessionKey, record: Record) -> str | None:
+        """Expire a session that is due, unless it is busy, which begins its TTL anew."""
+        store = self._store
+        if store.is_busy(read_session(record)):
+            self._records.apply(Postpone("session", key, store.clock() + store.ttl))
+            return None
+        lock = self._records.read("lock", key)
+        if lock and lock.due > store.clock():
+            return None  # a request works on it right now; the next pass looks again
+        with store.locks.held(key):
+            return self.expire(key)
+
+    def _collect(self, key: SessionKey, record: Record) -> None:
+        """Look once more for files of a session that is gone."""
+        if self._records.read("session", key) is None:
+            self.remove_files(key)
+        self._records.apply(Delete("garbage", key, record.version))
+
+    def _refers_to(self, job: Job) -> bool:
+        record = self._records.read("session", job.owner) if job.owner else None
+        return record is not None and job.id in read_session(record).tasks
+
+
+def call_all(callbacks: list[Callback], sid: str) -> None:
+    """Call each, whatever becomes of the others."""
+    for callback in callbacks:
+        with logged("a session's callback"):
+            callback(sid)
+
+
+@contextlib.contextmanager
+def logged(what: str) -> Iterator[None]:
+    """Log an error and go on: one session's trouble must not stop what is done for the others."""
+    try:
+        yield
+    except Exception:
+        log.exception("%s failed", what)
