@@ -191,11 +191,15 @@ def fills_the_disk(task: Reporter, path: str) -> None:
 # No end
 
 
-def heeds(task: Reporter, path: str = os.devnull) -> None:
+def heeds(task: Reporter, path: str, how: str) -> None:
     """Reports for ever; says in a file that it was told to stop."""
+    task.update(message="still at it")
     try:
         while True:
-            task.update(message="still at it")
+            if how == "log":
+                task.log("still at it")
+            else:
+                task.update(message="still at it")
             time.sleep(0.005)
     finally:
         notes(task, path, "stopped")

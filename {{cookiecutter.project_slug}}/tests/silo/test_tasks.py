@@ -279,9 +279,12 @@ def test_of_any_other_error_the_person_gets_the_id_and_the_log_the_rest(
 # Cancelling
 
 
-def test_a_cancelled_target_ends_at_its_next_call(task: BackgroundTask, tmp_path: Path) -> None:
+@pytest.mark.parametrize("how", ["update", "log"])
+def test_a_cancelled_target_ends_at_its_next_call(
+    task: BackgroundTask, tmp_path: Path, how: str
+) -> None:
     stopped = tmp_path / "stopped"
-    task.start(targets.heeds, str(stopped))
+    task.start(targets.heeds, str(stopped), how)
     eventually(lambda: task.state.message == "still at it")
     assert task.cancel()
     state = ended(task)
