@@ -15,7 +15,7 @@ from urllib.error import URLError
 from urllib.request import urlopen
 
 import pytest
-from playwright.sync_api import BrowserContext
+from playwright.sync_api import BrowserContext, expect
 
 from {{ cookiecutter.package_name }} import cli
 
@@ -26,6 +26,8 @@ from .visitor import Visitor
 Arrives = Callable[..., Visitor]
 SERVERS = {"desk", "hasty", "served", "restarting", "forgetful"}
 START_SECONDS = 30
+
+expect.set_options(timeout=20_000)  # milliseconds; a busy machine takes its time
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -76,14 +78,6 @@ def arrives(
 @pytest.fixture
 def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Desk]:
     desk = Desk(tmp_path, monkeypatch)
-    yield desk
-    desk.stop()
-
-
-@pytest.fixture
-def hasty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Desk]:
-    """A desk whose sessions end a second after the last call, by the real clock."""
-    desk = Desk(tmp_path, monkeypatch, SILO_TTL=1.0)
     yield desk
     desk.stop()
 
@@ -145,6 +139,14 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
 def restarting(tmp_path: Path) -> Iterator[Served]:
     """A server of this test alone, to be stopped and started again."""
     served = Served(tmp_path)
+    yield served
+    served.stop()
+
+
+@pytest.fixture
+def hasty(tmp_path: Path) -> Iterator[Served]:
+    """A server whose sessions end three seconds after the last call."""
+    served = Served(tmp_path, SILO_TTL="3", SILO_CLEANUP_INTERVAL="1")
     yield served
     served.stop()
 

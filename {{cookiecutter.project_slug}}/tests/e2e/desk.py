@@ -7,7 +7,7 @@ import time
 from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import pytest
 from flask import Flask
@@ -74,14 +74,14 @@ def report(inputs: Sequence[InputFile], options: Options) -> Report:
 class Desk:
     """The app on a port of its own; `turn` its clock, `close` and `open` its doors."""
 
-    def __init__(self, folder: Path, patch: pytest.MonkeyPatch, **settings: Any) -> None:
+    def __init__(self, folder: Path, patch: pytest.MonkeyPatch) -> None:
         self.step = Step()
         patch.setattr(views, "Options", Options)
         patch.setattr(jobs, "Options", Options)
         patch.setattr(jobs, "process", self.step)
         self._ahead = 0.0
         given = {"SILO_DATA_DIR": str(folder), "SILO_RUNNER": "thread", "SECRET_KEY": "x" * 32}
-        self.app: Flask = create_app(given | settings, clock=self.clock)
+        self.app: Flask = create_app(given, clock=self.clock)
         self.store = self.app.extensions["silo"].store
         self._port = 0
         self.open()

@@ -37,6 +37,16 @@ def test_a_server_that_is_away_is_waited_for(visitor: Visitor, desk: Desk) -> No
     expect(visitor.page.locator("#connection")).to_be_empty()
 
 
+def test_the_sample_waits_for_a_server_that_is_away(visitor: Visitor, desk: Desk) -> None:
+    visitor.loses_server = True
+    desk.close()
+    visitor.press("Try it with a sample")
+    visitor.reads(GONE)
+    desk.open()
+    visitor.sees("ready")
+    visitor.reads("sample.xlsx")
+
+
 def test_an_upload_waits_for_a_server_that_is_away(visitor: Visitor, desk: Desk) -> None:
     visitor.loses_server = True
     desk.close()
@@ -213,10 +223,33 @@ def test_two_tabs_that_start_at_once_share_one_job(arrives: Arrives, desk: Desk)
     one.page.unroute("**/api/status")
     one.press("Make the report")
     one.reads("Opened the files.")
+    expect(one.page.locator("#problem")).to_be_hidden()
     desk.step.gate.set()
     one.sees("done")
     other.sees("done")
     assert len(desk.step.seen) == 1
+
+
+def test_a_late_answer_does_not_turn_back_the_page(visitor: Visitor, desk: Desk) -> None:
+    late: list[Route] = []
+    desk.step.gate.clear()
+    visitor.upload()
+    visitor.page.route("**/api/status", lambda route: late.append(route), times=1)
+    visitor.page.evaluate("dispatchEvent(new Event('focus'))")
+    visitor.press("Make the report")
+    visitor.reads("Opened the files.")
+    nothing: dict[str, Any] = {
+        "session": "live",
+        "files": [],
+        "options": None,
+        "job": None,
+        "expires_in": None,
+    }
+    with visitor.page.expect_response("**/api/status") as answered:
+        late[0].fulfill(json=nothing)
+    answered.value.finished()
+    visitor.page.evaluate("() => new Promise(requestAnimationFrame)")
+    visitor.sees("running")
 
 
 @pytest.mark.parametrize("clicks", [2, 5])
@@ -225,3 +258,4 @@ def test_a_hasty_hand_starts_one_job(visitor: Visitor, desk: Desk, clicks: int) 
     visitor.button("Make the report").click(click_count=clicks)
     visitor.sees("done")
     assert len(desk.step.seen) == 1
+    assert len(visitor.calls(["api/process"])) == 1

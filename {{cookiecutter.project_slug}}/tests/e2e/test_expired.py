@@ -149,12 +149,17 @@ def test_a_session_that_the_server_never_knew_counts_as_expired(visitor: Visitor
     assert visitor.session != "unknown"
 
 
-def test_an_idle_page_finds_out_by_itself(arrives: Arrives, hasty: Desk) -> None:
+def test_an_idle_page_finds_out_by_itself(arrives: Arrives, hasty: Served) -> None:
     visitor = arrives(hasty.url)
     visitor.upload()
     visitor.sees("expired")
     visitor.press(AGAIN)
     visitor.sees("ready")
+    visitor.press("Make the report")
+    visitor.sees("done")
+    visitor.sees("expired")
+    visitor.press(AGAIN)
+    visitor.sees("done")
 
 
 def test_an_empty_page_has_nothing_to_lose(visitor: Visitor, desk: Desk) -> None:
@@ -165,6 +170,28 @@ def test_an_empty_page_has_nothing_to_lose(visitor: Visitor, desk: Desk) -> None
     visitor.page.reload()
     visitor.sees("empty")
     visitor.make()
+
+
+def test_a_refused_upload_does_not_forget_what_was_being_done(visitor: Visitor, desk: Desk) -> None:
+    visitor.make()
+    visitor.choose({"name": "a.pdf", "mimeType": "application/pdf", "buffer": b"%PDF-1.7"})
+    visitor.reads("a.pdf")
+    desk.turn(HOUR + 1)
+    visitor.press("Download the workbook")
+    visitor.press(AGAIN)
+    visitor.sees("done")
+
+
+def test_new_files_begin_new_work(visitor: Visitor, desk: Desk) -> None:
+    """What was being done with the files before is not done with these."""
+    visitor.make()
+    visitor.choose(csv("newer.csv"))
+    visitor.sees("ready")
+    desk.turn(HOUR + 1)
+    visitor.page.evaluate("dispatchEvent(new Event('focus'))")
+    visitor.press(AGAIN)
+    visitor.sees("ready")
+    assert len(desk.step.seen) == 1
 
 
 def test_starting_over_is_another_way_on(visitor: Visitor, desk: Desk) -> None:

@@ -144,11 +144,11 @@ def test_an_upload_tells_its_bytes_and_can_be_cancelled(arrives: Arrives, served
     visitor = arrives(served.url)
     slow = visitor.page.context.new_cdp_session(visitor.page)
     slow.send("Network.enable")
-    limits = {"offline": False, "latency": 0, "downloadThroughput": -1, "uploadThroughput": 200_000}
+    limits = {"offline": False, "latency": 0, "downloadThroughput": -1, "uploadThroughput": 100_000}
     slow.send("Network.emulateNetworkConditions", limits)
-    visitor.choose(csv(rows=1_000_000))
+    visitor.choose(csv(rows=200_000))
     visitor.sees("uploading")
-    expect(visitor.page.locator("#bytes")).to_have_text(re.compile(r"^[\d.]+ kB of 12.9 MB$"))
+    expect(visitor.page.locator("#bytes")).to_have_text(re.compile(r"^[\d.]+ kB of 2.5 MB$"))
     visitor.press("Cancel the upload")
     visitor.sees("empty")
     expect(visitor.heading()).to_be_focused()
@@ -211,6 +211,16 @@ def test_options_can_be_changed_and_the_report_made_again(visitor: Visitor, desk
     visitor.press("Make the report")
     visitor.reads("Largest: 7.")
     assert [options.largest for options in desk.step.seen] == [10, 7]
+
+
+def test_a_look_elsewhere_does_not_end_the_choosing_of_options(visitor: Visitor) -> None:
+    visitor.make()
+    visitor.press("Change options")
+    with visitor.page.expect_response("**/api/status") as answered:
+        visitor.page.evaluate("dispatchEvent(new Event('focus'))")
+    answered.value.finished()
+    visitor.page.evaluate("() => new Promise(requestAnimationFrame)")
+    visitor.sees("ready")
 
 
 def test_the_form_offers_what_the_options_say(visitor: Visitor, desk: Desk) -> None:

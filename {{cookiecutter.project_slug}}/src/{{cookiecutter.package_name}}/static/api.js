@@ -4,8 +4,9 @@
  * A call that gets no answer is made again until it gets one: each may safely be repeated.
  */
 
-const BASE = document.documentElement.dataset.api;
-const KEY = `silo:${BASE}`;
+const { api } = document.documentElement.dataset;
+const BASE = new URL(`${api}/`, location);
+const KEY = `silo:${api}`;
 
 /** An answer that is not a success; `message` is the server's own sentence. */
 export class Problem extends Error {
@@ -47,13 +48,10 @@ export function connection(up) {
 /** Wait, but no longer than until the browser is online again. */
 export function pause(seconds, signal) {
   return new Promise((resolve, reject) => {
-    const settled = new AbortController();
-    const on = { signal: settled.signal };
-    const timer = setTimeout(resolve, seconds * 1000);
-    addEventListener("online", resolve, on);
-    signal?.addEventListener("abort", () => reject(signal.reason), on);
-    on.signal.addEventListener("abort", () => clearTimeout(timer));
-    if (signal?.aborted) reject(signal.reason);
+    const over = AbortSignal.timeout(seconds * 1000);
+    over.addEventListener("abort", resolve);
+    addEventListener("online", resolve, { signal: over });
+    signal?.addEventListener("abort", () => reject(signal.reason), { signal: over });
   });
 }
 
@@ -62,7 +60,7 @@ export async function request(path, { headers, ...init } = {}, signal) {
   for (let wait = 1; ; wait = Math.min(wait * 2, 8)) {
     const limit = signal ?? AbortSignal.timeout(30000);
     const all = { cache: "no-store", ...init, headers: { ...identity(), ...headers }, signal: limit };
-    const response = await fetch(`${BASE}/${path}`, all).catch(() => signal?.throwIfAborted());
+    const response = await fetch(new URL(path, BASE), all).catch(() => signal?.throwIfAborted());
     if (response && ![502, 503, 504].includes(response.status)) return check(response);
     connection(false);
     await pause(Number(response?.headers.get("Retry-After")) || wait, signal);
@@ -117,7 +115,7 @@ function send(files, onProgress, signal) {
       resolve(new Response(xhr.response, { status: xhr.status, headers }));
     };
     signal.addEventListener("abort", () => (xhr.abort(), reject(signal.reason)));
-    xhr.open("POST", `${BASE}/upload`);
+    xhr.open("POST", new URL("upload", BASE));
     for (const [name, value] of Object.entries(identity())) xhr.setRequestHeader(name, value);
     xhr.send(body);
   });

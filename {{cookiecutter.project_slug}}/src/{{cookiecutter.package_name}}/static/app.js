@@ -6,7 +6,7 @@
  * `silo:state` {state, from}, `silo:error` {error}, `silo:connection` {up}.
  */
 
-import { Problem, connection, get, onOtherTab, pause, post, recall, remember, upload } from "./api.js";
+import { Problem, connection, get, onOtherTab, pause, post, recall, remember, request, upload } from "./api.js";
 
 const root = document.documentElement;
 const title = document.title;
@@ -122,13 +122,13 @@ async function send(files) {
   if (!files.length || sending) return;
   await readable(files);
   const from = root.dataset.state;
-  if (from !== "expired") remember({ goal: null });
   sending = new AbortController();
   sent(0, 0);
   show("uploading");
   try {
     await upload(files, sent, sending.signal);
     held = files;
+    if (from !== "expired") remember({ goal: null });
   } catch (error) {
     show(from);
     throw error;
@@ -174,8 +174,7 @@ function list(box, files) {
 }
 
 async function sample() {
-  const response = await fetch(root.dataset.sample);
-  if (!response.ok) throw new Problem({ status: response.status });
+  const response = await request(root.dataset.sample);
   await send([new File([await response.blob()], "sample.xlsx")]);
 }
 
@@ -186,9 +185,8 @@ async function start() {
   const wrong = form.unreadable(fields);
   if (wrong.length) throw new Problem({ status: 422, errors: wrong });
   form.mark(fields, []);
-  const options = form.values(fields);
-  remember({ options, goal: "report" });
-  await post("process", options).catch(unless("already_running"));
+  remember({ goal: "report" });
+  await post("process", form.values(fields)).catch(unless("already_running"));
   facts = "";
   await sync();
 }
@@ -228,7 +226,7 @@ async function finish() {
     report.showReport(await get("report"));
     show("done");
   } catch (error) {
-    show("ready"); // so that it can be made again
+    if (error.status !== 410) show("ready"); // so that it can be made again
     throw error;
   }
 }
@@ -241,12 +239,11 @@ async function download() {
 
 async function reset() {
   following?.abort();
-  turn++;
   await post("reset");
   held = [];
   facts = "";
   remember({ files: [], goal: null });
-  show("empty");
+  await sync();
 }
 
 // Wiring
