@@ -109,10 +109,6 @@ class FileStore:
         for filename in filenames:
             self._place.remove(session_key(sid), _stored_name(filename))
 
-    def keep_only(self, sid: str, *filenames: str) -> None:
-        """Remove all of the session's files but these."""
-        self.remove(sid, *(set(self.list_files(sid)) - set(filenames)))
-
     def cleanup(self, sid: str) -> None:
         """Remove all of the session's files."""
         self._place.remove_folder(session_key(sid))
