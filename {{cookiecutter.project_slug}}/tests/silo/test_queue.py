@@ -10,6 +10,8 @@ from support import Clock
 from {{ cookiecutter.package_name }}.silo.records import Records
 from {{ cookiecutter.package_name }}.silo.tasks.jobs import Job, Jobs, new_id
 
+from .conftest import OpenRecords
+
 
 @pytest.fixture
 def jobs(records: Records, clock: Clock) -> Jobs:
@@ -168,3 +170,22 @@ def test_a_claim_costs_the_same_however_many_wait(
     monkeypatch.setattr(jobs.records, "due", counting)
     assert jobs.claim_next()
     assert sum(asked) <= 128
+
+
+def test_what_waits_outlives_a_restart(open_records: OpenRecords, clock: Clock) -> None:
+    """Priority, delay and retries are the job's own, whoever opens the store next."""
+    before = Jobs(open_records(), clock, lease=15)
+    put(before, "flaky", retries=1, backoff=30)
+    running = before.claim_next()
+    assert running
+    assert before.retry(running.id, running.attempt)
+    put(before, "delayed", delay=60)
+    put(before, "normal")
+    put(before, "high", priority="high")
+    after = Jobs(open_records(), clock, lease=15)
+    assert claimed(after, 2) == ["high", "normal"]
+    assert after.claim_next() is None
+    clock.advance(30)
+    assert claimed(after, 1) == ["flaky"]
+    clock.advance(30)
+    assert claimed(after, 1) == ["delayed"]

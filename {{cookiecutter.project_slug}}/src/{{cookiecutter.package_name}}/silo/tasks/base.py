@@ -123,11 +123,18 @@ class Runner(ABC):
         """
         if outcome.trace:
             log.error("task %s, job %s: %s", job.name, job.id, outcome.trace)
-            for hook in self._error_hooks:
-                hook(job, outcome.trace)
+            self._tell(job, outcome.trace)
             if self.jobs.retry(job.id, job.attempt):
                 return
         self.jobs.finish(job.id, outcome.end, outcome.sentence, job.attempt)
+
+    def _tell(self, job: Job, trace: str) -> None:
+        """Call the error hooks; one that fails itself keeps the job from nothing."""
+        for hook in self._error_hooks:
+            try:
+                hook(job, trace)
+            except Exception:
+                log.exception("an error hook failed")
 
     @abstractmethod
     def stop(self) -> None:

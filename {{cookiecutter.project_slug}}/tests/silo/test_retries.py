@@ -1,0 +1,84 @@
+"""Terms of a task on real runners: delays, retries, and who is told of an error."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import targets
+from backends import RECORDS, RUNNERS
+from support import eventually
+
+from {{ cookiecutter.package_name }}.silo import BackgroundTask
+from {{ cookiecutter.package_name }}.silo.tasks.base import Runner
+from {{ cookiecutter.package_name }}.silo.tasks.jobs import Job, Jobs
+
+
+@pytest.fixture(params=RUNNERS)
+def runner(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Runner]:
+    """Each runner over a SQLite store."""
+    runner = RUNNERS[request.param](Jobs(RECORDS["sqlite"](tmp_path)))
+    yield runner
+    runner.stop()
+    runner.jobs.records.close()
+
+
+def test_it_is_tried_again_until_it_succeeds_and_each_error_is_told(
+    runner: Runner, tmp_path: Path
+) -> None:
+    told: list[tuple[int, str]] = []
+
+    def tell(job: Job, trace: str) -> None:
+        told.append((job.attempt, trace))
+
+    runner.on_error(tell)
+    task = BackgroundTask("flaky", runner=runner, retries=5, backoff=0.01)
+    task.start(targets.succeed_at, 3, str(tmp_path / "tries"))
+    eventually(lambda: not task.is_running)
+    assert task.is_complete
+    assert task.state.attempt == 3
+    assert [attempt for attempt, _ in told] == [1, 2]
+    assert all("Traceback" in trace and "not yet" in trace for _, trace in told)
+
+
+def test_without_retries_left_it_has_failed(runner: Runner, tmp_path: Path) -> None:
+    task = BackgroundTask("flaky", runner=runner, retries=1, backoff=0.01)
+    task.start(targets.succeed_at, 9, str(tmp_path / "tries"))
+    eventually(lambda: not task.is_running)
+    assert task.is_failed
+    assert task.state.attempt == 2
+
+
+def test_what_a_person_was_told_is_not_tried_again(runner: Runner) -> None:
+    task = BackgroundTask("refused", runner=runner, retries=5, backoff=0.01)
+    task.start(targets.tells)
+    eventually(lambda: not task.is_running)
+    assert task.is_failed
+    assert task.state.attempt == 1
+
+
+def test_a_delayed_task_waits(runner: Runner) -> None:
+    task = BackgroundTask("later", runner=runner, delay=0.3)
+    task.start(targets.nothing)
+    assert task.state.status == "queued"
+    eventually(lambda: task.is_complete)
+    state = task.state
+    job = runner.jobs.read(state.id or "")
+    assert job
+    assert (state.started_at or 0) - job.created_at >= 0.3
+
+
+def test_a_failing_hook_changes_nothing(runner: Runner, tmp_path: Path) -> None:
+    def fail(job: Job, trace: str) -> None:
+        raise RuntimeError("the hook itself")
+
+    runner.on_error(fail)
+    task = BackgroundTask("flaky", runner=runner, retries=1, backoff=0.01)
+    task.start(targets.succeed_at, 2, str(tmp_path / "tries"))
+    eventually(lambda: task.is_complete)
+
+
+def test_unknown_terms_are_refused() -> None:
+    with pytest.raises(TypeError):
+        BackgroundTask("odd", patience=3)
