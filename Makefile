@@ -5,7 +5,7 @@ BIN := .venv/bin
 DEMO := .demo/acme-reports
 SAMPLE := $(DEMO)/src/acme_reports/static/sample.xlsx
 
-.PHONY: help demo dev pictures test lint fmt clean
+.PHONY: help demo dev pictures test chaos bench-store lint fmt clean
 .DEFAULT_GOAL := help
 
 help: ## list these targets
@@ -27,14 +27,22 @@ pictures: dev ## write the screenshots that the README shows
 test: .venv/.dev lint ## prove everything: the template, its bakes, and a baked app's own tests
 	$(BIN)/python -m pytest $(ARGS)
 
+chaos: dev ## kill a baked app at every stage: make chaos KILLS=100 SEED=1
+	@$(MAKE) --no-print-directory -C .dev/acme-reports chaos
+
+bench-store: dev ## the session store beside flask-silo's; needs wrk
+	@$(MAKE) --no-print-directory -C .dev/acme-reports .venv/.run
+	.dev/acme-reports/.venv/bin/python -m pip install --quiet flask-silo==0.1.6
+	.dev/acme-reports/.venv/bin/python benchmarks/store.py $(ARGS)
+
 lint: .venv/.dev ## ruff, format and types of the template's own Python
-	$(BIN)/ruff check hooks tests tools
-	$(BIN)/ruff format --check hooks tests tools
+	$(BIN)/ruff check benchmarks hooks tests tools
+	$(BIN)/ruff format --check benchmarks hooks tests tools
 	$(BIN)/mypy
 
 fmt: .venv/.dev ## format the template's own Python
-	$(BIN)/ruff check --fix hooks tests tools
-	$(BIN)/ruff format hooks tests tools
+	$(BIN)/ruff check --fix benchmarks hooks tests tools
+	$(BIN)/ruff format benchmarks hooks tests tools
 
 clean: ## remove all that the targets above made
 	rm -rf .venv .demo .dev .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -1,8 +1,8 @@
-"""The session store beside flask-silo's: what calls cost as sessions grow, and what a server serves.
+"""The session store beside flask-silo's: what calls cost as sessions grow, what a server serves.
 
 Run by `make bench-store`, in an environment that has a baked app and flask-silo. Ours keeps every
-session in a SQLite file; flask-silo keeps its in memory, as its README shows it. Both do the same in
-turn, in one run; figures are microseconds or milliseconds, percentiles and never averages.
+session in a SQLite file; flask-silo keeps its in memory, as its README shows it. Both do the same
+in turn, in one run; figures are microseconds or milliseconds, percentiles and never averages.
 """
 
 from __future__ import annotations
@@ -110,7 +110,8 @@ def growth(counts: list[int]) -> dict[str, Any]:
             figures[f"ours, {count:,}"] = {
                 **calls(ours_, count),
                 "memory a session (bytes)": max(0, (rss() - before) // count),
-                "disk a session (bytes)": (Path(folder) / f"{count}.db").stat().st_size // count,
+                "disk a session (bytes)": sum(f.stat().st_size for f in Path(folder).iterdir())
+                // count,
             }
             ours_.records.close()
             gc.collect()
@@ -244,6 +245,43 @@ def first_line(times: int) -> dict[str, Any]:
             return percentiles(sorted(taken[1:]), 1e-3)
 
 
+def table(found: dict[str, Any]) -> str:
+    """The figures as Markdown: a table for each group, a row for each subject."""
+    versions = ", ".join(f"{name} {version}" for name, version in found["versions"].items())
+    lines = [
+        "# Measured",
+        "",
+        "Made by `make bench-store`; the figures are in [store.json](store.json).",
+        f"{found['machine']}, {versions}; {found['when']}.",
+        "",
+        "Ours keeps sessions in a SQLite file that several processes share and that outlives them;",
+        "flask-silo keeps them in the memory of one process. p50 and p99 stand as `p50 / p99`.",
+    ]
+    for group, rows in found.items():
+        if group in ("machine", "versions", "when"):
+            continue
+        subjects = rows if all(isinstance(row, dict) for row in rows.values()) else {"ours": rows}
+        heads = list(dict.fromkeys(key for row in subjects.values() for key in row))
+        lines += [
+            "",
+            f"## {group}",
+            "",
+            f"| | {' | '.join(heads)} |",
+            "|---" * (len(heads) + 1) + "|",
+        ]
+        for subject, row in subjects.items():
+            lines.append(f"| {subject} | {' | '.join(cell(row.get(head, '')) for head in heads)} |")
+    return "\n".join(lines) + "\n"
+
+
+def cell(value: Any) -> str:
+    return (
+        " / ".join(f"{each:,}" for each in value.values())
+        if isinstance(value, dict)
+        else (f"{value:,}" if isinstance(value, int | float) else str(value))
+    )
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--sessions", type=int, nargs="+", default=[1_000, 100_000, 1_000_000])
@@ -254,7 +292,7 @@ def main() -> None:
     if not shutil.which("wrk"):
         raise SystemExit("wrk is needed to load the server. On Debian or Ubuntu: apt install wrk")
     found = {
-        "machine": f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}",
+        "machine": f"{os.cpu_count()} cores {platform.machine()}, Python {sys.version.split()[0]}",
         "versions": {
             name: importlib.metadata.version(name) for name in ("flask-silo", "flask", "gunicorn")
         },
@@ -264,8 +302,9 @@ def main() -> None:
         "32 connections": throughput(given.seconds),
         "from POST to the step's first line (ms)": first_line(20),
     }
-    text = json.dumps(found, indent=2, ensure_ascii=False)
-    given.output.write_text(text + "\n")
+    given.output.write_text(json.dumps(found, indent=2, ensure_ascii=False) + "\n")
+    text = table(found)
+    given.output.with_name("README.md").write_text(text)
     print(text)
 
 
