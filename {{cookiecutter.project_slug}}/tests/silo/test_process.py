@@ -22,9 +22,10 @@ from {{ cookiecutter.package_name }}.silo.sessions.memory import MemoryRecords
 from {{ cookiecutter.package_name }}.silo.tasks import relay
 from {{ cookiecutter.package_name }}.silo.tasks.base import Call
 from {{ cookiecutter.package_name }}.silo.tasks.child import Limits
-from {{ cookiecutter.package_name }}.silo.tasks.jobs import LOG_LINES, Jobs
+from {{ cookiecutter.package_name }}.silo.tasks.jobs import LINE_CHARS, LOG_LINES, Job, Jobs
 from {{ cookiecutter.package_name }}.silo.tasks.process import ProcessRunner
 from {{ cookiecutter.package_name }}.silo.tasks.slots import Slots
+from {{ cookiecutter.package_name }}.silo.tasks.worker import Worker
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
 
@@ -208,6 +209,16 @@ def test_a_long_log_blocks_nothing(task: BackgroundTask) -> None:
     assert result_of(task) is None
     assert len(task.state.logs) == LOG_LINES
     assert task.state.logs[0] == "line 19801"
+
+
+def test_a_line_is_cut_before_it_travels() -> None:
+    worker = Worker([])
+    worker.give(Job("id", "chatters", target="targets:chatters", args=[1]), Limits())
+    lines = []
+    while (messages := worker.listen(1)) is not None:
+        lines += [message["log"] for message in messages if "log" in message]
+    worker.kill()
+    assert lines == ["line 0", "x" * LINE_CHARS]
 
 
 # Cancelling
