@@ -8,16 +8,15 @@ import subprocess
 import sys
 from pathlib import Path
 
-from playwright.sync_api import sync_playwright
+from playwright.sync_api import Playwright, sync_playwright
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 NONE = "There is no Chromium for the browser tests. Install one: playwright install chromium"
 
 
-def find() -> str | None:
+def find(playwright: Playwright) -> str | None:
     """The path of a Chromium: Playwright's own, or else one on the path."""
-    with sync_playwright() as playwright:
-        own = playwright.chromium.executable_path
+    own = playwright.chromium.executable_path
     return own if Path(own).exists() else next(filter(None, map(shutil.which, NAMES)), None)
 
 
@@ -29,17 +28,24 @@ def installers() -> list[list[str]]:
     """The commands that may bring a Chromium here, the least intrusive first."""
     commands = [[sys.executable, "-m", "playwright", "install", "chromium"]]
     if is_root() and shutil.which("apt-get"):
+        commands.append(["apt-get", "update", "--quiet"])
         commands.append(["apt-get", "install", "--yes", "--quiet", "chromium"])
     return commands
 
 
-def main() -> int:
+def bring(playwright: Playwright) -> str | None:
+    """The path of a Chromium, which is installed if there is none."""
     for command in installers():
-        if find():
-            break
+        if found := find(playwright):
+            return found
         print("+", *command, flush=True)
         subprocess.run(command, check=False)
-    found = find()
+    return find(playwright)
+
+
+def main() -> int:
+    with sync_playwright() as playwright:
+        found = bring(playwright)
     print(f"Chromium: {found}" if found else NONE, file=sys.stdout if found else sys.stderr)
     return 0 if found else 1
 

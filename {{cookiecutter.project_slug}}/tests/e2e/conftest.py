@@ -15,7 +15,7 @@ from urllib.error import URLError
 from urllib.request import urlopen
 
 import pytest
-from playwright.sync_api import BrowserContext, expect
+from playwright.sync_api import BrowserContext, Playwright, expect
 
 from {{ cookiecutter.package_name }} import cli
 
@@ -40,11 +40,15 @@ def base_url() -> None:
 
 
 @pytest.fixture(scope="session")
-def browser_type_launch_args(browser_type_launch_args: dict[str, Any]) -> dict[str, Any]:
+def browser_type_launch_args(
+    browser_type_launch_args: dict[str, Any], browser_name: str, playwright: Playwright
+) -> dict[str, Any]:
+    if browser_name != "chromium":
+        return browser_type_launch_args
     quiet = ["disable-background-networking", "disable-component-update", "disable-gpu"]
     quiet += ["disable-quic", "disable-sync", "no-first-run"]
     quiet += ["no-sandbox"] if chromium.is_root() else []
-    path = browser_type_launch_args.get("executable_path") or chromium.find()
+    path = browser_type_launch_args.get("executable_path") or chromium.find(playwright)
     if path is None:
         pytest.fail(chromium.NONE)
     args = [*browser_type_launch_args.get("args", []), *(f"--{flag}" for flag in quiet)]
