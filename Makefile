@@ -9,7 +9,7 @@ SAMPLE := $(DEMO)/src/acme_reports/static/sample.xlsx
 .DEFAULT_GOAL := help
 
 help: ## list these targets
-	@grep -E '^[a-z]+:.*##' Makefile | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/'
+	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/'
 
 demo: .venv/.demo ## bake an app, install it, make a report from a sample, and serve it
 	@$(BIN)/cookiecutter . --no-input --default-config --overwrite-if-exists --output-dir .demo >/dev/null

@@ -10,7 +10,7 @@ from typing import Any, BinaryIO, cast
 from werkzeug.datastructures import FileStorage
 
 from .problems import Problem
-from .silo import FileStore, SessionExpired
+from .silo import FileStore
 from .step import UserError
 from .tables import check_signature
 
@@ -49,8 +49,8 @@ def checked(parts: list[FileStorage]) -> list[FileStorage]:
 def receive(store: FileStore, sid: str, parts: list[FileStorage], quota: int) -> list[Stored]:
     """Store files: all of them, or none if that fails.
 
-    Raises Problem if they exceed `quota`, in bytes, SessionExpired if the session ends meanwhile,
-    and OSError if they cannot be stored.
+    Raises Problem if they exceed `quota`, in bytes, or are taken away meanwhile, and OSError if
+    they cannot be stored.
     """
     names = [secrets.token_hex(16) for _ in parts]
     files: list[Stored] = []
@@ -83,10 +83,20 @@ def keep(store: FileStore, sid: str, part: FileStorage, stored: str) -> Stored:
     stream = Measured(cast(BinaryIO, part.stream))
     try:
         store.save(sid, stored, cast(BinaryIO, stream))
-    except FileNotFoundError as error:  # its folder went with a reset or the session's expiry
-        raise SessionExpired from error
+    except FileNotFoundError as error:
+        raise taken_away() from error
     name = clean_name(part.filename or "")
     return {"id": stored, "name": name, "size": stream.size, "sha256": stream.hash.hexdigest()}
+
+
+def taken_away() -> Problem:
+    """What to say when the session's files went while others were on their way to it."""
+    return Problem(
+        409,
+        "Conflict",
+        "busy",
+        "You started over, or your session ended, during the upload. Upload your files again.",
+    )
 
 
 def too_much(quota: int) -> Problem:

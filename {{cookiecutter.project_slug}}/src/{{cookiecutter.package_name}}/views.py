@@ -28,7 +28,7 @@ from .silo import BackgroundTask, FileStore, SessionExpired, Silo, SiloError, Ta
 from .silo.sessions.ids import SessionKey, session_key
 from .stream import job_json, watch
 from .tables import SUFFIXES
-from .uploads import Stored, checked, receive
+from .uploads import Stored, checked, receive, taken_away
 
 NAMESPACE = "work"
 FILES = "files"
@@ -107,7 +107,7 @@ def upload() -> tuple[dict[str, Any], int]:
         with silo.store.transaction(sid) as session:
             replaced = replace_files(session[NAMESPACE], received)
             if not all(files.get_path(sid, file["id"]) for file in received):
-                raise SessionExpired  # or reset, while the files were on their way
+                raise taken_away()
     except BaseException:
         files.remove(sid, *(file["id"] for file in received))
         raise
@@ -292,15 +292,6 @@ def refuse_while_running(state: dict[str, Any]) -> None:
         raise Problem(
             409, "Conflict", "already_running", "Your files are being processed. Wait or cancel."
         )
-
-
-def taken_away() -> Problem:
-    return Problem(
-        409,
-        "Conflict",
-        "busy",
-        "Another upload or a reset came in between. Upload your files again.",
-    )
 
 
 def nothing_uploaded() -> Problem:

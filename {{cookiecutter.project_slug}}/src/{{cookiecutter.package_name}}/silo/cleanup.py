@@ -32,6 +32,7 @@ class CleanupDaemon:
 
     @property
     def running(self) -> bool:
+        """Whether the thread is at work."""
         return self._thread is not None and self._thread.is_alive()
 
     def start(self) -> None:

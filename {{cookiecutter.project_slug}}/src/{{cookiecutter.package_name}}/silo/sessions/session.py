@@ -32,6 +32,7 @@ class Session:
 
 
 def read_session(record: Record) -> Session:
+    """The session that a record holds."""
     bare, created, tasks, state = json.loads(record.value)
     return Session(bare, created, tasks, state, record.version, record.due)
 

@@ -33,13 +33,17 @@ class Reporter(Protocol):
     name: str
     id: str
 
-    def update(self, progress: float | None = None, message: str | None = None) -> None: ...
+    def update(self, progress: float | None = None, message: str | None = None) -> None:
+        """Set the progress, held within 0 to 100, and the message. Raises Cancelled."""
 
-    def log(self, message: str) -> None: ...
+    def log(self, message: str) -> None:
+        """Append a line to the log. Raises Cancelled."""
 
-    def complete(self, message: str = "Done") -> None: ...
+    def complete(self, message: str = "Done") -> None:
+        """Mark as finished well; the first end is the one that counts."""
 
-    def fail(self, error: str) -> None: ...
+    def fail(self, error: str) -> None:
+        """Mark as failed, with a sentence for the person."""
 
 
 @dataclass(frozen=True)

@@ -74,6 +74,7 @@ class Job:
 
 
 def new_id() -> str:
+    """An id for a job: 128 random bits in hex."""
     return secrets.token_hex(16)
 
 
@@ -103,6 +104,7 @@ class Jobs:
         return _decode(record) if record else None
 
     def is_active(self, job_id: str) -> bool:
+        """Whether the job is queued or running."""
         job = self.read(job_id)
         return job is not None and job.active
 

@@ -69,6 +69,7 @@ class BackgroundTask(Referable):
         return task
 
     def reference(self) -> Reference:
+        """What session state holds of it: its name, its job's id, and its terms."""
         reference: Reference = {"name": self.name, "job": self._id}
         return reference if self._terms == Terms() else {**reference, "terms": asdict(self._terms)}
 
@@ -137,14 +138,17 @@ class BackgroundTask(Referable):
 
     @property
     def is_running(self) -> bool:
+        """Whether it is queued or running."""
         return self.state.running
 
     @property
     def is_complete(self) -> bool:
+        """Whether it has finished well."""
         return self.state.complete
 
     @property
     def is_failed(self) -> bool:
+        """Whether it has failed."""
         return self.state.error is not None
 
     @property

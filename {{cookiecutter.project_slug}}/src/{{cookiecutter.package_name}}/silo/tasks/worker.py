@@ -51,6 +51,7 @@ class Worker:
 
     @property
     def alive(self) -> bool:
+        """Whether the child runs."""
         return self._process.poll() is None
 
     def give(self, job: Job, limits: Limits) -> bool:
