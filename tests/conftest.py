@@ -22,6 +22,7 @@ QUESTIONS: dict[str, Any] = json.loads((TEMPLATE / "cookiecutter.json").read_tex
 CHOICES: dict[str, list[str]] = {k: v for k, v in QUESTIONS.items() if isinstance(v, list)}
 CHOICES.pop("_copy_without_render")
 
+TIES = ("PYTHON", "PYTEST", "VIRTUAL_ENV", "MAKE", "MFLAGS", "SILO_")
 SUMMARY: list[str] = []
 BAKE_SECONDS: list[float] = []
 
@@ -46,7 +47,7 @@ def clean_environment(**changes: str) -> dict[str, str]:
     env = {
         name: value
         for name, value in os.environ.items()
-        if not name.startswith(("PYTHON", "PYTEST", "VIRTUAL_ENV", "MAKE", "MFLAGS", "SILO_"))
+        if name == "SILO_SAMPLE_INPUTS" or not name.startswith(TIES)
     }
     folders = env["PATH"].split(os.pathsep)
     env["PATH"] = os.pathsep.join(folder for folder in folders if Path(folder) != ours)

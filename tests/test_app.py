@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from conftest import SUMMARY, TEMPLATE, Bake, clean_environment, make
 from serving import answers, report_of, served
+from test_bake import EXPECTED
 from test_hooks import complaints
 
 README_STEP = re.compile(r"```python\n(.*?)```", re.DOTALL)
@@ -29,6 +30,7 @@ def git(project: Path, *args: str) -> str:
 def test_the_apps_own_tests_pass_and_leave_nothing_to_commit(fresh: Path) -> None:
     git(fresh, "init", "--quiet")
     git(fresh, "add", "--all")
+    assert sorted(git(fresh, "ls-files").split()) == sorted(EXPECTED)
     git(fresh, "commit", "--quiet", "--message=x")
     started = time.monotonic()
     said = make(fresh, "test")
