@@ -163,6 +163,18 @@ def test_a_secret_is_made_once_and_for_this_user_alone(tmp_path: Path) -> None:
     assert other.secret_key != first.secret_key
 
 
+def test_of_two_that_make_a_secret_the_first_counts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def make_later_than_another() -> str:
+        (tmp_path / "instance" / "secret_key").write_text(SECRET)
+        return SECRET[::-1]
+
+    monkeypatch.setattr(config, "_new_secret", make_later_than_another)
+    assert load_settings().settled().secret_key == SECRET
+    assert [path.name for path in (tmp_path / "instance").iterdir()] == ["secret_key"]
+
+
 def test_processes_that_start_at_once_agree_on_the_secret(tmp_path: Path) -> None:
     code = f"""
 import sys
@@ -183,7 +195,11 @@ print(load_settings().settled().secret_key)
     for each in starters:
         assert each.stdout
         assert each.stdout.readline() == "ready\n"
-    secrets = {each.communicate("go\n", timeout=30)[0].strip() for each in starters}
+    for each in starters:
+        assert each.stdin
+        each.stdin.write("go\n")
+        each.stdin.flush()
+    secrets = {each.communicate(timeout=30)[0].strip() for each in starters}
     assert len(secrets) == 1
     assert secrets == {(tmp_path / "instance" / "secret_key").read_text()}
     assert [path.name for path in (tmp_path / "instance").iterdir()] == ["secret_key"]
@@ -205,7 +221,7 @@ def test_what_cannot_be_opened_is_named_in_a_sentence(tmp_path: Path) -> None:
 
 
 def test_a_data_directory_may_have_any_name(tmp_path: Path) -> None:
-    folder = tmp_path / "dätä 100% #1?"
+    folder = tmp_path / "dätä 100%20 #1?"
     app = create_app({"SILO_DATA_DIR": str(folder)})
     app.extensions["silo"].stop()
     assert {"silo.db", "files", "secret_key"} <= {path.name for path in folder.iterdir()}

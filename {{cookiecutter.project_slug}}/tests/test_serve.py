@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
@@ -14,8 +15,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from http.client import HTTPConnection
 from pathlib import Path
+from typing import Any
+from unittest.mock import Mock
 
 import pytest
+from click.testing import CliRunner, Result
 from support import eventually
 
 from {{ cookiecutter.package_name }} import cli, server
@@ -66,6 +70,10 @@ class Server:
         connection.close()
         return reply
 
+    def job(self, sid: str) -> dict[str, Any]:
+        found: dict[str, Any] = json.loads(self.ask("GET", "/api/progress", X_Session_ID=sid).body)
+        return found
+
     def call(self, method: str, path: str, body: bytes, **headers: str) -> HTTPConnection:
         """A connection on which the answer can be awaited."""
         connection = HTTPConnection("127.0.0.1", self.port, timeout=20)
@@ -99,10 +107,9 @@ class Server:
         """Every process below it, the spare child for the next job among them."""
         return below(self._process.pid)
 
-    def kill(self) -> None:
+    def stop(self) -> None:
         if self._process.poll() is None:
-            self._process.kill()
-            self._process.communicate()
+            self.end()
 
 
 def below(pid: int) -> set[int]:
@@ -140,7 +147,7 @@ def start(tmp_path: Path) -> Iterator[Start]:
 
     yield begin
     for each in servers:
-        each.kill()
+        each.stop()
 
 
 @pytest.mark.parametrize("workers", [1, 2])
@@ -182,6 +189,20 @@ def test_a_call_that_never_ends_does_not_hold_up_the_end_for_long(start: Start) 
     assert time.monotonic() - begun < 10
 
 
+def test_a_job_that_runs_at_the_end_goes_on_at_the_next_start(start: Start) -> None:
+    server = start(SILO_LEASE="300")
+    eventually(server.is_ready)
+    sid = server.upload(UPLOAD.replace(b"A,5\n", b"A,5\n" * 200_000)).headers["X-Session-ID"]
+    server.ask("POST", "/api/process", X_Session_ID=sid)
+    eventually(lambda: server.job(sid)["status"] == "running")
+    assert server.end()[0] == 0
+    again = start(SILO_LEASE="300")
+    eventually(again.is_ready)
+    eventually(lambda: not again.job(sid)["running"])
+    job = again.job(sid)
+    assert (job["status"], job["attempt"]) == ("complete", 2)
+
+
 @pytest.mark.parametrize("megabytes", [2, 40])
 def test_a_refused_upload_is_told_why_however_large_it_is(start: Start, megabytes: int) -> None:
     server = start(SILO_MAX_UPLOAD_MB="1")
@@ -203,6 +224,12 @@ def test_a_port_in_use(start: Start) -> None:
     assert said == f"Error: 127.0.0.1:{port} cannot be listened on: Address already in use.\n"
 
 
+def serve(monkeypatch: pytest.MonkeyPatch, *arguments: str, **settings: str) -> Result:
+    """`serve` in this process, up to where it would serve."""
+    monkeypatch.setattr(server, "_gunicorn", Mock(side_effect=AssertionError("it serves")))
+    return CliRunner(env=settings).invoke(cli.main, ["serve", *arguments])
+
+
 @pytest.mark.parametrize(
     ("arguments", "settings", "said"),
     [
@@ -215,19 +242,24 @@ def test_a_port_in_use(start: Start) -> None:
     ],
 )
 def test_a_start_that_cannot_work_says_why(
-    start: Start, arguments: list[str], settings: dict[str, str], said: str
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    arguments: list[str],
+    settings: dict[str, str],
+    said: str,
 ) -> None:
-    code, output = start(*arguments, **settings).failed()
-    assert code == 1
-    assert output.startswith(f"Error: {said}")
-    assert output.count("\n") == 1
+    monkeypatch.chdir(tmp_path)
+    result = serve(monkeypatch, *arguments, **settings)
+    assert result.exit_code == 1
+    assert result.output.startswith(f"Error: {said}")
+    assert result.output.count("\n") == 1
 
 
-@pytest.mark.parametrize("arguments", [["--port=0"], ["--port=65536"], ["--workers=0"]])
-def test_a_number_that_cannot_be(start: Start, arguments: list[str]) -> None:
-    code, said = start(*arguments).failed()
-    assert code == 2
-    assert "is not in the range" in said
+@pytest.mark.parametrize("argument", ["--port=0", "--port=65536", "--port=http", "--workers=0"])
+def test_a_number_that_cannot_be(monkeypatch: pytest.MonkeyPatch, argument: str) -> None:
+    result = serve(monkeypatch, argument)
+    assert result.exit_code == 2
+    assert argument.partition("=")[0] in result.output
 
 
 def test_an_address_as_it_stands_in_a_url() -> None:

@@ -432,7 +432,8 @@ def test_a_reset_while_an_upload_is_on_its_way(
     with monkeypatch.context() as patch:
         patch.setattr(FileStore, "save", save_and_reset)
         answer = person.upload(("new.csv", b"a\n2\n"))
-    assert error(answer) == (410, "session_expired")
+    assert error(answer) == (409, "busy")
+    assert answer.json["detail"].startswith("You started over")
     assert person.stored() == []
     assert person.status()["files"] == []
     assert person.upload().status_code == 201
@@ -484,6 +485,8 @@ def test_a_job_that_starts_while_an_upload_is_on_its_way(
         return save(store, *given)
 
     monkeypatch.setattr(FileStore, "save", save_and_start)
-    assert error(held.upload(("new.csv", b"a\n2\n"))) == (409, "already_running")
+    answer = held.upload(("new.csv", b"a\n2\n"))
+    assert error(answer) == (409, "already_running")
+    assert answer.json["detail"].startswith("Your files are being processed.")
     assert [file["name"] for file in held.status()["files"]] == ["sales.xlsx"]
     assert len(held.stored()) == 1
