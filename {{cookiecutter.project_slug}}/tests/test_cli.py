@@ -12,6 +12,7 @@ from typing import Any
 import openpyxl
 import pytest
 from click.testing import CliRunner, Result
+from web import steps
 
 from {{ cookiecutter.package_name }} import cli
 from {{ cookiecutter.package_name }}.about import TITLE
@@ -114,8 +115,6 @@ def test_a_file_that_cannot_be_read(run: Run, name: str, data: bytes, said: str)
 
 
 def test_a_reader_that_kills_its_process(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    from web import steps
-
     monkeypatch.setattr(f"{cli.__package__}.jobs.run_paths", steps.crash)
     result = run("process", "sales.csv")
     assert result.exit_code == 1
@@ -130,8 +129,6 @@ def test_a_wrong_setting(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_time_limit_ends_the_work(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    from web import steps
-
     monkeypatch.setattr(f"{cli.__package__}.jobs.run_paths", steps.endless)
     monkeypatch.setenv("SILO_TASK_TIMEOUT", "0.2")
     result = run("process", "sales.csv")

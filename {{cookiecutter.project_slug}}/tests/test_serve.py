@@ -113,9 +113,26 @@ class Server:
 
 
 def below(pid: int) -> set[int]:
-    found = subprocess.run(["pgrep", "-P", str(pid)], capture_output=True, text=True, check=False)
-    children = {int(each) for each in found.stdout.split()}
+    children = {child for child, parent in parents() if parent == pid}
     return children.union(*map(below, children))
+
+
+def parents() -> list[tuple[int, int]]:
+    """Every process with its parent; from `ps` where there is no /proc."""
+    if Path("/proc/self/stat").exists():
+        stats = [read(path) for path in Path("/proc").glob("[0-9]*/stat")]
+        found = [(each.split()[0], each.rpartition(")")[2].split()[1]) for each in stats if each]
+    else:
+        listed = subprocess.run(["ps", "-A", "-o", "pid=,ppid="], capture_output=True, text=True)
+        found = [(pid, parent) for pid, parent in map(str.split, listed.stdout.splitlines())]
+    return [(int(pid), int(parent)) for pid, parent in found]
+
+
+def read(path: Path) -> str:
+    try:
+        return path.read_text()
+    except OSError:  # it has just ended
+        return ""
 
 
 def lives(pid: int) -> bool:
