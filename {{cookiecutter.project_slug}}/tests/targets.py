@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import resource
 import signal
 import subprocess
 import sys
@@ -14,6 +13,9 @@ from typing import Any
 
 from {{ cookiecutter.package_name }}.silo.errors import UserError
 from {{ cookiecutter.package_name }}.silo.tasks.base import Reporter
+
+if sys.platform != "win32":
+    import resource
 
 
 def wait_for(gate: str, seconds: float = 30) -> None:
