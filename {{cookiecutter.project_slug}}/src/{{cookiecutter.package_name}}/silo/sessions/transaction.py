@@ -71,10 +71,10 @@ class Transaction:
             self.rollback()
             raise
         self._store.locks.release(self._key)
-        for action in self._afterwards:
-            action()
         for job, call in self._starts:
             runner.deliver(job, call)
+        for action in self._afterwards:
+            action()
 
     def rollback(self) -> None:
         """Forget the state's changes and let go of the lock."""
