@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import tempfile
 from pathlib import PurePath
@@ -74,8 +75,9 @@ def page() -> str:
 
 
 @blueprint.get("/api/options")
-def options_schema() -> dict[str, Any]:
-    return Options.model_json_schema()
+def options_schema() -> Response:
+    """The JSON Schema of the options, in the order in which the form shall show them."""
+    return Response(json.dumps(Options.model_json_schema()), mimetype="application/json")
 
 
 @blueprint.get("/api/status")

@@ -110,3 +110,9 @@ def test_an_unknown_address_and_a_wrong_method(app: Flask) -> None:
     assert set(answer.headers["Allow"].split(", ")) == {"OPTIONS", "POST"}
     for method in ("PUT", "PATCH", "DELETE"):
         assert error(person.call(method, "/api/process")) == (405, "method_not_allowed")
+
+
+def test_options_come_in_the_order_in_which_the_step_declares_them(app: Flask) -> None:
+    schema = app.test_client().get("/api/options").json
+    assert schema
+    assert list(schema["properties"]) == list(Options.model_fields)
