@@ -13,9 +13,13 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib import import_module
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from .errors import SiloError
+
+if TYPE_CHECKING:
+    from .sessions.filelocks import FileLocks
 
 NEW = 0
 """As `Put.expect`: the record must not exist yet."""
@@ -70,6 +74,9 @@ class Records(ABC):
 
     volatile = False
     """Whether the records end with the process."""
+
+    file_locks: FileLocks | None = None
+    """Locks of the machine that keeps the records; None if it may be another one."""
 
     @abstractmethod
     def read(self, kind: str, key: str) -> Record | None:

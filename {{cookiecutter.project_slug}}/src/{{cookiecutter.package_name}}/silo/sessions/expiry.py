@@ -86,11 +86,13 @@ class Expiry:
         if store.is_busy(read_session(record)):
             self._records.apply(Postpone("session", key, store.clock() + store.ttl))
             return None
-        lock = self._records.read("lock", key)
-        if lock and lock.due > store.clock():
+        hold = store.locks.take(key)
+        if hold is None:
             return None  # a request works on it right now; the next pass looks again
-        with store.locks.held(key):
+        try:
             return self.expire(key)
+        finally:
+            store.locks.abandon(hold)
 
     def _collect(self, key: SessionKey, record: Record) -> None:
         """Look once more for files of a session that is gone."""

@@ -23,6 +23,7 @@ from urllib.parse import unquote
 
 from ..errors import StoreFull, StoreUnavailable
 from ..records import Delete, Postpone, Put, Record, Records, Step
+from .filelocks import FileLocks
 from .turn import Turn
 
 BUSY_SECONDS = 5
@@ -52,6 +53,7 @@ class SqliteRecords(Records):
         self._idle: list[sqlite3.Connection] = []
         self._versions = _Versions()
         self._turn = Turn(self._path.with_suffix(".turn"))
+        self.file_locks = FileLocks(self._path.with_suffix(".lock"))
         with translated():
             self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._path.touch(mode=0o600)
@@ -93,6 +95,7 @@ class SqliteRecords(Records):
         while self._idle:
             self._idle.pop().close()
         self._turn.close()
+        self.file_locks.close()
 
     @contextlib.contextmanager
     def _connection(self) -> Iterator[sqlite3.Connection]:

@@ -6,10 +6,10 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from ..errors import SessionBusy
-from ..records import Delete
 from ..tasks.base import Call
 from ..tasks.jobs import Job
 from .ids import SessionKey
+from .locks import Hold
 from .session import Session
 
 if TYPE_CHECKING:
@@ -23,10 +23,10 @@ class Transaction:
     state that refers to it does.
     """
 
-    def __init__(self, store: SessionStore, key: SessionKey, unlock: Delete) -> None:
+    def __init__(self, store: SessionStore, key: SessionKey, hold: Hold) -> None:
         self._store = store
         self._key = key
-        self._unlock = unlock
+        self._hold = hold
         self._starts: list[tuple[Job, Call]] = []
         self._afterwards: list[Callable[[], None]] = []
         self.session: Session
@@ -65,12 +65,12 @@ class Transaction:
         steps = [step for job, _ in self._starts for step in runner.jobs.creation(job)]
         try:
             put = self._store.writing(self._key, self.session, self.state)
-            if not self._store.records.apply(put, self._unlock, *steps):
+            if not self._store.records.apply(put, *self._hold.unlock, *steps):
                 raise SessionBusy
         except BaseException:
             self.rollback()
             raise
-        self._store.locks.release(self._key)
+        self._store.locks.release(self._hold)
         for job, call in self._starts:
             runner.deliver(job, call)
         for action in self._afterwards:
@@ -78,4 +78,4 @@ class Transaction:
 
     def rollback(self) -> None:
         """Forget the state's changes and let go of the lock."""
-        self._store.locks.abandon(self._unlock)
+        self._store.locks.abandon(self._hold)
