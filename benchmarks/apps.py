@@ -35,7 +35,7 @@ def peer() -> Flask:
 
 
 def ours() -> Flask:
-    """Sessions in SQLite, and a task that says when it started."""
+    """Sessions in SQLite; with slots, a task that says when it started."""
     from acme_reports.silo import BackgroundTask, Silo
     from acme_reports.silo.records import open_records
     from acme_reports.silo.tasks.jobs import Jobs
@@ -45,11 +45,11 @@ def ours() -> Flask:
     app = Flask(__name__)
     app.config["SECRET_KEY"] = "for every worker of the benchmark"
     records = open_records(os.environ["BENCH_STORE"])
-    runner = None
-    if "BENCH_SLOTS" in os.environ:
-        slots = Slots(1, Path(os.environ["BENCH_SLOTS"]) / "slots")
-        runner = ProcessRunner(Jobs(records), slots, preload=[__name__])
-        runner.begin()
+    if "BENCH_SLOTS" not in os.environ:
+        return with_counter(app, Silo(app, ttl=3600, records=records))
+    slots = Slots(1, Path(os.environ["BENCH_SLOTS"]) / "slots")
+    runner = ProcessRunner(Jobs(records), slots, preload=[__name__])
+    runner.begin()
     silo = Silo(app, ttl=3600, records=records, runner=runner)
     silo.register("work", lambda: {"task": BackgroundTask("now")})
 
@@ -62,7 +62,7 @@ def ours() -> Flask:
     def started() -> dict[str, Any]:
         return {"at": silo.state("work")["task"].result}
 
-    return with_counter(app, silo)
+    return app
 
 
 def now(_: Any) -> float:

@@ -1,6 +1,6 @@
--- Each connection counts in a session of its own: the first answer's id goes into every later call.
--- Threads of wrk share nothing, so there is one.
-local ids, turn = {}, 0
+-- Counts in a session of its own: the first answer's id goes into every later call. Threads of wrk
+-- share nothing, so one thread a connection makes one session a connection.
+local id
 
 function init(args)
   method = args[1]
@@ -8,16 +8,12 @@ function init(args)
 end
 
 function request()
-  turn = turn + 1
-  if #ids < 32 then
+  if not id then
     return wrk.format("POST", "/api/increment")
   end
-  return wrk.format(method, path, { ["X-Session-ID"] = ids[turn % 32 + 1] })
+  return wrk.format(method, path, { ["X-Session-ID"] = id })
 end
 
 function response(status, headers)
-  local id = headers["X-Session-ID"]
-  if id and #ids < 32 then
-    ids[#ids + 1] = id
-  end
+  id = id or headers["X-Session-ID"]
 end

@@ -184,7 +184,7 @@ def load(port: int, method: str, seconds: int) -> dict[str, Any]:
     """What wrk makes of the counter with 32 connections, each with a session of its own."""
     said = subprocess.run(
         [
-            *("wrk", "-t1", "-c32", f"-d{seconds}s", "--latency", "-s", str(HERE / "counter.lua")),
+            *("wrk", "-t32", "-c32", f"-d{seconds}s", "--latency", "-s", str(HERE / "counter.lua")),
             *(f"http://127.0.0.1:{port}", "--", method),
         ],
         capture_output=True,

@@ -45,8 +45,8 @@ def create_app(
     logs.init_app(app)
     security.init_app(app)
     allow_origins(app, settings)
-    make_silo(settings, clock or steady_clock(settings.silo_data_dir)).init_app(app)
     problems.init_app(app)
+    make_silo(settings, clock or steady_clock(settings.silo_data_dir)).init_app(app)
     app.register_blueprint(views.blueprint)
     return app
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import logging
 import time
 from typing import IO, Any
@@ -61,7 +62,7 @@ def field_errors(error: ValidationError) -> list[dict[str, str]]:
 
 
 def init_app(app: Flask) -> None:
-    """Register the handlers."""
+    """Register the handlers; before silo, whose own answers then pass here too."""
     app.register_error_handler(Problem, of_problem)
     app.register_error_handler(RequestEntityTooLarge, of_size)
     app.register_error_handler(HTTPException, of_http)
@@ -96,7 +97,7 @@ def of_http(error: HTTPException) -> Response:
 
 def of_storage(error: OSError) -> Response:
     """A full or read-only disk is nobody's bug: what is stored stays, and the next try may do."""
-    if error.errno not in FULL:
+    if error.errno not in (*FULL, errno.EACCES, errno.EPERM):
         return of_anything(error)
     log.error("nothing can be stored", exc_info=error)
     return problem(507, "Insufficient Storage", "no_space", NO_SPACE)

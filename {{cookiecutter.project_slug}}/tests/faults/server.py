@@ -11,6 +11,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -29,12 +30,22 @@ def free_port() -> int:
 
 
 class Server:
-    """`serve` on a port and a data directory that stay the same from one start to the next."""
+    """`serve` on a port and a data directory that stay the same from one start to the next.
 
-    def __init__(self, data: Path, workers: int = 2, **settings: object) -> None:
+    `prepare` is called in the new process before it becomes the server.
+    """
+
+    def __init__(
+        self,
+        data: Path,
+        workers: int = 2,
+        prepare: Callable[[], object] | None = None,
+        **settings: object,
+    ) -> None:
         self.data = data
         self.port = free_port()
         self._workers = workers
+        self._prepare = prepare
         self._settings = {name: str(value) for name, value in settings.items()}
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -50,6 +61,7 @@ class Server:
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
+                preexec_fn=self._prepare,
             )
         self.wait_ready()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import resource
 import sqlite3
 import sys
@@ -14,6 +15,9 @@ from .chaos import SMALL, Round, left_behind
 from .server import Caller, Server
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="limits are set by prlimit")
+
+CAPABILITY_DROP, OVERRIDE_PERMISSIONS = 24, 1
+"""Of prctl(2) and capabilities(7): without it, permissions hold for the superuser too."""
 
 LITTLE = 64 * 1024
 """Bytes that a file may have while the disk is as good as full."""
@@ -48,6 +52,33 @@ def test_a_full_disk_is_said_and_nothing_is_lost(server: Server) -> None:
     assert round_.ended_well().startswith("complete")
     round_.reset()
     assert left_behind(server) == []
+
+
+def obey_permissions() -> None:
+    ctypes.CDLL(None).prctl(CAPABILITY_DROP, OVERRIDE_PERMISSIONS, 0, 0, 0)
+
+
+def test_a_read_only_directory_is_said_and_works_again(tmp_path: Path) -> None:
+    server = Server(tmp_path / "data", workers=1, prepare=obey_permissions)
+    server.start()
+    round_, stranger = Round(server, Caller(server.port)), Caller(server.port)
+    round_.upload(SMALL)
+    before = round_.ask()["files"]
+    for folder in (server.data, *server.data.glob("files/**/")):
+        folder.chmod(0o500)
+    for refused in (round_.caller.upload("more.csv", SMALL), stranger.upload("new.csv", SMALL)):
+        assert refused.status == 507
+        assert refused.json["error"] == "no_space"
+        assert "read-only" in refused.json["detail"]
+    assert round_.ask()["files"] == before
+    for folder in (server.data, *server.data.glob("files/**/")):
+        folder.chmod(0o700)
+    round_.upload(SMALL)
+    round_.process()
+    assert round_.ended_well().startswith("complete")
+    round_.reset()
+    assert left_behind(server) == []
+    assert server.stop() == 0
 
 
 def test_a_locked_store_is_said_and_works_again(server: Server) -> None:

@@ -190,7 +190,7 @@ def test_a_target_that_takes_too_long_is_ended(target: Callable[..., None]) -> N
 def test_a_file_larger_than_allowed_is_refused(single: ProcessRunner, tmp_path: Path) -> None:
     task = BackgroundTask(runner=single)
     task.start(targets.fills_the_disk, str(tmp_path / "large"))
-    assert "no space left" in end_of(task)
+    assert "disk is full" in end_of(task)
     assert (tmp_path / "large").stat().st_size == 2**20
 
 

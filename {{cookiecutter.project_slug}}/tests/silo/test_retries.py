@@ -8,11 +8,12 @@ from pathlib import Path
 import pytest
 import targets
 from backends import RECORDS, RUNNERS
-from support import eventually
+from support import Clock, eventually
 
 from {{ cookiecutter.package_name }}.silo import BackgroundTask
-from {{ cookiecutter.package_name }}.silo.tasks.base import Runner
-from {{ cookiecutter.package_name }}.silo.tasks.jobs import Job, Jobs
+from {{ cookiecutter.package_name }}.silo.tasks.base import Call, Runner, Terms
+from {{ cookiecutter.package_name }}.silo.tasks.jobs import INTERRUPTED, Job, Jobs
+from {{ cookiecutter.package_name }}.silo.tasks.thread import ThreadRunner
 
 
 @pytest.fixture(params=RUNNERS)
@@ -48,6 +49,30 @@ def test_without_retries_left_it_has_failed(runner: Runner, tmp_path: Path) -> N
     eventually(lambda: not task.is_running)
     assert task.is_failed
     assert task.state.attempt == 2
+
+
+@pytest.mark.parametrize("waits", ["for its delay", "to be tried again"])
+def test_a_waiting_job_whose_only_process_is_gone_has_failed(
+    tmp_path: Path, clock: Clock, waits: str
+) -> None:
+    jobs = Jobs(RECORDS["sqlite"](tmp_path), clock, lease=15)
+    call = Call(print, terms=Terms(delay=100, retries=1, backoff=50))
+    job = ThreadRunner(jobs).prepare("closure", None, call)
+    jobs.records.apply(*jobs.creation(job))
+    wait = call.terms.delay
+    if waits == "to be tried again":
+        clock.advance(wait)
+        assert jobs.claim(job.id)
+        assert jobs.retry(job.id, 1)
+        wait = call.terms.backoff
+    for seconds, status in ((wait + 14, "queued"), (1, "failed")):
+        clock.advance(seconds)
+        jobs.recover()
+        found = jobs.read(job.id)
+        assert found
+        assert found.status == status
+        assert found.error == (INTERRUPTED if status == "failed" else None)
+    assert jobs.records.count("lease") == 0
 
 
 def test_what_a_person_was_told_is_not_tried_again(runner: Runner) -> None:

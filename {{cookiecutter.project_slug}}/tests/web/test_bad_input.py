@@ -379,7 +379,7 @@ def test_a_full_disk(person: Person, monkeypatch: pytest.MonkeyPatch, call: str)
         patch.setattr(call, Mock(side_effect=FULL))
         answer = person.upload(("new.csv", b"a\n1\n"), ("newer.csv", b"a\n1\n"))
     assert error(answer) == (507, "no_space")
-    assert "space" in answer.json["detail"]
+    assert "disk is full" in answer.json["detail"]
     assert (person.stored(), files_below(person)) == before
     assert [file["name"] for file in person.status()["files"]] == ["old.csv"]
     assert person.get("/api/report").status_code == 200

@@ -35,18 +35,23 @@ def encode(state: dict[str, Any]) -> tuple[bytes, list[Referable]]:
     return dump(plain(state, "", referred)), referred
 
 
+_dumps = json.JSONEncoder(separators=(",", ":")).encode
+_loads = json.JSONDecoder().decode
+
+
 def dump(values: Any) -> bytes:
-    """Plain values as bytes."""
-    return json.dumps(values, separators=(",", ":")).encode()
+    """Plain values as bytes, in one line."""
+    return _dumps(values).encode()
 
 
-def decode(value: bytes | str, find: Callable[[Reference], Referable]) -> dict[str, Any]:
+def decode(value: bytes, find: Callable[[Reference], Referable]) -> dict[str, Any]:
     """State from bytes; `find` makes a live object of each reference."""
 
     def revive(found: dict[str, Any]) -> Any:
         return find(found[TASK]) if TASK in found else found
 
-    state: dict[str, Any] = json.loads(value, object_hook=revive)
+    text = value.decode()
+    state: dict[str, Any] = json.loads(text, object_hook=revive) if TASK in text else _loads(text)
     return state
 
 
@@ -56,21 +61,45 @@ def plain(value: Any, path: str, referred: list[Referable] | None = None) -> Any
     Objects stored by reference are added to `referred`. Raises NotEncodable, for them too where
     there is no such list.
     """
-    if value is None or isinstance(value, (str, bool, int)):
+    return _plain(value, referred, (None, path))
+
+
+Place = tuple[Any, str]
+"""Where a value stands: the place of what holds it, and its own step from there."""
+
+_ATOMS = frozenset({type(None), str, bool, int})
+
+
+def _plain(value: Any, referred: list[Referable] | None, place: Place) -> Any:
+    if type(value) in _ATOMS or isinstance(value, (str, int)):
         return value
     if isinstance(value, float) and math.isfinite(value):
         return value
     if isinstance(value, dict):
-        return {_key(k, path): plain(each, f"{path}.{k}", referred) for k, each in value.items()}
+        return {
+            _key(key, place): each
+            if type(each) in _ATOMS
+            else _plain(each, referred, (place, f".{key}"))
+            for key, each in value.items()
+        }
     if isinstance(value, (list, tuple)):
-        return [plain(each, f"{path}[{n}]", referred) for n, each in enumerate(value)]
+        return [_plain(each, referred, (place, f"[{n}]")) for n, each in enumerate(value)]
     if isinstance(value, Referable) and referred is not None:
         referred.append(value)
         return {TASK: value.reference()}
-    raise NotEncodable(path.lstrip("."), value)
+    raise NotEncodable(_path(place), value)
 
 
-def _key(key: Any, path: str) -> str:
+def _key(key: Any, place: Place) -> str:
     if not isinstance(key, str) or key == TASK:
-        raise NotEncodable(f"{path.lstrip('.')}.{key!r} (a key)", key)
+        raise NotEncodable(_path((place, f".{key!r} (a key)")), key)
     return key
+
+
+def _path(place: Place | None) -> str:
+    """A place in words, put together only when an error needs them."""
+    steps = []
+    while place:
+        place, step = place
+        steps.append(step)
+    return "".join(reversed(steps)).lstrip(".")

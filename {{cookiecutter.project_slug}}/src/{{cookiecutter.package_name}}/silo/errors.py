@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-NO_SPACE = "There is no space left on the server's disk. Try again later."
+NO_SPACE = "The server's disk is full or read-only. Try again later."
 
 
 class SiloError(Exception):

@@ -16,12 +16,10 @@ from typing import Any, Literal
 from flask import Flask, Response, g, request
 
 from .cleanup import CleanupDaemon
-from .codec import encode
 from .errors import (
     SessionBusy,
     SessionExpired,
     SiloError,
-    SnapshotChanged,
     StoreFull,
     StoreUnavailable,
     TaskRunning,
@@ -31,8 +29,8 @@ from .records import Records
 from .sessions.base import SessionStore
 from .sessions.ids import SessionIds, SessionKey
 from .sessions.session import Factory, Session
-from .sessions.transaction import Transaction
 from .tasks.base import Runner
+from .visit import Visit
 
 log = logging.getLogger(__name__)
 
@@ -139,8 +137,9 @@ class Silo:
     @property
     def sid(self) -> str:
         """The session's id; a session is made if there is none."""
-        sid: str = g.silo_sid or self._issue()
-        if self._transaction() is None:
+        visit = self._visit
+        sid = visit.sure_sid()
+        if visit.held is None:
             self.store.open(sid)
         return sid
 
@@ -153,7 +152,8 @@ class Silo:
         if namespace is not None:
             self.store.check_namespace(namespace)
         safe = request.method in SAFE_METHODS
-        state = self._guarded_snapshot() if safe else self._begin().state
+        visit = self._visit
+        state = visit.snapshot() if safe else visit.begin().state
         return state if namespace is None else state[namespace]
 
     def snapshot(self, namespace: str) -> dict[str, Any]:
@@ -169,25 +169,28 @@ class Silo:
     @property
     def status(self) -> Status:
         """How the client's session stands; asking changes nothing."""
-        if g.silo_sid is None:
+        sid = self._visit.sid
+        if sid is None:
             return "none"
-        return "live" if self.store.exists(g.silo_sid) else "expired"
+        return "live" if self.store.exists(sid) else "expired"
 
     @property
     def session(self) -> Session | None:
         """The client's session if it is live; asking changes nothing."""
-        return self.store.peek(g.silo_sid) if g.silo_sid else None
+        sid = self._visit.sid
+        return self.store.peek(sid) if sid else None
 
     def after_commit(self, action: Callable[[], None]) -> None:
         """Have something done once this request's state is kept."""
-        self._begin().after_commit(action)
+        self._visit.begin().after_commit(action)
 
     def reset_current(self) -> None:
         """Begin the session anew: tasks cancelled, files gone, state as the factories make it.
 
-        Raises SessionBusy if the application's busy check says so.
+        Files go when the request has succeeded, those that it saved itself among them. Raises
+        SessionBusy if the application's busy check says so.
         """
-        self._begin().reset(self.sid)
+        self._visit.begin().reset(self.sid)
 
     def sweep(self) -> None:
         """Remove files of no session, which a crash or a store in memory left behind."""
@@ -198,47 +201,47 @@ class Silo:
     # Around a request
 
     def _before_request(self) -> None:
-        g.silo_sid = self._presented() if request.path.startswith(self._api_prefix) else None
-        rule = request.url_rule.rule if request.url_rule else None
-        if self._data_endpoints & {request.path, rule} and self.status == "expired":
+        path = request.path
+        g.silo = visit = Visit(self.store, self._presented(path))
+        if visit.sid is None:
+            return
+        route = request.url_rule.rule if request.url_rule else None
+        is_data = path in self._data_endpoints or route in self._data_endpoints
+        if is_data and not self.store.exists(visit.sid):
             raise SessionExpired
 
     def _after_request(self, response: Response) -> Response:
+        visit: Visit | None = g.get("silo")
+        if visit is None:  # refused before it came to us
+            return response
         try:
-            self._keep(response)
+            if response.status_code < 400:
+                visit.keep()
+            else:
+                visit.drop()
         except SiloError as error:
             response = problem_of(error)
-        if g.get("silo_sid") and (g.get("silo_used") or self.store.exists(g.silo_sid)):
-            response.headers[self._header] = g.silo_sid
+        if visit.sid and visit.live:
+            response.headers[self._header] = visit.sid
         return response
-
-    def _keep(self, response: Response) -> None:
-        held = self._transaction()
-        if held:
-            g.silo_transaction = None
-            if response.status_code < 400:
-                held.commit()
-            else:
-                held.rollback()
-        elif "silo_snapshot" in g and encode(g.silo_snapshot)[0] != g.silo_encoded:
-            raise SnapshotChanged
 
     def _teardown_request(self, error: BaseException | None) -> None:
         """Let go of the lock if no response came about."""
-        held = self._transaction()
-        if held:
-            g.silo_transaction = None
-            held.rollback()
+        if "silo" in g:
+            self._visit.drop()
 
-    def _presented(self) -> str | None:
+    def _presented(self, path: str) -> str | None:
         """The id that the client sent, if this server has signed it."""
-        places = [request.headers.get(self._header, "")]
-        if self._query_param:
-            places.append(request.args.get(self._query_param, ""))
-        for sid in (place.strip() for place in places):
-            if len(sid) >= self._min_sid_length and self._ids.bare(sid) is not None:
-                return sid
-        return None
+        if not path.startswith(self._api_prefix):
+            return None
+        sid = self._recognised(request.headers.get(self._header, ""))
+        if sid is None and self._query_param:
+            sid = self._recognised(request.args.get(self._query_param, ""))
+        return sid
+
+    def _recognised(self, text: str) -> str | None:
+        sid = text.strip()
+        return sid if len(sid) >= self._min_sid_length and self._ids.bare(sid) else None
 
     @property
     def _ids(self) -> SessionIds:
@@ -246,31 +249,10 @@ class Silo:
             raise RuntimeError("Silo has no app yet. Call init_app() first.")
         return self.store.ids
 
-    def _issue(self) -> str:
-        g.silo_sid = self._ids.issue()
-        sid: str = g.silo_sid
-        return sid
-
-    def _begin(self) -> Transaction:
-        held = self._transaction()
-        if held is None:
-            held = g.silo_transaction = self.store.begin(g.silo_sid or self._issue())
-            g.silo_used = True
-        return held
-
-    def _transaction(self) -> Transaction | None:
-        held: Transaction | None = g.get("silo_transaction")
-        return held
-
-    def _guarded_snapshot(self) -> dict[str, Any]:
-        """One snapshot a request, remembered so that a change to it does not go unnoticed."""
-        if "silo_snapshot" not in g:
-            session = self.store.touch(g.silo_sid) if g.silo_sid else None
-            g.silo_used = session is not None
-            g.silo_snapshot = self.store.state_of(session or Session("", 0.0))
-            g.silo_encoded = encode(g.silo_snapshot)[0]
-        state: dict[str, Any] = g.silo_snapshot
-        return state
+    @property
+    def _visit(self) -> Visit:
+        visit: Visit = g.silo
+        return visit
 
     def _remove_files(self, key: SessionKey) -> None:
         for files in self._files.values():

@@ -99,6 +99,10 @@ class SessionStore:
 
     # Reading
 
+    def issue(self) -> str:
+        """A new session id; there is no session of it yet."""
+        return self.ids.issue() if self.ids else self.generate_sid()
+
     def get(self, sid: str) -> dict[str, Any]:
         """A snapshot of the whole session, created if need be, and its TTL begun anew.
 

@@ -27,45 +27,48 @@ class FileLocks:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._guard = threading.Lock()
-        self._held: set[str] = set()
-        self._pid = 0
-        self._descriptor = -1
+        self._held: dict[str, object] = {}
+        self._opened: tuple[int, int] | None = None
+        self._opening = threading.Lock()
 
     def take(self, key: str) -> bool:
         """Take a lock if it is free, without waiting. Raises OSError."""
-        with self._guard:
-            if key in self._held:
+        descriptor, mine = self._descriptor(), object()
+        if self._held.setdefault(key, mine) is not mine:
+            return False  # the system would grant it to this process once more
+        try:
+            _lock(descriptor, int(key[:DIGITS], 16))
+        except OSError as error:
+            del self._held[key]
+            if isinstance(error, (BlockingIOError, PermissionError)):
                 return False
-            try:
-                _lock(self._file(), int(key[:DIGITS], 16))
-            except (BlockingIOError, PermissionError):
-                return False
-            self._held.add(key)
-            return True
+            raise
+        return True
 
     def free(self, key: str) -> None:
         """Let go of a lock that this process holds."""
-        with self._guard:
-            if key in self._held:
-                self._held.remove(key)
-                _unlock(self._file(), int(key[:DIGITS], 16))
+        descriptor = self._descriptor()
+        if key in self._held:
+            _unlock(descriptor, int(key[:DIGITS], 16))
+            self._held.pop(key, None)
 
     def close(self) -> None:
         """Let go of all locks."""
-        with self._guard:
+        with self._opening:
+            if self._opened and self._opened[0] == os.getpid():
+                os.close(self._opened[1])
+            self._opened = None
             self._held.clear()
-            if self._pid == os.getpid():
-                os.close(self._descriptor)
-            self._pid = 0
 
-    def _file(self) -> int:
-        """The file, opened anew after a fork: what the parent holds is not the child's."""
-        if self._pid != os.getpid():
-            self._held.clear()
-            self._descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-            self._pid = os.getpid()
-        return self._descriptor
+    def _descriptor(self) -> int:
+        """The file's, opened anew after a fork: what the parent holds is not the child's."""
+        if self._opened is None or self._opened[0] != os.getpid():
+            with self._opening:
+                if self._opened is None or self._opened[0] != os.getpid():
+                    self._held.clear()
+                    flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC
+                    self._opened = os.getpid(), os.open(self._path, flags, 0o600)
+        return self._opened[1]
 
 
 if sys.platform == "win32":

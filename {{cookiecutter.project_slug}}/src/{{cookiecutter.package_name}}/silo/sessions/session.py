@@ -26,14 +26,15 @@ class Session:
     bare: str
     created: float
     tasks: list[str] = field(default_factory=list)
-    state: str = "{}"
+    state: bytes = b"{}"
     version: int = 0
     due: float = 0.0
 
 
 def read_session(record: Record) -> Session:
-    """The session that a record holds."""
-    bare, created, tasks, state = json.loads(record.value)
+    """The session that a record holds: a line about it, then its state."""
+    about, _, state = record.value.partition(b"\n")
+    bare, created, tasks = json.loads(about.decode())
     return Session(bare, created, tasks, state, record.version, record.due)
 
 
@@ -41,7 +42,8 @@ def write_session(session: Session, state: dict[str, Any], runner: Runner) -> by
     """The record's value for a session with this state. Raises NotEncodable or TaskError."""
     value, referred = encode(state)
     tasks = [_job_of(each, runner) for each in referred if isinstance(each, BackgroundTask)]
-    return dump([session.bare, session.created, [job for job in tasks if job], value.decode()])
+    about = dump([session.bare, session.created, [job for job in tasks if job]])
+    return b"%b\n%b" % (about, value)
 
 
 def fresh_state(
@@ -54,7 +56,7 @@ def fresh_state(
 
     state = decode(session.state, find)
     missing = {name: make() for name, make in factories.items() if name not in state}
-    return {**state, **(decode(encode(missing)[0], find) if missing else {})}
+    return {**state, **decode(encode(missing)[0], find)} if missing else state
 
 
 def meta(session: Session, sid: str, ttl: float) -> dict[str, Any]:

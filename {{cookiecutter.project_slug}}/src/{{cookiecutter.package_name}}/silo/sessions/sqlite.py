@@ -17,14 +17,17 @@ import secrets
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TypeVar
 from urllib.parse import unquote
 
-from ..errors import StoreFull, StoreUnavailable
+from ..errors import SiloError, StoreFull, StoreUnavailable
 from ..records import Delete, Postpone, Put, Record, Records, Step
 from .filelocks import FileLocks
 from .turn import Turn
+
+T = TypeVar("T")
 
 BUSY_SECONDS = 5
 MARKS = 2**16
@@ -53,66 +56,66 @@ class SqliteRecords(Records):
         self._idle: list[sqlite3.Connection] = []
         self._versions = _Versions()
         self._turn = Turn(self._path.with_suffix(".turn"))
-        self.file_locks = FileLocks(self._path.with_suffix(".lock"))
-        with translated():
-            self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            self._path.touch(mode=0o600)
-            self._migrate()
+        self._locks = self.file_locks = FileLocks(self._path.with_suffix(".lock"))
+        self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._path.touch(mode=0o600)
+        self._use(self._migrate)
 
     def read(self, kind: str, key: str) -> Record | None:
-        with self._connection() as connection:
-            row = connection.execute(SELECT, (kind, key)).fetchone()
+        row = self._use(lambda connection: connection.execute(SELECT, (kind, key)).fetchone())
         return Record(*row) if row else None
 
     def apply(self, *steps: Step) -> int:
         version = self._versions.next()
-        with self._connection() as connection, self._turn:
-            if len(steps) == 1:
-                return version if _do(connection, steps[0], version) else 0
-            with _transaction(connection):
-                if not all(_do(connection, step, version) for step in steps):
-                    connection.rollback()
-                    return 0
-        return version
+
+        def write(connection: sqlite3.Connection) -> int:
+            with self._turn:
+                if len(steps) == 1:
+                    return version if _do(connection, steps[0], version) else 0
+                with _transaction(connection):
+                    if not all(_do(connection, step, version) for step in steps):
+                        connection.rollback()
+                        return 0
+            return version
+
+        return self._use(write)
 
     def due(self, kind: str, now: float, limit: int = 100) -> list[tuple[str, Record]]:
-        with self._connection() as connection:
-            rows = connection.execute(
-                "SELECT key, value, version, due FROM records WHERE kind = ? AND due <= ?"
-                " ORDER BY due, version LIMIT ?",
-                (kind, now, limit),
-            ).fetchall()
+        rows = self._use(lambda connection: connection.execute(DUE, (kind, now, limit)).fetchall())
         return [(key, Record(value, version, due)) for key, value, version, due in rows]
 
     def count(self, kind: str) -> int:
-        with self._connection() as connection:
-            (number,) = connection.execute(
-                "SELECT count(*) FROM records WHERE kind = ?", (kind,)
-            ).fetchone()
+        (number,) = self._use(lambda connection: connection.execute(COUNT, (kind,)).fetchone())
         return int(number)
 
     def close(self) -> None:
         while self._idle:
             self._idle.pop().close()
         self._turn.close()
-        self.file_locks.close()
+        self._locks.close()
 
-    @contextlib.contextmanager
-    def _connection(self) -> Iterator[sqlite3.Connection]:
+    def _use(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """Do something with a connection that nobody else uses meanwhile."""
+        try:
+            connection = self._take()
+            try:
+                result = work(connection)
+            except BaseException:
+                connection.close()
+                raise
+        except sqlite3.Error as error:
+            raise translated(error) from error
+        self._idle.append(connection)
+        return result
+
+    def _take(self) -> sqlite3.Connection:
         if self._pid != os.getpid():
             # SQLite forbids to use, and even to close, a connection that came along with a fork.
             self._inherited, self._idle, self._pid = self._idle, [], os.getpid()
-        with translated():
-            try:
-                connection = self._idle.pop()
-            except IndexError:
-                connection = self._open()
-            try:
-                yield connection
-            except sqlite3.Error:
-                connection.close()
-                raise
-            self._idle.append(connection)
+        try:
+            return self._idle.pop()
+        except IndexError:
+            return self._open()
 
     def _open(self) -> sqlite3.Connection:
         connection = sqlite3.connect(
@@ -122,8 +125,8 @@ class SqliteRecords(Records):
         connection.execute("PRAGMA synchronous = NORMAL")
         return connection
 
-    def _migrate(self) -> None:
-        with self._connection() as connection, self._turn, _transaction(connection):
+    def _migrate(self, connection: sqlite3.Connection) -> None:
+        with self._turn, _transaction(connection):
             (version,) = connection.execute("PRAGMA user_version").fetchone()
             for number, script in enumerate(MIGRATIONS[version:], version + 1):
                 for statement in script.split(";"):
@@ -131,16 +134,12 @@ class SqliteRecords(Records):
                 connection.execute(f"PRAGMA user_version = {number}")
 
 
-@contextlib.contextmanager
-def translated() -> Iterator[None]:
-    """Turn SQLite's errors into ours."""
-    try:
-        yield
-    except sqlite3.Error as error:
-        said = str(error)
-        if "full" in said or "readonly" in said or "disk I/O" in said:
-            raise StoreFull from error
-        raise StoreUnavailable from error
+def translated(error: sqlite3.Error) -> SiloError:
+    """What SQLite's error means for us."""
+    said = str(error)
+    if "full" in said or "readonly" in said or "disk I/O" in said:
+        return StoreFull()
+    return StoreUnavailable()
 
 
 @contextlib.contextmanager
@@ -208,6 +207,11 @@ def _changes(connection: sqlite3.Connection, statement: str, values: tuple[objec
 
 
 SELECT = "SELECT value, version, due FROM records WHERE kind = ? AND key = ?"
+DUE = (
+    "SELECT key, value, version, due FROM records WHERE kind = ? AND due <= ?"
+    " ORDER BY due, version LIMIT ?"
+)
+COUNT = "SELECT count(*) FROM records WHERE kind = ?"
 INSERT = "INSERT INTO records VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"
 UPSERT = (
     "INSERT INTO records VALUES (?, ?, ?, ?, ?) ON CONFLICT DO UPDATE"

@@ -220,11 +220,16 @@ class Jobs:
         return self._change(job_id, ask, lambda job: [self._leaving(job)])
 
     def recover(self) -> None:
-        """Hand back the jobs of workers that have been silent for longer than their lease."""
+        """Hand back the jobs of workers that have been silent for longer than their lease.
+
+        A job that only one process can run and that still waits has failed: that process is gone.
+        """
         for job_id, record in self.records.each_due("lease", self.clock()):
             job = self.read(job_id)
             if job and job.status == "running":
                 self.hand_back(job_id, job.attempt)
+            elif job and job.active:
+                self.finish(job_id, "failed", INTERRUPTED)
             else:
                 self.records.apply(Delete("lease", job_id, record.version))
 
@@ -293,13 +298,16 @@ class Jobs:
         return self._change(
             job_id,
             back,
-            lambda job: [*self._joining(job, ready), Delete("lease", job_id)],
+            lambda job: [Delete("lease", job_id), *self._joining(job, ready)],
         )
 
     def _joining(self, job: Job, ready: float) -> list[Step]:
-        """The queue is for jobs that any process can run; others wait where they were started."""
+        """The queue is for jobs that any process can run.
+
+        Others wait where they were started, with a lease that outlives their waiting.
+        """
         if not job.target:
-            return []
+            return [Put("lease", job.id, b"", ready + self.lease)]
         return [self.queue.joining(job.id, job.priority, job.owner, ready)]
 
     def _leaving(self, job: Job) -> Delete:

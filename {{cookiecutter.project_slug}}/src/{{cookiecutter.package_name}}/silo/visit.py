@@ -1,0 +1,64 @@
+"""One request's dealings with its session: what it was shown, what it holds, what is kept of it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .codec import encode
+from .errors import SnapshotChanged
+from .sessions.base import SessionStore
+from .sessions.session import Session
+from .sessions.transaction import Transaction
+
+
+class Visit:
+    """`sid` is the id that the client sent, if this server signed it, or the one it was given."""
+
+    def __init__(self, store: SessionStore, sid: str | None) -> None:
+        self.sid = sid
+        self.held: Transaction | None = None
+        self._store = store
+        self._snapshot: dict[str, Any] | None = None
+        self._encoded = b""
+        self._met = False
+
+    @property
+    def live(self) -> bool:
+        """Whether the client has a session now."""
+        return self._met or (self.sid is not None and self._store.exists(self.sid))
+
+    def sure_sid(self) -> str:
+        """The id, issued now if there is none."""
+        if self.sid is None:
+            self.sid = self._store.issue()
+        return self.sid
+
+    def begin(self) -> Transaction:
+        """Hold the session until the end of the request. Raises SessionBusy."""
+        if self.held is None:
+            self.held = self._store.begin(self.sure_sid())
+            self._met = True
+        return self.held
+
+    def snapshot(self) -> dict[str, Any]:
+        """One snapshot a request, remembered so that a change to it does not go unnoticed."""
+        if self._snapshot is None:
+            session = self._store.touch(self.sid) if self.sid else None
+            self._met = session is not None
+            self._snapshot = self._store.state_of(session or Session("", 0.0))
+            self._encoded = encode(self._snapshot)[0]
+        return self._snapshot
+
+    def keep(self) -> None:
+        """Keep what was changed. Raises SnapshotChanged if that was not meant to be."""
+        held, self.held = self.held, None
+        if held:
+            held.commit()
+        elif self._snapshot is not None and encode(self._snapshot)[0] != self._encoded:
+            raise SnapshotChanged
+
+    def drop(self) -> None:
+        """Forget what was changed, and hold the session no longer."""
+        held, self.held = self.held, None
+        if held:
+            held.rollback()
