@@ -59,8 +59,14 @@ def allow_origins(app: Flask, settings: Settings) -> None:
             resources=r"/api/*",
             origins=list(settings.silo_cors_origins),
             methods=["GET", "HEAD", "POST"],
-            allow_headers=["Content-Type", "Last-Event-ID", "X-Requested-With", "X-Session-ID"],
-            expose_headers=["X-Session-ID"],
+            allow_headers=[
+                "Content-Type",
+                "Idempotency-Key",
+                "Last-Event-ID",
+                "X-Requested-With",
+                "X-Session-ID",
+            ],
+            expose_headers=["Idempotency-Replayed", "Retry-After", "X-Session-ID"],
             max_age=600,
         )
 
