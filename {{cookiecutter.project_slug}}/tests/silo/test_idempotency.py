@@ -310,9 +310,7 @@ def test_a_good_key_is_taken_quoted_or_bare(client: FlaskClient, header: str) ->
 def test_quoted_and_bare_are_one_key(client: FlaskClient) -> None:
     sid = session(client)
     send(client, sid=sid)
-    assert is_replay(
-        client.post("/api/add", headers={"X-Session-ID": sid, "Idempotency-Key": KEY})
-    )
+    assert is_replay(client.post("/api/add", headers={"X-Session-ID": sid, "Idempotency-Key": KEY}))
 
 
 # The payload
@@ -648,9 +646,7 @@ def test_a_destroyed_session_leaves_no_answers(
     assert (records.count("answer"), records.count("answers")) == (0, 0)
 
 
-def test_the_oldest_of_too_many_answers_is_forgotten(
-    client: FlaskClient, records: Records
-) -> None:
+def test_the_oldest_of_too_many_answers_is_forgotten(client: FlaskClient, records: Records) -> None:
     sid = session(client)
     for n in range(KEPT + 1):
         send(client, key=f"key-{n}", sid=sid)

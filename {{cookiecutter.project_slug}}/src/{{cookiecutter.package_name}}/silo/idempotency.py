@@ -77,7 +77,8 @@ class Idempotent:
             silo = self._silo
             found = silo.answers.claim(_name(_owner(), read_key()), fingerprint())
             if isinstance(found, Answer):
-                return _replay(silo, found)
+                _hand_out(silo, found)
+                return _replay(found)
             silo.attach(_Keyed(silo, found))
             return proceed()
 
@@ -96,7 +97,7 @@ class Idempotent:
             silo, name = self._silo, _name(tell())
             found = silo.repeats.cached(name)
             if found:
-                return _replay(silo, found)
+                return _replay(found)
             g.silo_caching = _Caching(silo, name, seconds)
             silo.attach(g.silo_caching)
             return proceed()
@@ -127,7 +128,7 @@ class Idempotent:
             # Whoever held it until now may have cached just what is asked for.
             caching: _Caching | None = g.pop("silo_caching", None)
             found = caching.found() if caching else None
-            return _replay(silo, found) if found else proceed()
+            return _replay(found) if found else proceed()
 
         return lambda view: _layer("lock", view, answer)
 
@@ -235,11 +236,17 @@ def _owner() -> str:
     return session_key(g.silo_sid) if g.silo_sid else ""
 
 
-def _replay(silo: Silo, answer: Answer) -> Response:
-    """Give an answer again, and the client the session that it was given first."""
+def _hand_out(silo: Silo, answer: Answer) -> None:
+    """Give a client without a session the one that it was given with the first answer.
+
+    Only for a client that has shown a key nobody can guess, and the same payload.
+    """
     session = silo.store.peek(SessionKey(answer.owner)) if answer.owner else None
     if session and not g.silo_sid:
         g.silo_sid = silo.store.sid_of(session)
+
+
+def _replay(answer: Answer) -> Response:
     return Response(answer.body, answer.status, {**answer.headers, REPLAYED: "true"})
 
 
