@@ -547,6 +547,16 @@ def test_it_holds_for_a_view_with_a_transaction_of_its_own(
     assert world.effects == ["stored"]
 
 
+@pytest.mark.parametrize("path", ["/api/add", "/api/apart"])
+def test_a_client_that_learnt_its_session_meanwhile_gets_the_answer_too(
+    client: FlaskClient, path: str
+) -> None:
+    first = send(client, path)
+    again = send(client, path, sid=first.headers["X-Session-ID"])
+    assert is_replay(again)
+    assert again.data == first.data
+
+
 @pytest.mark.parametrize("key", ["a", "x" * 15])
 def test_a_key_that_can_be_guessed_is_refused_without_a_session(
     client: FlaskClient, key: str
@@ -565,7 +575,7 @@ def test_another_payload_gets_nobody_s_session(client: FlaskClient) -> None:
 def test_no_session_id_is_stored(client: FlaskClient, records: Records, clock: Clock) -> None:
     sid = send(client).headers["X-Session-ID"]
     stored = [*records.due("answer", 2e9), *records.due("answers", 2e9)]
-    assert len(stored) == 2
+    assert len(stored) == 3
     for name, record in stored:
         assert sid.rpartition(".")[0] not in name + record.value.decode()
 

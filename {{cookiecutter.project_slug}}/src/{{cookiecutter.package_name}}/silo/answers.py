@@ -106,22 +106,25 @@ class Answers:
             if version:
                 return Claim(name, fingerprint, version)
 
-    def keeping(self, claim: Claim, answer: Answer) -> list[Step]:
+    def keeping(self, claim: Claim, answer: Answer, name: str) -> list[Step]:
         """The steps that turn a claim into its answer, to be taken with those of the effect.
 
-        The lock of the answer's session must be held.
+        `name` is another one under which to find it, or the same. The lock of the answer's session
+        must be held.
         """
-        put = self._put(claim.name, _Entry(claim.fingerprint, 0.0, answer), claim.version)
-        return [put, *(self._listing(answer.owner, claim.name) if answer.owner else [])]
+        entry = _Entry(claim.fingerprint, 0.0, answer)
+        names = list(dict.fromkeys((claim.name, name)))
+        puts = [self._put(each, entry, None) for each in names[1:]]
+        listing = self._listing(answer.owner, names) if answer.owner else []
+        return [self._put(claim.name, entry, claim.version), *puts, *listing]
 
-    def keep(self, claim: Claim, answer: Answer) -> None:
-        """Turn a claim into its answer, unless it has been taken over.
+    def keep(self, claim: Claim, answer: Answer, name: str) -> None:
+        """Turn a claim into its answer, unless it has been taken over. See `keeping`.
 
-        Raises SessionBusy if its session's lock, under which answers are listed, cannot be had.
+        Raises SessionBusy if its session's lock cannot be had.
         """
-        listing = self._store.locks.held(answer.owner) if answer.owner else nullcontext()
-        with listing:
-            self._records.apply(*self.keeping(claim, answer))
+        with self._store.locks.held(answer.owner) if answer.owner else nullcontext():
+            self._records.apply(*self.keeping(claim, answer, name))
 
     def release(self, claim: Claim) -> None:
         """Let the next request with this key try; nothing happens if one has done so already."""
@@ -138,13 +141,13 @@ class Answers:
         live = self._store.touch(SessionKey(owner))
         return live is not None and name in listed(self._records, owner)[0]
 
-    def _put(self, name: str, entry: _Entry, expect: int) -> Put:
+    def _put(self, name: str, entry: _Entry, expect: int | None) -> Put:
         return Put("answer", name, entry.dump(), self._store.clock() + ANSWER_SECONDS, expect)
 
-    def _listing(self, owner: str, name: str) -> list[Step]:
-        """The steps that list an answer, under its session's lock, and forget the oldest ones."""
+    def _listing(self, owner: str, added: list[str]) -> list[Step]:
+        """The steps that list an answer's names, and forget the oldest ones."""
         before, version = listed(self._records, owner)
-        names = [*(each for each in before if each != name), name]
+        names = [*(each for each in before if each not in added), *added]
         due = self._store.clock() + ANSWER_SECONDS
         put = Put("answers", owner, dump(names[-KEPT:]), due, version)
         return [put, *_dropping(self._records, names[:-KEPT])]

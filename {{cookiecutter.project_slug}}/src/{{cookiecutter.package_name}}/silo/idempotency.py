@@ -74,12 +74,12 @@ class Idempotent:
         def answer(proceed: Callable[[], Any]) -> Any:
             if HEADER not in request.headers:
                 return proceed()
-            silo = self._silo
-            found = silo.answers.claim(_name(_owner(), read_key()), fingerprint())
+            silo, key = self._silo, read_key()
+            found = silo.answers.claim(_name(_owner(), key), fingerprint())
             if isinstance(found, Answer):
                 _hand_out(silo, found)
                 return _replay(found)
-            silo.attach(_Keyed(silo, found))
+            silo.attach(_Keyed(silo, found, key))
             return proceed()
 
         return _layer("keyed", view, answer)
@@ -262,11 +262,16 @@ def _answer(response: Response) -> Answer | None:
 
 
 class _Keyed:
-    """A claim that waits for its answer."""
+    """A claim that waits for its answer.
 
-    def __init__(self, silo: Silo, claim: Claim) -> None:
+    The answer is kept under the name that the key has in the session, too: a client that had none
+    may have learnt it from the answer's head, before it lost the rest.
+    """
+
+    def __init__(self, silo: Silo, claim: Claim, key: str) -> None:
         self._answers = silo.answers
         self._claim = claim
+        self._key = key
         self._taken = False
 
     def steps(self, response: Response) -> list[Step]:
@@ -274,7 +279,7 @@ class _Keyed:
         answer = _answer(response)
         if answer is None:
             return [releasing(self._claim)]
-        return self._answers.keeping(self._claim, answer)
+        return self._answers.keeping(self._claim, answer, _name(answer.owner, self._key))
 
     def settle(self, response: Response | None) -> None:
         if response is not None and self._taken and response.status_code < 400:
@@ -283,7 +288,7 @@ class _Keyed:
         if answer is None:
             self._answers.release(self._claim)
         else:
-            self._answers.keep(self._claim, answer)
+            self._answers.keep(self._claim, answer, _name(answer.owner, self._key))
 
 
 class _Caching:
