@@ -153,7 +153,9 @@ def process() -> tuple[dict[str, Any], int]:
     key, forgotten = session_key(silo.sid), forget_report(state)
     silo.after_commit(lambda: files.remove(key, *forgotten))
     state["options"] = options
-    state["task"].start(run, the_settings().files_url, key, state["files"], options)
+    settings = the_settings()
+    cache = settings.cache if settings.silo_cache_ttl else None
+    state["task"].start(run, settings.files_url, key, state["files"], options, cache)
     return job_json(state["task"]), 202
 
 

@@ -71,11 +71,7 @@ def test_two_tabs_that_start_at_once_get_one_job(arrives: Arrives, served: Serve
     second.sees("done")
     ids = [tab.page.evaluate(JOB) for tab in (first, second)]
     assert ids[0] == ids[1]
-    started = [
-        call.response()
-        for tab in (first, second)
-        for call in tab.calls(["api/process"])
-    ]
+    started = [call.response() for tab in (first, second) for call in tab.calls(["api/process"])]
     assert sum(answer is not None and answer.status == 202 for answer in started) == 1
 
 

@@ -98,6 +98,10 @@ class SessionStore:
         """
         self._expiry.on_remove.append(remove)
 
+    def on_cleanup(self, action: Callable[[], object]) -> None:
+        """Have `action()` done in every cleanup pass."""
+        self._expiry.on_cleanup.append(action)
+
     # Reading
 
     def get(self, sid: str) -> dict[str, Any]:

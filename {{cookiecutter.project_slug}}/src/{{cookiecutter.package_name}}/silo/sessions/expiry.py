@@ -37,6 +37,7 @@ class Expiry:
     def __init__(self, store: SessionStore) -> None:
         self.on_expire: list[Callback] = []
         self.on_remove: list[Remove] = []
+        self.on_cleanup: list[Callable[[], object]] = []
         self._store = store
         self._records = store.records
 
@@ -56,6 +57,9 @@ class Expiry:
         jobs.recover()
         jobs.sweep(self._refers_to)
         jobs.queue.forget()
+        for action in self.on_cleanup:
+            with logged("an action of the cleanup"):
+                action()
         return [sid for sid in expired if sid]
 
     def expire(self, key: SessionKey) -> str | None:
