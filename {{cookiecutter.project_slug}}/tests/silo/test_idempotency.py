@@ -19,7 +19,8 @@ from {{ cookiecutter.package_name }}.silo import Idempotent, Silo
 from {{ cookiecutter.package_name }}.silo.answers import ANSWER_SECONDS, KEPT
 from {{ cookiecutter.package_name }}.silo.errors import StoreUnavailable
 from {{ cookiecutter.package_name }}.silo.extension import problem
-from {{ cookiecutter.package_name }}.silo.idempotency import ANSWER_BYTES, BODY_BYTES
+from {{ cookiecutter.package_name }}.silo.guests import ANSWER_BYTES
+from {{ cookiecutter.package_name }}.silo.idempotency import BODY_BYTES
 from {{ cookiecutter.package_name }}.silo.records import Records
 
 from .conftest import LEASE, RETAIN, TTL, OpenRecords

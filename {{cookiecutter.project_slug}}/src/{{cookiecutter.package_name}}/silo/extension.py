@@ -34,7 +34,7 @@ from .files.base import FileStore
 from .records import Records, Step
 from .repeats import Repeats
 from .sessions.base import SessionStore
-from .sessions.ids import SessionIds, SessionKey
+from .sessions.ids import SessionIds, SessionKey, session_key
 from .sessions.session import Factory, Session
 from .sessions.transaction import Transaction
 from .tasks.base import Runner
@@ -198,6 +198,18 @@ class Silo:
     def after_commit(self, action: Callable[[], None]) -> None:
         """Have something done once this request's state is kept."""
         self._begin().after_commit(action)
+
+    @property
+    def owner(self) -> str:
+        """The key of the session that the client sent, live or not, or was given since; or empty.
+
+        It is for what is stored: an id must not be found there. Asking changes nothing.
+        """
+        return session_key(g.silo_sid) if g.silo_sid else ""
+
+    def adopt(self, session: Session) -> None:
+        """Give a client that sent no session this one."""
+        g.silo_sid = self.store.sid_of(session)
 
     def attach(self, guest: Guest) -> None:
         """Have something settled with this request's response."""

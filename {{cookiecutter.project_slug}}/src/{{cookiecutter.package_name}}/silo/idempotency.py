@@ -23,11 +23,11 @@ from typing import Any, TypeVar, cast
 from flask import Flask, Response, current_app, g, request
 from werkzeug.datastructures import FileStorage
 
-from .answers import Answer, Claim, releasing
+from .answers import Answer
 from .errors import KeyInvalid, SessionBusy
 from .extension import Silo
-from .records import Delete, Step
-from .sessions.ids import SessionKey, session_key
+from .guests import Caching, Keyed, Turn
+from .sessions.ids import SessionKey
 
 HEADER = "Idempotency-Key"
 REPLAYED = "Idempotency-Replayed"
@@ -38,9 +38,6 @@ UNGUESSABLE_CHARS = 16
 
 BODY_BYTES = 2**20
 """The largest body that is no form; it is held in memory. Files of a form are not."""
-ANSWER_BYTES = 2**18
-"""The largest answer that is kept. A larger one is given once, and a retry is a new request."""
-KEPT_HEADERS = ("Content-Type", "Location")
 
 KeyFunc = Callable[[], str]
 View = TypeVar("View", bound=Callable[..., Any])
@@ -65,7 +62,7 @@ class Idempotent:
         A key belongs to its session and its endpoint. Without the header nothing changes. Errors
         are not kept, so that a retry tries. The view's own state is kept in the same step as the
         answer; what it does elsewhere may be done twice, if the process dies in between or the
-        view takes longer than a lease.
+        view takes longer than a lease. The body is read before the view is called.
 
         Raises KeyInvalid (400), InFlight (409) while the first request is at work, and KeyReused
         (422) for a key that came with another method, path, query, content type or body.
@@ -74,12 +71,13 @@ class Idempotent:
         def answer(proceed: Callable[[], Any]) -> Any:
             if HEADER not in request.headers:
                 return proceed()
-            silo, key = self._silo, read_key()
-            found = silo.answers.claim(_name(_owner(), key), fingerprint())
+            silo = self._silo
+            key = read_key(alone=not silo.owner)
+            found = silo.answers.claim(_name(silo.owner, key), fingerprint())
             if isinstance(found, Answer):
                 _hand_out(silo, found)
                 return _replay(found)
-            silo.attach(_Keyed(silo, found, key))
+            silo.attach(Keyed(silo, found, lambda owner: _name(owner, key)))
             return proceed()
 
         return _layer("keyed", view, answer)
@@ -98,7 +96,7 @@ class Idempotent:
             found = silo.repeats.cached(name)
             if found:
                 return _replay(found)
-            g.silo_caching = _Caching(silo, name, seconds)
+            g.silo_caching = Caching(silo, name, seconds)
             silo.attach(g.silo_caching)
             return proceed()
 
@@ -124,9 +122,9 @@ class Idempotent:
             unlock = silo.repeats.hold(name, seconds, wait)
             if unlock is None:
                 raise SessionBusy("The same call is still at work. Try again in a moment.")
-            silo.attach(_Turn(silo, unlock))
+            silo.attach(Turn(silo, unlock))
             # Whoever held it until now may have cached just what is asked for.
-            caching: _Caching | None = g.pop("silo_caching", None)
+            caching: Caching | None = g.pop("silo_caching", None)
             found = caching.found() if caching else None
             return _replay(found) if found else proceed()
 
@@ -136,7 +134,7 @@ class Idempotent:
     def _silo(self) -> Silo:
         if isinstance(self._given, Silo):
             return self._given
-        return cast(Silo, (self._given or current_app).extensions["silo"])
+        return cast(Silo, self._given.extensions["silo"]) if self._given else _serving()
 
 
 def gen_keyfunc(
@@ -161,22 +159,22 @@ def gen_keyfunc(
         parts += [request.method.encode()] if methods else []
         parts += [request.query_string] if query_string else []
         parts += [request.headers.get(name, "").encode() for name in names]
-        parts += [_owner().encode()] if session else []
+        parts += [_serving().owner.encode()] if session else []
         parts += _data() if data else []
         return _hash(*parts)
 
     return tell
 
 
-def read_key() -> str:
-    """The client's key. Raises KeyInvalid."""
+def read_key(alone: bool) -> str:
+    """The client's key, `alone` if there is no session with it. Raises KeyInvalid."""
     found = KEY.fullmatch(request.headers[HEADER].strip())
     if found is None:
         raise KeyInvalid(
             f"{HEADER} must be one text of 1 to 255 visible characters, in quotes: a UUID will do."
         )
     key: str = found[1] or found[2]
-    if not g.silo_sid and len(key) < UNGUESSABLE_CHARS:
+    if alone and len(key) < UNGUESSABLE_CHARS:
         raise KeyInvalid(
             f"Without a session {HEADER} needs {UNGUESSABLE_CHARS} characters or more that nobody "
             "can guess: a UUID will do."
@@ -228,12 +226,8 @@ def _hash(*parts: bytes) -> str:
     return found.hexdigest()
 
 
-def _owner() -> str:
-    """The key of the session that the client sent, or that was made since; empty if there is none.
-
-    Not its id, which must not be found where answers are kept.
-    """
-    return session_key(g.silo_sid) if g.silo_sid else ""
+def _serving() -> Silo:
+    return cast(Silo, current_app.extensions["silo"])
 
 
 def _hand_out(silo: Silo, answer: Answer) -> None:
@@ -242,100 +236,12 @@ def _hand_out(silo: Silo, answer: Answer) -> None:
     Only for a client that has shown a key nobody can guess, and the same payload.
     """
     session = silo.store.peek(SessionKey(answer.owner)) if answer.owner else None
-    if session and not g.silo_sid:
-        g.silo_sid = silo.store.sid_of(session)
+    if session and not silo.owner:
+        silo.adopt(session)
 
 
 def _replay(answer: Answer) -> Response:
     return Response(answer.body, answer.status, {**answer.headers, REPLAYED: "true"})
-
-
-def _answer(response: Response) -> Answer | None:
-    """What to keep of a response; None if it is an error, too large, or a stream."""
-    if response.status_code >= 400 or response.is_streamed:
-        return None
-    body = response.get_data()
-    if len(body) > ANSWER_BYTES:
-        return None
-    headers = {name: response.headers[name] for name in KEPT_HEADERS if name in response.headers}
-    return Answer(response.status_code, headers, body, _owner())
-
-
-class _Keyed:
-    """A claim that waits for its answer.
-
-    The answer is kept under the name that the key has in the session, too: a client that had none
-    may have learnt it from the answer's head, before it lost the rest.
-    """
-
-    def __init__(self, silo: Silo, claim: Claim, key: str) -> None:
-        self._answers = silo.answers
-        self._claim = claim
-        self._key = key
-        self._taken = False
-
-    def steps(self, response: Response) -> list[Step]:
-        self._taken = True
-        answer = _answer(response)
-        if answer is None:
-            return [releasing(self._claim)]
-        return self._answers.keeping(self._claim, answer, _name(answer.owner, self._key))
-
-    def settle(self, response: Response | None) -> None:
-        if response is not None and self._taken and response.status_code < 400:
-            return
-        answer = _answer(response) if response is not None else None
-        if answer is None:
-            self._answers.release(self._claim)
-        else:
-            self._answers.keep(self._claim, answer, _name(answer.owner, self._key))
-
-
-class _Caching:
-    """An answer that is to be cached when it comes."""
-
-    def __init__(self, silo: Silo, name: str, seconds: float) -> None:
-        self._silo = silo
-        self._name = name
-        self._seconds = seconds
-        self._owner = _owner()
-        session = silo.session
-        self._seen = session.version if session else None
-        self._over = False
-
-    def found(self) -> Answer | None:
-        """The answer that somebody else has cached meanwhile, if any."""
-        answer = self._silo.repeats.cached(self._name)
-        self._over = answer is not None
-        return answer
-
-    def steps(self, response: Response) -> list[Step]:
-        return self._put(response, None)
-
-    def settle(self, response: Response | None) -> None:
-        if response is not None:
-            self._silo.store.records.apply(*self._put(response, self._seen))
-
-    def _put(self, response: Response, seen: int | None) -> list[Step]:
-        answer = None if self._over else _answer(response)
-        self._over = True
-        if answer is None or answer.owner != self._owner:
-            return []
-        return [self._silo.repeats.caching(self._name, answer, self._seconds, seen)]
-
-
-class _Turn:
-    """A lock to be let go."""
-
-    def __init__(self, silo: Silo, unlock: Delete) -> None:
-        self._records = silo.store.records
-        self._unlock = unlock
-
-    def steps(self, response: Response) -> list[Step]:
-        return []
-
-    def settle(self, response: Response | None) -> None:
-        self._records.apply(self._unlock)
 
 
 def _layer(layer: str, view: View, answer: Callable[[Callable[[], Any]], Any]) -> View:
