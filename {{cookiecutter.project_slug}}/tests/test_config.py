@@ -39,6 +39,8 @@ def test_the_defaults() -> None:
     assert (settings.silo_task_timeout, settings.silo_task_memory_mb) == (900, 1024)
     assert (settings.silo_max_upload_mb, settings.silo_session_quota_mb) == (200, 500)
     assert (settings.silo_cors_origins, settings.silo_trusted_proxies) == ((), 0)
+    assert (settings.silo_cache_ttl, settings.silo_cache_prefix) == (0, "cache")
+    assert settings.silo_cache_purge
     assert settings.silo_runner == "process"
     assert settings.silo_workers == os.cpu_count()
 
@@ -93,6 +95,11 @@ def test_a_setting_that_there_is_not_is_refused() -> None:
         ("SILO_STORE_URL", "http://[broken"),
         ("SILO_FILES_URL", "ftp://example.com/files"),
         ("SILO_RUNNER", "threads"),
+        ("SILO_CACHE_TTL", "-1"),
+        ("SILO_CACHE_PREFIX", "../files"),
+        ("SILO_CACHE_PREFIX", "Cache"),
+        ("SILO_CACHE_PREFIX", "0" * 64),
+        ("SILO_CACHE_PURGE", "perhaps"),
         ("SILO_TTL", "0"),
         ("SILO_TTL", "-1"),
         ("SILO_TTL", "an hour"),

@@ -11,6 +11,7 @@ from flask_cors import CORS
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from . import logs, problems, security, views
+from .cache import ResultCache
 from .config import ConfigError, Settings, load_settings
 from .silo import Silo, SiloError
 from .silo.clock import steady_clock
@@ -59,8 +60,14 @@ def allow_origins(app: Flask, settings: Settings) -> None:
             resources=r"/api/*",
             origins=list(settings.silo_cors_origins),
             methods=["GET", "HEAD", "POST"],
-            allow_headers=["Content-Type", "Last-Event-ID", "X-Requested-With", "X-Session-ID"],
-            expose_headers=["X-Session-ID"],
+            allow_headers=[
+                "Content-Type",
+                "Idempotency-Key",
+                "Last-Event-ID",
+                "X-Requested-With",
+                "X-Session-ID",
+            ],
+            expose_headers=["Idempotency-Replayed", "Retry-After", "X-Session-ID"],
             max_age=600,
         )
 
@@ -85,6 +92,7 @@ def make_silo(settings: Settings, clock: Callable[[], float]) -> Silo:
     silo.register(views.NAMESPACE, views.first_state)
     with named("SILO_FILES_URL", settings.files_url):
         silo.add_file_store(views.FILES, settings.files_url)
+        silo.store.on_cleanup(ResultCache(settings.files_url, **settings.cache).sweep)
     silo.add_data_endpoints(*views.DATA_ENDPOINTS)
     return silo
 

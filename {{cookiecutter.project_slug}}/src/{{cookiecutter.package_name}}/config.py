@@ -56,6 +56,15 @@ class Settings(BaseModel):
     silo_task_memory_mb: int = Field(1024, ge=256, description="The most memory of a job.")
     silo_max_upload_mb: int = Field(200, ge=1, description="The largest upload.")
     silo_session_quota_mb: int = Field(500, ge=1, description="The most files of a session.")
+    silo_cache_ttl: float = Field(
+        0, ge=0, description="How long a report serves for the same files and options; 0: never."
+    )
+    silo_cache_prefix: str = Field(
+        "cache", pattern="^[a-z][a-z0-9-]{0,30}$", description="The folder of such reports."
+    )
+    silo_cache_purge: bool = Field(
+        True, description="Whether an expired one is removed when it is found, or later."
+    )
     silo_cors_origins: tuple[str, ...] = Field(
         (), description="Other origins whose pages may call, separated by commas."
     )
@@ -109,6 +118,15 @@ class Settings(BaseModel):
     @property
     def files_url(self) -> str:
         return self.silo_files_url or str(self.silo_data_dir / "files")
+
+    @property
+    def cache(self) -> dict[str, Any]:
+        """What `ResultCache` is told, beside the place."""
+        return {
+            "ttl": self.silo_cache_ttl,
+            "prefix": self.silo_cache_prefix,
+            "purge": self.silo_cache_purge,
+        }
 
     def settled(self) -> Settings:
         """These settings with their data directory and their secret, made if need be.

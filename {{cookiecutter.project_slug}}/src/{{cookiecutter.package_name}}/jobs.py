@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from .cache import Found, ResultCache, key_of
 from .pipeline import Options, process
 from .report import Report, to_json
 from .silo.files.base import FileStore
@@ -19,6 +20,8 @@ from .workbook import write_workbook
 
 STEP_PERCENT = 90.0
 """The part of the progress bar that belongs to the step; the rest is for writing the report."""
+
+REUSED = "This report was made before, from the same files with the same options."
 
 
 @dataclass(frozen=True)
@@ -47,15 +50,25 @@ class StepProgress:
 
 
 def run(
-    task: Reporter, location: str, key: str, files: list[dict[str, Any]], options: dict[str, Any]
+    task: Reporter,
+    location: str,
+    key: str,
+    files: list[dict[str, Any]],
+    options: dict[str, Any],
+    cache: dict[str, Any] | None = None,
 ) -> None:
-    """Process a session's files and store the report beside them.
+    """Process a session's files and store the report beside them, or one that was made before.
 
     `location` is the file store's, `key` the session's key, `files` are as `uploads.receive` made
-    them. The report's names are made from the job's id, so that a second attempt replaces what the
-    first one left behind.
+    them; `cache` is what `ResultCache` is told, None without one. The report's names are made from
+    the job's id, so that a second attempt replaces what the first one left behind.
     """
     store, session = FileStore(location), SessionKey(key)
+    kept = ResultCache(location, **cache) if cache else None
+    found = kept.find(key_of(files, options)) if kept else None
+    if found:
+        reuse(task, store, session, found)
+        return
     with ExitStack() as stack:
         inputs = [
             StoredFile(file["name"], stack.enter_context(store.local(session, file["id"])))
@@ -63,11 +76,24 @@ def run(
         ]
         report = process(inputs, Options.model_validate(options), StepProgress(task))
     task.update(STEP_PERCENT, "Writing the report")
+    written = report_json(report)
     with tempfile.TemporaryFile() as workbook:
         write_workbook(report, workbook)
         workbook.seek(0)
         store.save(session, workbook_name(task.id), workbook)
-    store.save(session, json_name(task.id), report_json(report))
+        store.save(session, json_name(task.id), written)
+        if kept:
+            kept.keep(key_of(files, options), written, workbook)
+
+
+def reuse(task: Reporter, store: FileStore, session: SessionKey, found: Found) -> None:
+    """Store a report that was made before as this job's, and say so."""
+    report = json.loads(found.report)
+    report["notes"].append(REUSED)
+    with found.workbook as workbook:
+        store.save(session, workbook_name(task.id), workbook)
+    store.save(session, json_name(task.id), dumped(report))
+    task.complete("Done, from the cache")
 
 
 def workbook_name(job_id: str) -> str:
@@ -95,4 +121,8 @@ def run_paths(task: Reporter, paths: list[str], options: dict[str, Any], output:
 
 
 def report_json(report: Report) -> bytes:
-    return json.dumps(to_json(report), allow_nan=False, separators=(",", ":")).encode()
+    return dumped(to_json(report))
+
+
+def dumped(report: dict[str, Any]) -> bytes:
+    return json.dumps(report, allow_nan=False, separators=(",", ":")).encode()

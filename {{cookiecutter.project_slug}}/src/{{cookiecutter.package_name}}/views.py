@@ -12,6 +12,7 @@ from flask import (
     Blueprint,
     Response,
     current_app,
+    make_response,
     render_template,
     request,
     send_file,
@@ -25,7 +26,15 @@ from .jobs import json_name, run, workbook_name
 from .links import LINK_SECONDS, forbidden_link, read_link, sign_link
 from .pipeline import Options
 from .problems import Problem, invalid_options
-from .silo import BackgroundTask, FileStore, SessionExpired, Silo, SiloError, TaskState
+from .silo import (
+    BackgroundTask,
+    FileStore,
+    Idempotent,
+    SessionExpired,
+    Silo,
+    SiloError,
+    TaskState,
+)
 from .silo.sessions.ids import SessionKey, session_key
 from .stream import job_json, watch
 from .tables import SUFFIXES
@@ -47,6 +56,7 @@ OPTIONS_BYTES = 2**20
 EVENT_ID = re.compile("[0-9]{1,9}")
 
 blueprint = Blueprint("app", __name__)
+idempotent = Idempotent()
 
 
 def first_state() -> dict[str, Any]:
@@ -98,15 +108,17 @@ def status() -> dict[str, Any]:
 
 
 @blueprint.post("/api/upload")
-def upload() -> tuple[dict[str, Any], int]:
+@idempotent.keyed
+def upload() -> Response:
     """Store the files, and only then take the session's lock: a large file takes its time."""
     silo, files = the_silo(), the_files()
     refuse_while_running(silo.snapshot(NAMESPACE))
     parts = checked(request.files.getlist("file"))
     sid = silo.sid
     received = receive(files, sid, parts, the_settings().silo_session_quota_mb * 2**20)
+    answer = make_response({"files": received}, 201)
     try:
-        with silo.store.transaction(sid) as session:
+        with silo.store.transaction(sid, silo.answered_by(answer)) as session:
             replaced = replace_files(session[NAMESPACE], received)
             if not all(files.get_path(sid, file["id"]) for file in received):
                 raise taken_away()
@@ -114,7 +126,7 @@ def upload() -> tuple[dict[str, Any], int]:
         files.remove(sid, *(file["id"] for file in received))
         raise
     files.remove(sid, *replaced)
-    return {"files": received}, 201
+    return answer
 
 
 def replace_files(state: dict[str, Any], received: list[Stored]) -> list[str]:
@@ -129,6 +141,7 @@ def replace_files(state: dict[str, Any], received: list[Stored]) -> list[str]:
 
 
 @blueprint.post("/api/process")
+@idempotent.keyed
 def process() -> tuple[dict[str, Any], int]:
     silo, files, options = the_silo(), the_files(), read_options()
     if not silo.snapshot(NAMESPACE)["files"]:
@@ -140,7 +153,9 @@ def process() -> tuple[dict[str, Any], int]:
     key, forgotten = session_key(silo.sid), forget_report(state)
     silo.after_commit(lambda: files.remove(key, *forgotten))
     state["options"] = options
-    state["task"].start(run, the_settings().files_url, key, state["files"], options)
+    settings = the_settings()
+    cache = settings.cache if settings.silo_cache_ttl else None
+    state["task"].start(run, settings.files_url, key, state["files"], options, cache)
     return job_json(state["task"]), 202
 
 

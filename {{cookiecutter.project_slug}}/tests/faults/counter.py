@@ -9,7 +9,7 @@ from typing import Any
 
 from flask import Flask
 
-from {{ cookiecutter.package_name }}.silo import Silo
+from {{ cookiecutter.package_name }}.silo import Idempotent, Silo
 from {{ cookiecutter.package_name }}.silo.records import open_records
 
 app = Flask(__name__)
@@ -17,6 +17,7 @@ app.config["SECRET_KEY"] = "the same for all workers of this test"
 records = open_records(os.environ["COUNTER_STORE"])
 silo = Silo(app, records=records, lease=float(os.environ["COUNTER_LEASE"]))
 silo.register("counter", lambda: {"value": 0})
+idempotent = Idempotent(silo)
 
 
 @app.get("/readyz")
@@ -44,3 +45,16 @@ def hold() -> dict[str, Any]:
     Path(os.environ["COUNTER_HOLDER"]).write_text(str(os.getpid()))
     time.sleep(60)
     return {}
+
+
+@app.post("/api/once")
+@idempotent.keyed
+def once() -> tuple[dict[str, Any], int]:
+    """Count one more; the first that gets here says who we are and never answers."""
+    state: dict[str, Any] = silo.state("counter")
+    state["value"] += 1
+    holder = Path(os.environ["COUNTER_HOLDER"])
+    if not holder.exists():
+        holder.write_text(str(os.getpid()))
+        time.sleep(60)
+    return state, 201

@@ -11,12 +11,13 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 from support import eventually
 
-from .server import Caller, free_port
+from .server import Answer, Caller, free_port
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="gunicorn is for other systems")
 
@@ -111,3 +112,32 @@ def lost_call(port: int, sid: str | None) -> None:
     """A call whose worker is killed before it answers."""
     with pytest.raises(http.client.RemoteDisconnected):
         Caller(port, sid).post("/api/hold")
+
+
+def test_a_killed_worker_s_key_heals_within_its_lease(port: int, holder: Path) -> None:
+    """Twenty send one key until they are answered: one of them acts, all hear the same."""
+    caller = Caller(port)
+    caller.post("/api/increment")
+    with ThreadPoolExecutor(20) as pool:
+        calls = [pool.submit(insistent_call, port, caller.sid) for _ in range(20)]
+        pid = int(eventually(lambda: holder.exists() and holder.read_text()))
+        os.kill(pid, signal.SIGKILL)
+        began = time.monotonic()
+        answers = [call.result(60) for call in calls]
+    assert time.monotonic() - began < 2 * LEASE_SECONDS + 10
+    assert {(answer.status, answer.body) for answer in answers} == {(201, b'{"value":2}\n')}
+    assert sum("Idempotency-Replayed" not in answer.headers for answer in answers) == 1
+    assert caller.get("/api/count").json == {"value": 2}
+
+
+def insistent_call(port: int, sid: str | None) -> Answer:
+    """Send the same call with the same key until it is answered, as a client does that retries."""
+    while True:
+        try:
+            answer = Caller(port, sid).call("POST", "/api/once", b"", {"Idempotency-Key": '"once"'})
+        except (OSError, http.client.HTTPException):
+            continue
+        if answer.status != 409:
+            return answer
+        assert answer.json["error"] in ("in_flight", "busy")
+        time.sleep(0.05)

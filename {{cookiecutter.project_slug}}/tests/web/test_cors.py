@@ -31,7 +31,8 @@ def preflight(app: Flask, origin: str, path: str = "/api/upload") -> Answer:
     asks = {
         "Origin": origin,
         "Access-Control-Request-Method": "POST",
-        "Access-Control-Request-Headers": "x-session-id, x-requested-with, content-type",
+        "Access-Control-Request-Headers": "x-session-id, x-requested-with, content-type, "
+        "idempotency-key",
     }
     return Person(app).call("OPTIONS", path, headers=asks)
 
@@ -60,7 +61,7 @@ def test_a_named_origin_may_call_and_sees_the_session(friendly: Flask, origin: s
     assert asked.status_code == 200
     assert asked.headers["Access-Control-Allow-Origin"] == origin
     allowed = asked.headers["Access-Control-Allow-Headers"].lower().split(", ")
-    assert {"x-session-id", "x-requested-with", "content-type"} <= set(allowed)
+    assert {"x-session-id", "x-requested-with", "content-type", "idempotency-key"} <= set(allowed)
     assert "POST" in asked.headers["Access-Control-Allow-Methods"]
     assert "Access-Control-Allow-Credentials" not in asked.headers
     person = Person(friendly)
@@ -68,7 +69,9 @@ def test_a_named_origin_may_call_and_sees_the_session(friendly: Flask, origin: s
     answer = person.post("/api/reset", headers=headers)
     assert answer.status_code == 204
     assert answer.headers["Access-Control-Allow-Origin"] == origin
-    assert answer.headers["Access-Control-Expose-Headers"] == "X-Session-ID"
+    assert answer.headers["Access-Control-Expose-Headers"] == (
+        "Idempotency-Replayed, Retry-After, X-Session-ID"
+    )
     assert "Origin" in answer.headers["Vary"]
 
 

@@ -11,6 +11,7 @@ from .cleanup import CleanupDaemon
 from .errors import NamespaceError, SessionBusy, SessionExpired, SiloError
 from .extension import Silo
 from .files.base import FileStore
+from .idempotency import Idempotent, gen_keyfunc
 from .sessions.base import SessionStore
 from .tasks.task import BackgroundTask, TaskState
 
@@ -18,6 +19,7 @@ __all__ = [
     "BackgroundTask",
     "CleanupDaemon",
     "FileStore",
+    "Idempotent",
     "NamespaceError",
     "SessionBusy",
     "SessionExpired",
@@ -25,4 +27,5 @@ __all__ = [
     "Silo",
     "SiloError",
     "TaskState",
+    "gen_keyfunc",
 ]

@@ -23,6 +23,26 @@ class SessionBusy(SiloError):
         super().__init__(message)
 
 
+class KeyInvalid(SiloError):
+    """An Idempotency-Key that is none."""
+
+
+class InFlight(SiloError):
+    """The first request of an Idempotency-Key is still at work."""
+
+    def __init__(self) -> None:
+        super().__init__("This very call is still being worked on. Try again in a moment.")
+
+
+class KeyReused(SiloError):
+    """An Idempotency-Key that came before, with another request."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "This Idempotency-Key belongs to another call. Send a new key with each new call."
+        )
+
+
 class NamespaceError(SiloError):
     """A namespace that nobody registered."""
 

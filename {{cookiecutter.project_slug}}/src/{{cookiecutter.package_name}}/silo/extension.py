@@ -1,6 +1,6 @@
 """Silo, the Flask extension: sessions in a header, state that is kept with the response, and 410.
 
-This is the only module of silo that knows Flask.
+This module and `idempotency`, its decorators, are the only ones of silo that know Flask.
 """
 
 from __future__ import annotations
@@ -11,12 +11,16 @@ import secrets
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 from flask import Flask, Response, g, request
 
+from .answers import Answers
 from .cleanup import CleanupDaemon
 from .errors import (
+    InFlight,
+    KeyInvalid,
+    KeyReused,
     SessionBusy,
     SessionExpired,
     SiloError,
@@ -25,9 +29,10 @@ from .errors import (
     TaskRunning,
 )
 from .files.base import FileStore
-from .records import Records
+from .records import Records, Step
+from .repeats import Repeats
 from .sessions.base import SessionStore
-from .sessions.ids import SessionIds, SessionKey
+from .sessions.ids import SessionIds, SessionKey, session_key
 from .sessions.session import Factory, Session
 from .tasks.base import Runner
 from .visit import Visit
@@ -37,6 +42,16 @@ log = logging.getLogger(__name__)
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 Status = Literal["none", "live", "expired"]
+
+
+class Guest(Protocol):
+    """What a request has under way besides its state, and must settle with its response."""
+
+    def steps(self, response: Response) -> list[Step]:
+        """Steps to be taken together with those that keep the state."""
+
+    def settle(self, response: Response | None) -> None:
+        """The response is decided, and the state kept if there is any. None: none came about."""
 
 
 class Silo:
@@ -83,6 +98,8 @@ class Silo:
             lease=lease,
         )
         self.store.on_remove(self._remove_files)
+        self.answers = Answers(self.store)
+        self.repeats = Repeats(self.store)
         self._header = header
         self._query_param = query_param
         self._min_sid_length = min_sid_length
@@ -184,6 +201,31 @@ class Silo:
         """Have something done once this request's state is kept."""
         self._visit.begin().after_commit(action)
 
+    @property
+    def owner(self) -> str:
+        """The key of the session that the client sent, live or not, or was given since; or empty.
+
+        It is for what is stored: an id must not be found there. Asking changes nothing.
+        """
+        sid = self._visit.sid
+        return session_key(sid) if sid else ""
+
+    def adopt(self, session: Session) -> None:
+        """Give a client that sent no session this one."""
+        self._visit.sid = self.store.sid_of(session)
+
+    def attach(self, guest: Guest) -> None:
+        """Have something settled with this request's response."""
+        g.setdefault("silo_guests", []).append(guest)
+
+    def answered_by(self, response: Response) -> Callable[[], list[Step]]:
+        """For `store.transaction(sid, ...)` in a view whose effect it is: keep both as one.
+
+        The response must be the view's last word, unless the transaction fails.
+        """
+        guests: list[Guest] = g.get("silo_guests", [])
+        return lambda: [step for guest in guests for step in guest.steps(response)]
+
     def reset_current(self) -> None:
         """Begin the session anew: tasks cancelled, files gone, state as the factories make it.
 
@@ -216,11 +258,12 @@ class Silo:
             return response
         try:
             if response.status_code < 400:
-                visit.keep()
+                visit.keep(self.answered_by(response))
             else:
                 visit.drop()
         except SiloError as error:
             response = problem_of(error)
+        self._settle(response)
         if visit.sid and visit.live:
             response.headers[self._header] = visit.sid
         return response
@@ -229,6 +272,15 @@ class Silo:
         """Let go of the lock if no response came about."""
         if "silo" in g:
             self._visit.drop()
+        self._settle(None)
+
+    def _settle(self, response: Response | None) -> None:
+        """What cannot be settled now, because the store is away, its lease will heal."""
+        for guest in g.pop("silo_guests", []):
+            try:
+                guest.settle(response)
+            except SiloError:
+                log.exception("a request could not be settled")
 
     def _presented(self, path: str) -> str | None:
         """The id that the client sent, if this server has signed it."""
@@ -264,10 +316,16 @@ OUR_FAULT = "Something went wrong on our side. Try again; if it stays, tell whoe
 STATUS_OF: dict[type[SiloError], tuple[int, str, str]] = {
     SessionExpired: (410, "Gone", "session_expired"),
     SessionBusy: (409, "Conflict", "busy"),
+    KeyInvalid: (400, "Bad Request", "invalid_idempotency_key"),
+    InFlight: (409, "Conflict", "in_flight"),
+    KeyReused: (422, "Unprocessable Content", "idempotency_mismatch"),
     TaskRunning: (409, "Conflict", "already_running"),
     StoreUnavailable: (503, "Service Unavailable", "unavailable"),
     StoreFull: (507, "Insufficient Storage", "no_space"),
 }
+
+PASSING = (SessionBusy, InFlight)
+"""Over in a moment, so another try is worth it."""
 
 
 def problem_of(error: SiloError) -> Response:
@@ -275,7 +333,10 @@ def problem_of(error: SiloError) -> Response:
     if type(error) not in STATUS_OF:
         log.error("a view misused silo", exc_info=error)
         return problem(500, "Internal Server Error", "internal", OUR_FAULT)
-    return problem(*STATUS_OF[type(error)], str(error))
+    answer = problem(*STATUS_OF[type(error)], str(error))
+    if isinstance(error, PASSING):
+        answer.headers["Retry-After"] = "1"
+    return answer
 
 
 def problem(status: int, title: str, code: str, detail: str, **members: Any) -> Response:

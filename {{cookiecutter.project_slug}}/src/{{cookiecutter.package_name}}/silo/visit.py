@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from .codec import encode
 from .errors import SnapshotChanged
+from .records import Step
 from .sessions.base import SessionStore
 from .sessions.session import Session
 from .sessions.transaction import Transaction
@@ -49,11 +51,14 @@ class Visit:
             self._encoded = encode(self._snapshot)[0]
         return self._snapshot
 
-    def keep(self) -> None:
-        """Keep what was changed. Raises SnapshotChanged if that was not meant to be."""
+    def keep(self, also: Callable[[], list[Step]]) -> None:
+        """Keep what was changed, with the steps that `also` gives.
+
+        Raises SnapshotChanged if that was not meant to be.
+        """
         held, self.held = self.held, None
         if held:
-            held.commit()
+            held.commit(also)
         elif self._snapshot is not None and encode(self._snapshot)[0] != self._encoded:
             raise SnapshotChanged
 

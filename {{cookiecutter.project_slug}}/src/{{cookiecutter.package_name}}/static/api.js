@@ -61,11 +61,15 @@ export async function request(path, { headers, ...init } = {}, signal) {
     const limit = signal ?? AbortSignal.timeout(30000);
     const all = { cache: "no-store", ...init, headers: { ...identity(), ...headers }, signal: limit };
     const response = await fetch(new URL(path, BASE), all).catch(() => signal?.throwIfAborted());
-    if (response && ![502, 503, 504].includes(response.status)) return check(response);
+    const later = response?.headers.has("Retry-After");
+    if (response && !later && ![502, 503, 504].includes(response.status)) return check(response);
     connection(false);
     await pause(Number(response?.headers.get("Retry-After")) || wait, signal);
   }
 }
+
+/** One for all tries of an action: the server acts once. */
+export const newKey = () => crypto.getRandomValues(new Uint32Array(4)).join("-");
 
 function identity() {
   const { session } = recall();
@@ -86,7 +90,7 @@ export async function get(path) {
 }
 
 export async function post(path, json = {}) {
-  const headers = { "Content-Type": "application/json" };
+  const headers = { "Content-Type": "application/json", "Idempotency-Key": newKey() };
   const response = await request(path, { method: "POST", headers, body: JSON.stringify(json) });
   return response.status === 204 ? null : response.json();
 }

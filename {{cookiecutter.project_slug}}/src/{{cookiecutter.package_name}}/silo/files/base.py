@@ -39,6 +39,10 @@ class Place(ABC):
         """The labels of a folder's files."""
 
     @abstractmethod
+    def names(self, folder: str) -> list[str]:
+        """The names in a folder, those of files that were never completed among them."""
+
+    @abstractmethod
     def remove(self, folder: str, name: str) -> None:
         """Remove a file; nothing happens if it is not there."""
 

@@ -57,6 +57,9 @@ class LocalPlace(Place):
             if path.with_suffix("").is_file()
         ]
 
+    def names(self, folder: str) -> list[str]:
+        return sorted({path.name.removesuffix(LABEL) for path in (self._root / folder).glob("*")})
+
     def remove(self, folder: str, name: str) -> None:
         (self._root / folder / name).unlink(missing_ok=True)
         (self._root / folder / f"{name}{LABEL}").unlink(missing_ok=True)

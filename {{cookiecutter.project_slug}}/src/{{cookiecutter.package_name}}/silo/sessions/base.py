@@ -14,8 +14,9 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from ..answers import forgetting
 from ..errors import NamespaceError, SessionBusy, TaskError
-from ..records import Delete, Postpone, Put, Record, Records
+from ..records import Delete, Postpone, Put, Record, Records, Step
 from ..tasks.base import Call, Runner
 from ..tasks.jobs import Job, Jobs
 from ..tasks.thread import ThreadRunner
@@ -96,6 +97,10 @@ class SessionStore:
         It may be called again for the same key, and must not mind that nothing is there.
         """
         self._expiry.on_remove.append(remove)
+
+    def on_cleanup(self, action: Callable[[], object]) -> None:
+        """Have `action()` done in every cleanup pass."""
+        self._expiry.on_cleanup.append(action)
 
     # Reading
 
@@ -178,11 +183,14 @@ class SessionStore:
     # Changing
 
     @contextlib.contextmanager
-    def transaction(self, sid: str) -> Iterator[dict[str, Any]]:
+    def transaction(
+        self, sid: str, also: Callable[[], list[Step]] = list
+    ) -> Iterator[dict[str, Any]]:
         """Change a session's state, alone: kept when the block ends, forgotten when it raises.
 
-        Yields the state of all namespaces. Raises SessionBusy if the lock cannot be had within two
-        leases, or was lost meanwhile, and NotEncodable if a value cannot be stored.
+        `also`, called in the end, gives steps to be taken with it, all or nothing. Yields the state
+        of all namespaces. Raises SessionBusy if the lock cannot be had within two leases, or was
+        lost meanwhile, and NotEncodable if a value cannot be stored.
         """
         held = self.begin(sid)
         try:
@@ -190,7 +198,7 @@ class SessionStore:
         except BaseException:
             held.rollback()
             raise
-        held.commit()
+        held.commit(also)
 
     def begin(self, sid: str) -> Transaction:
         """Take the session's lock, creating the session if need be. See `transaction`."""
@@ -237,7 +245,11 @@ class SessionStore:
             if record:
                 self.cancel_tasks(read_session(record))
                 self.remove_files(key)
-                self.records.apply(Delete("session", key), self._expiry.second_look(key))
+                self.records.apply(
+                    Delete("session", key),
+                    self._expiry.second_look(key),
+                    *forgetting(self.records, key),
+                )
             self.records.apply(Delete("tombstone", key))
 
     def cancel_tasks(self, session: Session) -> None:

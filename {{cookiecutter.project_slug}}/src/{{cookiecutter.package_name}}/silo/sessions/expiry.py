@@ -7,6 +7,7 @@ import logging
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
+from ..answers import forgetting
 from ..records import Delete, Postpone, Put, Record, Step
 from ..tasks.jobs import Job
 from .ids import SessionKey
@@ -21,6 +22,10 @@ Callback = Callable[[str], None]
 Remove = Callable[[SessionKey], None]
 
 
+FLEETING = ("tombstone", "answer", "answers", "cached", "hold")
+"""Records that are gone when they are due, and leave nothing to do."""
+
+
 class Expiry:
     """The cleanup pass of a store, and the end of a single session.
 
@@ -32,6 +37,7 @@ class Expiry:
     def __init__(self, store: SessionStore) -> None:
         self.on_expire: list[Callback] = []
         self.on_remove: list[Remove] = []
+        self.on_cleanup: list[Callable[[], object]] = []
         self._store = store
         self._records = store.records
 
@@ -41,8 +47,9 @@ class Expiry:
         for key, record in self._records.each_due("session", now):
             with logged("expiring a session"):
                 expired.append(self._expire_due(SessionKey(key), record))
-        for key, record in self._records.each_due("tombstone", now):
-            self._records.apply(Delete("tombstone", key, record.version))
+        for kind in FLEETING:
+            for key, record in self._records.each_due(kind, now):
+                self._records.apply(Delete(kind, key, record.version))
         for key, record in self._records.each_due("garbage", now):
             with logged("removing what a session left behind"):
                 self._collect(SessionKey(key), record)
@@ -50,6 +57,9 @@ class Expiry:
         jobs.recover()
         jobs.sweep(self._refers_to)
         jobs.queue.forget()
+        for action in self.on_cleanup:
+            with logged("an action of the cleanup"):
+                action()
         return [sid for sid in expired if sid]
 
     def expire(self, key: SessionKey) -> str | None:
@@ -64,6 +74,7 @@ class Expiry:
             Put("tombstone", key, b"", self._store.clock() + self._store.expired_retain),
             self.second_look(key),
             *(Delete("job", job_id) for job_id in session.tasks),
+            *forgetting(self._records, key),
         ]
         if not self._records.apply(*steps):
             return None

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from ..answers import forgetting
 from ..errors import SessionBusy
+from ..records import Step
 from ..tasks.base import Call
 from ..tasks.jobs import Job
 from .ids import SessionKey
@@ -29,6 +31,7 @@ class Transaction:
         self._hold = hold
         self._starts: list[tuple[Job, Call]] = []
         self._afterwards: list[Callable[[], None]] = []
+        self._last: list[Step] = []
         self.session: Session
         self.state: dict[str, Any]
 
@@ -46,6 +49,7 @@ class Transaction:
         store, session = self._store, self.session
         store.refuse_if_busy(sid, session)
         self._starts.clear()
+        self._last = forgetting(store.records, self._key)
         self.state.clear()
         self.state.update(store.state_of(Session(session.bare, session.created), self.launch))
         self.after_commit(lambda: store.cancel_tasks(session))
@@ -55,17 +59,19 @@ class Transaction:
         """Have something done once the state is kept, such as removing what it no longer names."""
         self._afterwards.append(action)
 
-    def commit(self) -> None:
-        """Keep the state and start the tasks, all or nothing.
+    def commit(self, also: Callable[[], list[Step]] = list) -> None:
+        """Keep the state, start the tasks and take the steps that `also` gives, all or nothing.
 
         Raises NotEncodable if a value does not fit, and SessionBusy if the lock was lost meanwhile,
-        so that somebody else may have written. Either way nothing is kept.
+        so that somebody else may have written, or a step expects what is not so. Either way nothing
+        is kept.
         """
         runner = self._store.runner
         steps = [step for job, _ in self._starts for step in runner.jobs.creation(job)]
         try:
             put = self._store.writing(self._key, self.session, self.state)
-            if not self._store.records.apply(put, *self._hold.unlock, *steps):
+            unlock = self._hold.unlock
+            if not self._store.records.apply(put, *unlock, *steps, *also(), *self._last):
                 raise SessionBusy
         except BaseException:
             self.rollback()

@@ -1,0 +1,163 @@
+"""Reports that were made before, found again by what they were made of.
+
+A report is kept beside the sessions' files, as one object: a line that says when it expires, how
+long its JSON is, and the SHA-256 of all that; then the JSON; then the workbook. Nothing in it, nor
+in its name, is of the session that it was made in, and it outlives that session.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import shutil
+import tempfile
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from .silo.files.base import open_place
+
+log = logging.getLogger(__name__)
+
+HEAD_BYTES = 200
+SWEEP_SECONDS = 600.0
+"""Expired objects are looked for this often, because every object has to be looked at."""
+
+
+@dataclass(frozen=True)
+class Found:
+    """A report as JSON and as a workbook, which whoever asked for it closes."""
+
+    report: bytes
+    workbook: BinaryIO
+
+
+class Unusable(Exception):
+    """An object that has expired or is damaged; its text says which."""
+
+
+class ResultCache:
+    """Keeps reports for `ttl` seconds in the folder `prefix` of a place for files.
+
+    With `purge`, what is found to be unusable is removed at once, else when the next one like it is
+    kept, or by `sweep`. `clock` gives unix seconds, the same in every process.
+    """
+
+    def __init__(
+        self,
+        location: str,
+        ttl: float,
+        prefix: str = "cache",
+        purge: bool = True,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._place = open_place(location)
+        self._ttl = ttl
+        self._folder = prefix
+        self._purge = purge
+        self._clock = clock
+        self._sweep_at = 0.0
+
+    def find(self, key: str) -> Found | None:
+        """The report, or None: missing, expired, damaged or unreadable, which is logged."""
+        try:
+            with self._place.open(self._folder, key) as stream:
+                return self._read(stream)
+        except FileNotFoundError:
+            return None
+        except Unusable as error:
+            log.warning("cached report %s is %s", key, error)
+            if self._purge:
+                self._place.remove(self._folder, key)
+        except OSError:
+            log.exception("cached report %s cannot be read", key)
+        return None
+
+    def keep(self, key: str, report: bytes, workbook: BinaryIO) -> None:
+        """Keep a report, in the place of an older one. If that fails, it is logged."""
+        expires = self._clock() + self._ttl
+        workbook.seek(0)
+        digest = _begin(expires, len(report))
+        digest.update(report)
+        hashlib.file_digest(workbook, lambda: digest)  # type: ignore[arg-type] # it has readinto
+        head = json.dumps([expires, len(report), digest.hexdigest()]).encode()
+        try:
+            with tempfile.TemporaryFile() as whole:
+                whole.write(head + b"\n" + report)
+                workbook.seek(0)
+                shutil.copyfileobj(workbook, whole)
+                whole.seek(0)
+                self._place.put(self._folder, key, whole, "")
+        except OSError:
+            log.exception("report %s cannot be cached", key)
+
+    def sweep(self) -> None:
+        """Remove what has expired or says no expiry; does nothing if that was done lately."""
+        if self._clock() < self._sweep_at:
+            return
+        self._sweep_at = self._clock() + SWEEP_SECONDS
+        for name in self._place.names(self._folder):
+            try:
+                with self._place.open(self._folder, name) as stream:
+                    self._head(stream)
+            except (Unusable, FileNotFoundError):
+                self._place.remove(self._folder, name)
+
+    def _head(self, stream: BinaryIO) -> tuple[float, int, str]:
+        """When an object expires, the length of its JSON, and its digest. Raises Unusable."""
+        try:
+            expires, length, digest = json.loads(stream.readline(HEAD_BYTES))
+            expires, length = float(expires), int(length)
+        except (ValueError, TypeError) as error:
+            raise Unusable("damaged") from error
+        if not expires > self._clock():  # nor what is no number
+            raise Unusable("expired")
+        return expires, length, digest
+
+    def _read(self, stream: BinaryIO) -> Found:
+        expires, length, told = self._head(stream)
+        report = stream.read(length)
+        workbook = tempfile.TemporaryFile()  # noqa: SIM115 - the caller's to close
+        try:
+            shutil.copyfileobj(stream, workbook)
+            workbook.seek(0)
+            digest = _begin(expires, length)
+            digest.update(report)
+            hashlib.file_digest(workbook, lambda: digest)
+            if digest.hexdigest() != told:
+                raise Unusable("damaged")
+            workbook.seek(0)
+        except BaseException:
+            workbook.close()
+            raise
+        return Found(report, workbook)
+
+
+def key_of(files: Sequence[Mapping[str, Any]], options: Mapping[str, Any]) -> str:
+    """Under what a report of these files and options is kept: another one is another key.
+
+    `files` are as `uploads.receive` made them. Their names belong to it, because a report says them
+    and nobody may read what somebody else calls the same file.
+    """
+    inputs = [[file["name"], file["sha256"]] for file in files]
+    made_of = json.dumps([step_version(), options, inputs], sort_keys=True)
+    return hashlib.sha256(made_of.encode()).hexdigest()
+
+
+@cache
+def step_version() -> str:
+    """A hash of this package's code: of the step, and of whatever it may use to read and write."""
+    found = hashlib.sha256()
+    folder = Path(__file__).parent
+    for path in sorted(folder.rglob("*.py")):
+        code = path.read_bytes()
+        found.update(f"{path.relative_to(folder).as_posix()} {len(code)}\n".encode() + code)
+    return found.hexdigest()
+
+
+def _begin(expires: float, length: int) -> Any:
+    return hashlib.sha256(f"{expires!r} {length}\n".encode())

@@ -1,0 +1,252 @@
+"""ResultCache: what was kept is found as it was, and whatever is wrong with it is a miss."""
+
+from __future__ import annotations
+
+import io
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from backends import PLACES
+from support import Clock
+
+from {{ cookiecutter.package_name }} import cache
+from {{ cookiecutter.package_name }}.cache import SWEEP_SECONDS, ResultCache, key_of
+from {{ cookiecutter.package_name }}.silo import FileStore
+
+TTL = 100.0
+KEY, OTHER = "a" * 64, "b" * 64
+REPORT, WORKBOOK = b'{"title":"Sales"}', bytes(range(256)) * 10_000
+
+Kept = Callable[..., ResultCache]
+
+
+@pytest.fixture(params=PLACES)
+def location(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    return PLACES[request.param](tmp_path)
+
+
+@pytest.fixture
+def make(location: str, clock: Clock) -> Kept:
+    """Makes a cache; called again, that of another process."""
+    return lambda **given: ResultCache(location, **{"ttl": TTL, "clock": clock, **given})
+
+
+def keep(kept: ResultCache, key: str = KEY, workbook: bytes = WORKBOOK) -> None:
+    kept.keep(key, REPORT, io.BytesIO(workbook))
+
+
+def found(kept: ResultCache, key: str = KEY) -> tuple[bytes, bytes] | None:
+    hit = kept.find(key)
+    if hit is None:
+        return None
+    with hit.workbook as workbook:
+        return hit.report, workbook.read()
+
+
+def stored(tmp_path: Path, key: str = KEY, prefix: str = "cache") -> Path:
+    return tmp_path / "files" / prefix / key
+
+
+def test_what_is_kept_is_found_by_another_process(make: Kept) -> None:
+    assert found(make()) is None
+    keep(make())
+    assert found(make()) == (REPORT, WORKBOOK)
+    assert found(make(), OTHER) is None
+
+
+def test_it_is_replaced_as_a_whole(make: Kept) -> None:
+    keep(make())
+    keep(make(), workbook=b"newer")
+    assert found(make()) == (REPORT, b"newer")
+
+
+def test_prefixes_keep_apart(make: Kept, tmp_path: Path) -> None:
+    keep(make(prefix="blue"))
+    assert found(make(prefix="green")) is None
+    assert found(make(prefix="blue")) == (REPORT, WORKBOOK)
+    assert stored(tmp_path, prefix="blue").exists()
+
+
+def test_the_expiry_is_kept_with_the_object(make: Kept, clock: Clock) -> None:
+    keep(make(ttl=50))
+    clock.advance(49.9)
+    assert found(make(ttl=1)) == (REPORT, WORKBOOK)
+    clock.advance(0.2)
+    assert found(make(ttl=1000)) is None
+
+
+@pytest.mark.parametrize("purge", [True, False])
+def test_an_expired_one_is_logged_and_removed_at_once_or_later(
+    make: Kept, clock: Clock, tmp_path: Path, purge: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    kept = make(purge=purge)
+    keep(kept)
+    clock.advance(TTL)
+    assert found(kept) is None
+    assert caplog.messages == [f"cached report {KEY} is expired"]
+    assert stored(tmp_path).exists() is not purge
+    kept.sweep()
+    assert not stored(tmp_path).exists()
+
+
+def head(data: bytes) -> tuple[bytes, bytes]:
+    line, _, rest = data.partition(b"\n")
+    return line, rest
+
+
+DAMAGES: dict[str, Callable[[bytes], bytes]] = {
+    "empty": lambda _: b"",
+    "no head": lambda data: head(data)[1],
+    "cut in its head": lambda data: data[:20],
+    "cut after its head": lambda data: head(data)[0] + b"\n",
+    "cut in its workbook": lambda data: data[:-1],
+    "one more byte": lambda data: data + b"x",
+    "one bit": lambda data: data[:-1000] + bytes([data[-1000] ^ 1]) + data[-999:],
+    "a bit of the json": lambda data: data.replace(b"Sales", b"Salms"),
+    "another length": lambda data: data.replace(b", 17,", b", 18,", 1),
+    "a negative length": lambda data: data.replace(b", 17,", b", -1,", 1),
+    "a later expiry": lambda data: b"[9" + data[1:],
+    "no expiry": lambda data: b"[NaN" + data[data.index(b",") :],
+    "not a list": lambda data: b'{"a": 1}\n' + head(data)[1],
+    "too few": lambda data: b"[1e12, 17]\n" + head(data)[1],
+    "not numbers": lambda data: b'["x", [], {}]\n' + head(data)[1],
+    "no text": lambda data: b"\xff\xfe\n" + data,
+    "an endless line": lambda data: b"[" * 10**6,
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_damaged_one_is_a_miss_logged_and_removed(
+    make: Kept, tmp_path: Path, damage: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    keep(make())
+    path = stored(tmp_path)
+    before = path.read_bytes()
+    path.write_bytes(DAMAGES[damage](before))
+    assert path.read_bytes() != before
+    assert found(make()) is None
+    assert len(caplog.messages) == 1
+    assert caplog.messages[0].startswith(f"cached report {KEY} is ")
+    assert not path.exists()
+    keep(make())
+    assert found(make()) == (REPORT, WORKBOOK)
+
+
+def test_what_cannot_be_kept_is_logged_and_nothing_else(
+    make: Kept, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    kept = make()
+    stored(tmp_path).parent.write_text("a file where the folder should be")
+    keep(kept)
+    assert caplog.messages == [f"report {KEY} cannot be cached"]
+
+
+def test_what_cannot_be_read_is_logged_and_a_miss(
+    make: Kept, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    stored(tmp_path).mkdir(parents=True)
+    assert found(make()) is None
+    assert caplog.messages == [f"cached report {KEY} cannot be read"]
+
+
+def test_several_may_keep_the_same_at_once(make: Kept) -> None:
+    seen, done = [], threading.Event()
+
+    def look() -> None:
+        while not done.is_set():
+            seen.append(found(make()))
+
+    with ThreadPoolExecutor() as pool:
+        reader = pool.submit(look)
+        for each in [pool.submit(keep, make()) for _ in range(8)]:
+            each.result()
+        done.set()
+        reader.result()
+    assert set(seen) <= {None, (REPORT, WORKBOOK)}
+    assert found(make()) == (REPORT, WORKBOOK)
+
+
+def test_a_sweep_removes_what_has_expired_and_nothing_else(
+    make: Kept, clock: Clock, tmp_path: Path
+) -> None:
+    keep(make(ttl=10), KEY)
+    keep(make(ttl=1000), OTHER)
+    stored(tmp_path, "part-of-a-killed-writer").write_bytes(b"")
+    clock.advance(10)
+    make().sweep()
+    names = {path.name for path in stored(tmp_path).parent.iterdir()}
+    assert names == {OTHER, f"{OTHER}.label"}
+
+
+def test_a_sweep_looks_only_now_and_then(make: Kept, clock: Clock, tmp_path: Path) -> None:
+    kept = make(ttl=10)
+    kept.sweep()
+    keep(kept)
+    clock.advance(SWEEP_SECONDS - 1)
+    kept.sweep()
+    assert stored(tmp_path).exists()
+    clock.advance(1)
+    kept.sweep()
+    assert not stored(tmp_path).exists()
+
+
+def test_the_files_of_sessions_and_the_cache_leave_each_other_alone(
+    make: Kept, location: str
+) -> None:
+    files = FileStore(location)
+    files.save("a session", "input", b"1")
+    keep(make())
+    make().sweep()
+    assert files.list_files("a session") == ["input"]
+    files.sweep(lambda _: False)
+    files.cleanup_all()
+    assert files.list_files("a session") == []
+    assert found(make()) == (REPORT, WORKBOOK)
+
+
+# The key
+
+
+FILES = [{"id": "1", "name": "a.csv", "size": 1, "sha256": "0" * 64}]
+
+
+def test_a_key_tells_apart_what_makes_another_report(monkeypatch: pytest.MonkeyPatch) -> None:
+    one = key_of(FILES, {"largest": 10})
+    assert one == key_of([{**FILES[0], "id": "2"}], {"largest": 10})
+    others = [
+        key_of(FILES, {"largest": 11}),
+        key_of(FILES, {}),
+        key_of([{**FILES[0], "name": "b.csv"}], {"largest": 10}),
+        key_of([{**FILES[0], "sha256": "1" * 64}], {"largest": 10}),
+        key_of(FILES * 2, {"largest": 10}),
+    ]
+    monkeypatch.setattr(cache, "step_version", lambda: "another")
+    others.append(key_of(FILES, {"largest": 10}))
+    assert len({one, *others}) == 7
+
+
+def test_the_order_of_files_matters_and_that_of_options_does_not() -> None:
+    two = [*FILES, {**FILES[0], "name": "b.csv"}]
+    assert key_of(two, {}) != key_of(two[::-1], {})
+    assert key_of(FILES, {"a": 1, "b": 2}) == key_of(FILES, {"b": 2, "a": 1})
+
+
+def test_the_step_s_version_changes_with_any_of_its_code(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cache, "__file__", str(tmp_path / "cache.py"))
+    versions = set()
+    for change in ("", "# changed"):
+        (tmp_path / "pipeline.py").write_text(change)
+        cache.step_version.cache_clear()
+        versions.add(cache.step_version())
+    (tmp_path / "tables").mkdir()
+    (tmp_path / "tables" / "xlsx.py").write_text("")
+    cache.step_version.cache_clear()
+    versions.add(cache.step_version())
+    monkeypatch.undo()
+    cache.step_version.cache_clear()
+    assert len(versions) == 3
