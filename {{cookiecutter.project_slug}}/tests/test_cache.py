@@ -13,7 +13,7 @@ from backends import PLACES
 from support import Clock
 
 from {{ cookiecutter.package_name }} import cache
-from {{ cookiecutter.package_name }}.cache import SWEEP_SECONDS, ResultCache, key_of
+from {{ cookiecutter.package_name }}.cache import SWEEP_SECONDS, ResultCache, key_of, version_of
 from {{ cookiecutter.package_name }}.silo import FileStore
 
 TTL = 100.0
@@ -223,7 +223,7 @@ def test_a_key_tells_apart_what_makes_another_report(monkeypatch: pytest.MonkeyP
         key_of([{**FILES[0], "sha256": "1" * 64}], {"largest": 10}),
         key_of(FILES * 2, {"largest": 10}),
     ]
-    monkeypatch.setattr(cache, "step_version", lambda: "another")
+    monkeypatch.setattr(cache, "STEP_VERSION", "another")
     others.append(key_of(FILES, {"largest": 10}))
     assert len({one, *others}) == 7
 
@@ -234,19 +234,17 @@ def test_the_order_of_files_matters_and_that_of_options_does_not() -> None:
     assert key_of(FILES, {"a": 1, "b": 2}) == key_of(FILES, {"b": 2, "a": 1})
 
 
-def test_the_step_s_version_changes_with_any_of_its_code(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(cache, "__file__", str(tmp_path / "cache.py"))
-    versions = set()
-    for change in ("", "# changed"):
-        (tmp_path / "pipeline.py").write_text(change)
-        cache.step_version.cache_clear()
-        versions.add(cache.step_version())
-    (tmp_path / "tables").mkdir()
-    (tmp_path / "tables" / "xlsx.py").write_text("")
-    cache.step_version.cache_clear()
-    versions.add(cache.step_version())
-    monkeypatch.undo()
-    cache.step_version.cache_clear()
-    assert len(versions) == 3
+def test_the_step_s_version_changes_with_any_of_its_code(tmp_path: Path) -> None:
+    versions = [version_of(tmp_path)]
+    for name, code in (
+        ("pipeline.py", ""),
+        ("pipeline.py", "# changed"),
+        ("tables/xlsx.py", ""),
+        ("tables/xls.py", ""),
+    ):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(code)
+        versions.append(version_of(tmp_path))
+    (tmp_path / "notes.txt").write_text("no code")
+    assert version_of(tmp_path) == versions[-1]
+    assert len(set(versions)) == len(versions)

@@ -15,7 +15,6 @@ import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -26,6 +25,21 @@ log = logging.getLogger(__name__)
 HEAD_BYTES = 200
 SWEEP_SECONDS = 600.0
 """Expired objects are looked for this often, because every object has to be looked at."""
+
+
+def version_of(folder: Path) -> str:
+    """A hash of the code in a folder."""
+    found = hashlib.sha256()
+    for path in sorted(folder.rglob("*.py")):
+        code = path.read_bytes()
+        found.update(f"{path.relative_to(folder).as_posix()} {len(code)}\n".encode() + code)
+    return found.hexdigest()
+
+
+STEP_VERSION = version_of(Path(__file__).parent)
+"""Of the whole package, since the step may use any of it to read and to write. It is told when the
+code is loaded, so that a process of before an update keeps no report under the version after it.
+"""
 
 
 @dataclass(frozen=True)
@@ -144,19 +158,8 @@ def key_of(files: Sequence[Mapping[str, Any]], options: Mapping[str, Any]) -> st
     and nobody may read what somebody else calls the same file.
     """
     inputs = [[file["name"], file["sha256"]] for file in files]
-    made_of = json.dumps([step_version(), options, inputs], sort_keys=True)
+    made_of = json.dumps([STEP_VERSION, options, inputs], sort_keys=True)
     return hashlib.sha256(made_of.encode()).hexdigest()
-
-
-@cache
-def step_version() -> str:
-    """A hash of this package's code: of the step, and of whatever it may use to read and write."""
-    found = hashlib.sha256()
-    folder = Path(__file__).parent
-    for path in sorted(folder.rglob("*.py")):
-        code = path.read_bytes()
-        found.update(f"{path.relative_to(folder).as_posix()} {len(code)}\n".encode() + code)
-    return found.hexdigest()
 
 
 def _begin(expires: float, length: int) -> Any:

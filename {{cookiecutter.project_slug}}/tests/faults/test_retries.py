@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import http.client
+import random
 import socket
 import sqlite3
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -24,8 +27,9 @@ KEY = "8e03978e-40d5-43e8-bc93-6894a57f9324"
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """Four web workers, and one job at a time."""
-    server = Server(tmp_path_factory.mktemp("retries") / "data", WORKERS, SILO_WORKERS=1)
+    """Four web workers, and one job at a time; a dead worker is noticed after three seconds."""
+    settings = {"SILO_WORKERS": 1, "SILO_LEASE": 3}
+    server = Server(tmp_path_factory.mktemp("retries") / "data", WORKERS, **settings)
     server.start()
     yield server
     server.stop()
@@ -74,6 +78,36 @@ def test_of_many_calls_at_once_one_starts_a_job(server: Server, caller: Caller, 
     told = {answer.json["error"] for answer in answers if answer.status != 202}
     assert told <= {"already_running", "in_flight"}
     assert {answer.status for answer in answers} <= {202, 409}
+
+
+def test_a_crowd_with_one_key_gets_one_job_though_workers_are_killed(
+    server: Server, caller: Caller
+) -> None:
+    """Twenty send it until they are answered, while two of the four workers are killed."""
+    before = stored(server, "job")
+    with ThreadPoolExecutor(20) as pool:
+        calls = [pool.submit(insist, server.port, caller.sid) for _ in range(20)]
+        server.kill(*random.sample(server.workers(), 2))
+        answers = [call.result(60) for call in calls]
+    server.ensure_up()
+    assert {answer.status for answer in answers} == {202}
+    assert {answer.json["id"] for answer in answers} == {
+        caller.get("/api/status").json["job"]["id"]
+    }
+    assert stored(server, "job") == before + 1
+
+
+def insist(port: int, sid: str | None) -> Answer:
+    """Send a start with one key until it is answered, as a client does that retries."""
+    while True:
+        try:
+            answer = retry(Caller(port, sid), "/api/process", b"{}", "application/json")
+        except (OSError, http.client.HTTPException):
+            continue
+        if answer.status != 409:
+            return answer
+        assert answer.json["error"] in ("in_flight", "busy")
+        time.sleep(0.05)
 
 
 def send_and_hang_up(caller: Caller, path: str, body: bytes, kind: str) -> None:

@@ -27,18 +27,23 @@ CACHED, LOCKED = 15.0, 30.0
 
 
 class World:
-    """Counts what views do, and holds the first of them up."""
+    """Counts what views do, and holds the first of them up, or the first two."""
 
     def __init__(self) -> None:
         self.calls = itertools.count(1)
-        self.inside = threading.Event()
-        self.go_on = threading.Event()
+        self.inside, self.second_inside = threading.Event(), threading.Event()
+        self.go_on, self.second_go_on = threading.Event(), threading.Event()
 
     def act(self) -> int:
         number = next(self.calls)
-        if request.args.get("hold") and number == 1:
-            self.inside.set()
-            assert self.go_on.wait(20)
+        if number <= int(request.args.get("hold", 0)):
+            inside, go_on = (
+                (self.inside, self.go_on)
+                if number == 1
+                else (self.second_inside, self.second_go_on)
+            )
+            inside.set()
+            assert go_on.wait(20)
         return number
 
 
@@ -247,7 +252,7 @@ def test_one_at_a_time_and_nobody_waits_if_told_so(
         first = pool.submit(call, make_app().test_client(), path, sid)
         assert world.inside.wait(20)
         refused = call(client, path, sid)
-        other = call(client, "/api/add/locked?hold=", sid)
+        other = call(client, "/api/add/locked?hold=0", sid)
         world.go_on.set()
         assert number(first.result(20)) == 1
     assert (refused.status_code, refused.get_json()["error"]) == (409, "busy")
@@ -272,17 +277,22 @@ def test_others_wait_for_their_turn(
 def test_a_lock_runs_out(
     client: FlaskClient, app: Flask, sid: str, clock: Clock, world: World
 ) -> None:
-    """Its late holder lets go of nothing that is not its own."""
-    path = "/api/plain/locked?hold=1"
+    """Its late holder lets go of nothing: the lock is somebody else's by then."""
+    path = "/api/plain/locked?hold=2"
     with ThreadPoolExecutor() as pool:
         late = pool.submit(call, app.test_client(), path, sid)
         assert world.inside.wait(20)
         clock.advance(LOCKED - 0.1)
         assert call(client, path, sid).status_code == 409
         clock.advance(0.2)
-        assert number(call(client, path, sid)) == 2
+        second = pool.submit(call, app.test_client(), path, sid)
+        assert world.second_inside.wait(20)
         world.go_on.set()
         assert number(late.result(20)) == 1
+        assert call(client, path, sid).status_code == 409
+        world.second_go_on.set()
+        assert number(second.result(20)) == 2
+    assert number(call(client, path, sid)) == 3
 
 
 def test_a_lock_is_let_go_after_an_error(client: FlaskClient, sid: str, records: Records) -> None:

@@ -79,7 +79,7 @@ def test_another_version_of_the_step_makes_it_anew(
 ) -> None:
     app = make_app(SILO_RUNNER="thread", SILO_CACHE_TTL=3600)
     make(app)
-    monkeypatch.setattr(cache, "step_version", lambda: "another")
+    monkeypatch.setattr(cache, "STEP_VERSION", "another")
     assert make(app)[0] == "Done"
     assert make(app)[0] == FROM_CACHE
 

@@ -96,6 +96,19 @@ def test_a_start_that_comes_again_is_the_same_job(key: str, person: Person) -> N
     assert person.end().name == "complete"
 
 
+def test_what_was_done_and_its_answer_are_one(
+    key: str, person: Person, app: Flask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As if the server died as soon as it had done it."""
+    for name in ("keep", "release"):
+        monkeypatch.setattr(app.extensions["silo"].answers, name, lambda *_: None)
+    for call in (upload, process):
+        first, again = call(person, key), call(person, key)
+        assert is_replay(again)
+        assert again.json == first.json
+    assert person.end().name == "complete"
+
+
 def test_one_key_may_serve_both(key: str, person: Person) -> None:
     assert upload(person, key).status_code == 201
     assert process(person, key).status_code == 202
