@@ -28,8 +28,8 @@ KEY = "8e03978e-40d5-43e8-bc93-6894a57f9324"
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """Four web workers, and one job at a time; a dead worker is noticed after three seconds."""
-    settings = {"SILO_WORKERS": 1, "SILO_LEASE": 3}
-    server = Server(tmp_path_factory.mktemp("retries") / "data", WORKERS, **settings)
+    data = tmp_path_factory.mktemp("retries") / "data"
+    server = Server(data, WORKERS, SILO_WORKERS=1, SILO_LEASE=3)
     server.start()
     yield server
     server.stop()
