@@ -10,7 +10,7 @@ from flask import Flask
 from flask_cors import CORS
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from . import logs, problems, security, views
+from . import arrival, logs, pending, problems, resumable, security, views
 from .config import ConfigError, Settings, load_settings
 from .silo import Silo, SiloError
 from .silo.clock import steady_clock
@@ -48,6 +48,8 @@ def create_app(
     make_silo(settings, clock or steady_clock(settings.silo_data_dir)).init_app(app)
     problems.init_app(app)
     app.register_blueprint(views.blueprint)
+    app.register_blueprint(arrival.blueprint)
+    app.register_blueprint(resumable.blueprint)
     return app
 
 
@@ -58,9 +60,25 @@ def allow_origins(app: Flask, settings: Settings) -> None:
             app,
             resources=r"/api/*",
             origins=list(settings.silo_cors_origins),
-            methods=["GET", "HEAD", "POST"],
-            allow_headers=["Content-Type", "Last-Event-ID", "X-Requested-With", "X-Session-ID"],
-            expose_headers=["X-Session-ID"],
+            methods=["DELETE", "GET", "HEAD", "PATCH", "POST"],
+            allow_headers=[
+                "Content-Disposition",
+                "Content-Type",
+                "Last-Event-ID",
+                "Upload-Complete",
+                "Upload-Length",
+                "Upload-Offset",
+                "X-Requested-With",
+                "X-Session-ID",
+            ],
+            expose_headers=[
+                "Location",
+                "Upload-Complete",
+                "Upload-Length",
+                "Upload-Limit",
+                "Upload-Offset",
+                "X-Session-ID",
+            ],
             max_age=600,
         )
 
@@ -83,9 +101,10 @@ def make_silo(settings: Settings, clock: Callable[[], float]) -> Silo:
         clock=clock,
     )
     silo.register(views.NAMESPACE, views.first_state)
+    silo.register(pending.NAMESPACE, dict)
     with named("SILO_FILES_URL", settings.files_url):
         silo.add_file_store(views.FILES, settings.files_url)
-    silo.add_data_endpoints(*views.DATA_ENDPOINTS)
+    silo.add_data_endpoints(*views.DATA_ENDPOINTS, *resumable.DATA_ENDPOINTS)
     return silo
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import time
+from collections.abc import Mapping
 from typing import IO, Any
 
 from flask import Flask, Response, request
@@ -34,8 +35,17 @@ CODES = {
 class Problem(Exception):
     """An answer that a view gives instead of what was asked: a status, a code, and a sentence."""
 
-    def __init__(self, status: int, title: str, code: str, detail: str, **members: Any) -> None:
+    def __init__(
+        self,
+        status: int,
+        title: str,
+        code: str,
+        detail: str,
+        headers: Mapping[str, str] | None = None,
+        **members: Any,
+    ) -> None:
         self.answer = (status, title, code, detail)
+        self.headers: Mapping[str, str] = headers or {}
         self.members = members
         super().__init__(detail)
 
@@ -72,7 +82,9 @@ def init_app(app: Flask) -> None:
 
 
 def of_problem(error: Problem) -> Response:
-    return problem(*error.answer, **error.members)
+    answer = problem(*error.answer, **error.members)
+    answer.headers.update(error.headers)
+    return answer
 
 
 def of_size(_: RequestEntityTooLarge) -> Response:

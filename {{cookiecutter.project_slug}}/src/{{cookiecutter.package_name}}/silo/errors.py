@@ -66,6 +66,14 @@ class StoreFull(SiloError):
         super().__init__(NO_SPACE)
 
 
+class PartMoved(SiloError):
+    """A part of a file does not end where bytes were to be added; `size` says where it ends."""
+
+    def __init__(self, size: int) -> None:
+        self.size = size
+        super().__init__(f"The part ends at byte {size}: somebody else has added to it.")
+
+
 class TaskError(SiloError, RuntimeError):
     """A task that cannot be started: already running, or a target the runner cannot take."""
 

@@ -1,0 +1,234 @@
+"""Pending uploads: files of a session that are on their way, or wait to be taken.
+
+The session's state knows each one's name, length and, once it is whole, hash. Its bytes are a part
+in the session's files, and where the part ends is the offset, so that neither a crash nor a full
+disk can make it lie. Both go with the session, and no other session knows of them.
+
+The lock of the session is held for moments only, never while bytes arrive. Whoever adds to a part
+that a reset or the session's end has removed learns it within `BEAT_SECONDS`, and leaves nothing.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import secrets
+import time
+from collections.abc import Callable, Iterator
+from typing import IO, Any, BinaryIO, cast
+
+from .problems import Problem
+from .silo import FileStore, SessionExpired
+from .silo.sessions.base import SessionStore
+from .uploads import HEAD_BYTES, Stored, check_head, taken_away, too_much
+
+NAMESPACE = "uploads"
+MOST_PENDING = 200
+BEAT_SECONDS = 1.0
+
+Entry = dict[str, Any]
+"""`name`, `length` in bytes, `at` (about when bytes came last), and `sha256` once it is whole."""
+
+
+class Pending:
+    """The pending uploads of a session; they may hold `quota` bytes in all.
+
+    One into which nothing came for a TTL of the session is removed when the next one is created.
+    """
+
+    def __init__(self, store: SessionStore, files: FileStore, sid: str, quota: int) -> None:
+        self._store = store
+        self._files = files
+        self._sid = sid
+        self._quota = quota
+
+    def create(self, name: str, length: int) -> str:
+        """A new upload's id. Raises Problem if it is one too many, or too large."""
+        upload, now = secrets.token_hex(16), self._store.clock()
+        try:
+            with self._store.transaction(self._sid) as session:
+                uploads = session[NAMESPACE]
+                abandoned = [u for u, each in uploads.items() if each["at"] + self._store.ttl < now]
+                for each in abandoned:
+                    del uploads[each]
+                self._admit(uploads, length)
+                uploads[upload] = {"name": name, "length": length, "at": now}
+                self._files.begin(self._sid, upload)
+        except BaseException:
+            self._files.remove(self._sid, upload)
+            raise
+        self._files.remove(self._sid, *abandoned)
+        return upload
+
+    def find(self, upload: str) -> tuple[Entry, int]:
+        """What is known of an upload, and its offset; the session's TTL begins anew.
+
+        Raises SessionExpired, and Problem if the session has no such upload.
+        """
+        session = self._store.touch(self._sid)
+        if session is None:
+            raise SessionExpired
+        entry = self._store.state_of(session)[NAMESPACE].get(upload)
+        size = self._files.part_size(self._sid, upload) if entry else None
+        if size is None:
+            raise unknown()
+        return entry, size
+
+    def stay(self, upload: str) -> None:
+        """Say that an upload's bytes arrive, so that neither it nor the session is given up.
+
+        Raises SessionExpired, and Problem if the upload was removed meanwhile.
+        """
+        try:
+            entry, _ = self.find(upload)
+        except Problem as error:
+            raise taken_away() from error
+        now = self._store.clock()
+        if now - entry["at"] > self._store.ttl / 4:
+            with self._changing(upload) as changed:
+                changed["at"] = now
+
+    def append(self, upload: str, offset: int, data: Arriving) -> int:
+        """Add to an upload that is at `offset`; its offset then.
+
+        Raises PartMoved and OSError, after which it can go on, and Problem, after which it is gone.
+        """
+        self.stay(upload)
+        try:
+            return self._files.append(self._sid, upload, offset, cast(BinaryIO, data))
+        except FileNotFoundError as error:
+            raise taken_away() from error
+        except Problem:
+            self.remove(upload)
+            raise
+
+    def head(self, upload: str, size: int) -> bytes:
+        """The first bytes of what has come, `size` at most."""
+        with self._files.open_part(self._sid, upload) as part:
+            return part.read(size)
+
+    def complete(self, upload: str, sha256: str | None) -> Entry:
+        """Mark an upload as whole; its hash is taken if nobody has it. Raises Problem."""
+        try:
+            found = sha256 or self._hash(upload)
+        except FileNotFoundError as error:
+            raise taken_away() from error
+        with self._changing(upload) as entry:
+            entry["sha256"] = found
+        return entry
+
+    def remove(self, upload: str) -> None:
+        """Remove an upload; nothing happens if it is not there."""
+        if self._store.exists(self._sid):
+            with self._store.transaction(self._sid) as session:
+                session[NAMESPACE].pop(upload, None)
+        self._files.remove(self._sid, upload)
+
+    def take(self, session: dict[str, Any], ids: list[str]) -> list[Stored]:
+        """Turn uploads into files, for a transaction to keep; until it does, they stay what they
+        are.
+
+        Raises Problem if one is unknown or not whole, or if they are too large together.
+        """
+        entries: dict[str, Entry] = session[NAMESPACE]
+        if not all(each in entries for each in ids):
+            raise unknown()
+        if not all("sha256" in entries[each] for each in ids):
+            raise Problem(409, "Conflict", "upload_incomplete", "A file has not arrived in full.")
+        if sum(entries[each]["length"] for each in ids) > self._quota:
+            raise too_much(self._quota)
+        try:
+            return [self._taken(each, entries.pop(each)) for each in ids]
+        except FileNotFoundError as error:
+            raise taken_away() from error
+
+    def _taken(self, upload: str, entry: Entry) -> Stored:
+        self._files.finish(self._sid, upload)
+        name, size, sha256 = entry["name"], entry["length"], entry["sha256"]
+        return {"id": upload, "name": name, "size": size, "sha256": sha256}
+
+    def _admit(self, uploads: dict[str, Entry], length: int) -> None:
+        """What others will need is theirs already, so nobody has to be cut off half way."""
+        if len(uploads) >= MOST_PENDING:
+            said = f"At most {MOST_PENDING} files can be sent at a time."
+            raise Problem(409, "Conflict", "too_many_uploads", said)
+        if sum(each["length"] for each in uploads.values()) + length > self._quota:
+            raise too_much(self._quota)
+
+    @contextlib.contextmanager
+    def _changing(self, upload: str) -> Iterator[Entry]:
+        if not self._store.exists(self._sid):
+            raise SessionExpired
+        with self._store.transaction(self._sid) as session:
+            if upload not in session[NAMESPACE]:
+                raise taken_away()
+            yield session[NAMESPACE][upload]
+
+    def _hash(self, upload: str) -> str:
+        with self._files.open_part(self._sid, upload) as part:
+            return hashlib.file_digest(cast(Any, part), "sha256").hexdigest()
+
+
+class Arriving:
+    """A request's body on its way into an upload that has `room` for so many bytes more.
+
+    What is read is hashed, and the beginning of the file, of which `head` is there already, is
+    checked as soon as it is known (`None`: it has been). The body ends where its connection does:
+    `cut` says so then. `beat` is called about every second.
+    """
+
+    def __init__(
+        self, body: IO[bytes], name: str, head: bytes | None, room: int, beat: Callable[[], None]
+    ) -> None:
+        self._body = body
+        self._name = name
+        self._head = head
+        self._room = room
+        self._beat = beat
+        self._last = time.monotonic()
+        self.size = 0
+        self.hash = hashlib.sha256()
+        self.cut = False
+
+    def read(self, size: int) -> bytes:
+        """Raises Problem if the body is too long, or the file not what its name says."""
+        piece = self._receive(min(size, self._room + 1))
+        if len(piece) > self._room:
+            raise inconsistent_length()
+        self.size += len(piece)
+        self._room -= len(piece)
+        self.hash.update(piece)
+        if self._head is not None and piece:
+            self._check(piece)
+        if time.monotonic() - self._last > BEAT_SECONDS:
+            self._beat()
+            self._last = time.monotonic()
+        return piece
+
+    def _receive(self, size: int) -> bytes:
+        try:
+            return self._body.read(size)
+        except Exception:  # each server raises something else when its client is gone
+            self.cut = True
+            return b""
+
+    def _check(self, piece: bytes) -> None:
+        self._head = (self._head or b"") + piece[:HEAD_BYTES]
+        if len(self._head) >= HEAD_BYTES or not self._room:
+            check_head(self._name, self._head[:HEAD_BYTES])
+            self._head = None
+
+
+def unknown() -> Problem:
+    """What another session's upload is, too."""
+    return Problem(404, "Not Found", "unknown_upload", "There is no such upload. Begin it again.")
+
+
+def inconsistent_length() -> Problem:
+    return Problem(
+        400,
+        "Bad Request",
+        "inconsistent_length",
+        "What is sent does not have the length that was announced.",
+        type="https://iana.org/assignments/http-problem-types#inconsistent-upload-length",
+    )
