@@ -4,8 +4,10 @@ The session's state knows each one's name, length and, once it is whole, hash. I
 in the session's files, and where the part ends is the offset, so that neither a crash nor a full
 disk can make it lie. Both go with the session, and no other session knows of them.
 
-The lock of the session is held for moments only, never while bytes arrive. Whoever adds to a part
-that a reset or the session's end has removed learns it within `BEAT_SECONDS`, and leaves nothing.
+The lock of the session is held for moments only, never while bytes arrive. Whoever adds to an
+upload has its turn, and looks every `BEAT_SECONDS` whether that still is so: a client that comes
+again has given up the connection before, which may not know it yet. So who takes the turn away and
+waits for a beat knows an offset that holds. A reset or the session's end takes it away likewise.
 """
 
 from __future__ import annotations
@@ -18,16 +20,17 @@ from collections.abc import Callable, Iterator
 from typing import IO, Any, BinaryIO, cast
 
 from .problems import Problem
-from .silo import FileStore, SessionExpired
+from .silo import FileStore, SessionBusy, SessionExpired, SiloError
 from .silo.sessions.base import SessionStore
 from .uploads import HEAD_BYTES, Stored, check_head, taken_away, too_much
 
 NAMESPACE = "uploads"
 MOST_PENDING = 200
-BEAT_SECONDS = 1.0
+BEAT_SECONDS = 0.2
 
 Entry = dict[str, Any]
-"""`name`, `length` in bytes, `at` (about when bytes came last), and `sha256` once it is whole."""
+"""`name`, `length` in bytes, `at` (about when bytes came last), `turn` (who adds to it, if anybody
+does), and `sha256` once it is whole."""
 
 
 class Pending:
@@ -52,7 +55,7 @@ class Pending:
                 for each in abandoned:
                     del uploads[each]
                 self._admit(uploads, length)
-                uploads[upload] = {"name": name, "length": length, "at": now}
+                uploads[upload] = {"name": name, "length": length, "at": now, "turn": None}
                 self._files.begin(self._sid, upload)
         except BaseException:
             self._files.remove(self._sid, upload)
@@ -74,33 +77,34 @@ class Pending:
             raise unknown()
         return entry, size
 
-    def stay(self, upload: str) -> None:
-        """Say that an upload's bytes arrive, so that neither it nor the session is given up.
+    def settle(self, upload: str, at: int | None = None) -> tuple[Entry, int]:
+        """The same, once nobody adds to it any more: the offset holds until somebody does again.
 
-        Raises SessionExpired, and Problem if the upload was removed meanwhile.
+        If it is beyond `at` already, nobody is disturbed.
         """
-        try:
-            entry, _ = self.find(upload)
-        except Problem as error:
-            raise taken_away() from error
-        now = self._store.clock()
-        if now - entry["at"] > self._store.ttl / 4:
-            with self._changing(upload) as changed:
-                changed["at"] = now
+        entry, size = self.find(upload)
+        if entry["turn"] is None or (at is not None and at < size):
+            return entry, size
+        with self._changing(upload) as changed:
+            changed["turn"] = None
+        time.sleep(1.5 * BEAT_SECONDS)
+        return self.find(upload)
 
     def append(self, upload: str, offset: int, data: Arriving) -> int:
         """Add to an upload that is at `offset`; its offset then.
 
-        Raises PartMoved and OSError, after which it can go on, and Problem, after which it is gone.
+        Raises PartMoved, SessionBusy and OSError, after which it can go on, SessionExpired, and
+        Problem, after which it is gone.
         """
-        self.stay(upload)
-        try:
-            return self._files.append(self._sid, upload, offset, cast(BinaryIO, data))
-        except FileNotFoundError as error:
-            raise taken_away() from error
-        except Problem:
-            self.remove(upload)
-            raise
+        with self._turn(upload) as turn:
+            data.beat = lambda: self._stay(upload, turn)
+            try:
+                return self._files.append(self._sid, upload, offset, cast(BinaryIO, data))
+            except FileNotFoundError as error:
+                raise taken_away() from error
+            except Problem:
+                self.remove(upload)
+                raise
 
     def head(self, upload: str, size: int) -> bytes:
         """The first bytes of what has come, `size` at most."""
@@ -156,6 +160,35 @@ class Pending:
             raise too_much(self._quota)
 
     @contextlib.contextmanager
+    def _turn(self, upload: str) -> Iterator[str]:
+        turn = secrets.token_hex(8)
+        with self._changing(upload) as entry:
+            entry |= {"turn": turn, "at": self._store.clock()}
+        try:
+            yield turn
+        finally:
+            with contextlib.suppress(Problem, SiloError), self._changing(upload) as entry:
+                if entry["turn"] == turn:
+                    entry["turn"] = None
+
+    def _stay(self, upload: str, turn: str) -> None:
+        """Keep the session, and the upload, while its bytes arrive.
+
+        Raises SessionBusy if somebody else has taken the turn, SessionExpired, and Problem if the
+        upload was removed.
+        """
+        try:
+            entry, _ = self.find(upload)
+        except Problem as error:
+            raise taken_away() from error
+        if entry["turn"] != turn:
+            raise SessionBusy("Another connection goes on with this upload.")
+        now = self._store.clock()
+        if now - entry["at"] > self._store.ttl / 4:
+            with self._changing(upload) as changed:
+                changed["at"] = now
+
+    @contextlib.contextmanager
     def _changing(self, upload: str) -> Iterator[Entry]:
         if not self._store.exists(self._sid):
             raise SessionExpired
@@ -174,21 +207,19 @@ class Arriving:
 
     What is read is hashed, and the beginning of the file, of which `head` is there already, is
     checked as soon as it is known (`None`: it has been). The body ends where its connection does:
-    `cut` says so then. `beat` is called about every second.
+    `cut` says so then. `beat` is called before whatever comes `BEAT_SECONDS` after the last beat.
     """
 
-    def __init__(
-        self, body: IO[bytes], name: str, head: bytes | None, room: int, beat: Callable[[], None]
-    ) -> None:
+    def __init__(self, body: IO[bytes], name: str, head: bytes | None, room: int) -> None:
         self._body = body
         self._name = name
         self._head = head
         self._room = room
-        self._beat = beat
         self._last = time.monotonic()
         self.size = 0
         self.hash = hashlib.sha256()
         self.cut = False
+        self.beat: Callable[[], None] = lambda: None
 
     def read(self, size: int) -> bytes:
         """Raises Problem if the body is too long, or the file not what its name says."""
@@ -201,7 +232,7 @@ class Arriving:
         if self._head is not None and piece:
             self._check(piece)
         if time.monotonic() - self._last > BEAT_SECONDS:
-            self._beat()
+            self.beat()
             self._last = time.monotonic()
         return piece
 

@@ -131,9 +131,11 @@ def hear_out(response: Response) -> Response:
     """Take in what a refused call still sends, for a while.
 
     Most clients look at the answer only after they have sent everything: to one that is cut off in
-    the middle of a large upload, the reason would be a lost connection.
+    the middle of a large upload, the reason would be a lost connection. Who is told an offset can
+    go on from there, and asks for it again after a lost connection.
     """
-    if response.status_code >= 400 and request.content_length:
+    resumes = "Upload-Offset" in response.headers
+    if response.status_code >= 400 and request.content_length and not resumes:
         until = time.monotonic() + HEAR_SECONDS
         with contextlib.suppress(HTTPException, OSError):
             stream = unheard_stream()

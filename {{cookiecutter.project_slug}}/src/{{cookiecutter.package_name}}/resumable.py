@@ -8,8 +8,9 @@ Three things are as the draft leaves them to a server:
 - WSGI servers cannot send `104 Upload Resumption Supported`, so nobody learns where a creation was
   that broke off. What came of it is removed; to be able to resume, create an empty upload first.
 - A length must be told at the creation, so that there is room for all that was begun.
-- A connection that was given up, but still delivers, is a writer like any other. Of two at one
-  offset, one adds its bytes and the other is told the new offset with 409.
+- Who comes to an upload ends what came before: a connection that was given up, but does not know it
+  yet, is answered 409 within `BEAT_SECONDS`. Before that, of two at one offset, one adds its bytes
+  and the other is told the new offset, so what is there is always what the client sent, in order.
 """
 
 from __future__ import annotations
@@ -88,7 +89,7 @@ def begin(pending: Pending, name: str, length: int) -> str:
 @blueprint.route("/api/uploads/<upload>", methods=["HEAD"])
 def offset(upload: str) -> Response:
     """How far it is."""
-    entry, size = the_pending().find(upload)
+    entry, size = the_pending().settle(upload)
     answer = said(upload, entry, size)
     answer.status_code = 204
     answer.headers["Upload-Length"] = str(entry["length"])
@@ -106,7 +107,7 @@ def append(upload: str) -> Response:
     if at is None or complete is None:
         raise missing("Upload-Offset and Upload-Complete")
     pending = the_pending()
-    entry, size = pending.find(upload)
+    entry, size = pending.settle(upload, at)
     refuse_unfit(entry, size, at, told_length(at, complete))
     try:
         answer = add(pending, upload, entry, at, complete)
@@ -130,7 +131,7 @@ def add(pending: Pending, upload: str, entry: Entry, at: int, complete: bool) ->
     be_patient()
     head = pending.head(upload, at) if at < HEAD_BYTES else None
     body, room = get_input_stream(request.environ), entry["length"] - at
-    data = Arriving(body, entry["name"], head, room, lambda: pending.stay(upload))
+    data = Arriving(body, entry["name"], head, room)
     size = pending.append(upload, at, data)
     if data.cut or data.size < (request.content_length or 0):
         raise Problem(400, "Bad Request", "cut_off", "The connection broke off.")

@@ -5,7 +5,8 @@ from __future__ import annotations
 import errno
 import hashlib
 import io
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 from unittest.mock import Mock
@@ -46,14 +47,17 @@ class Sender(Person):
     """Somebody who sends each file by itself."""
 
     def create(
-        self, data: bytes = b"", length: int | None = None, name: str = "sales.csv", **headers: str
+        self,
+        data: bytes = b"",
+        length: int | None = None,
+        name: str = "sales.csv",
+        headers: Mapping[str, str] | None = None,
     ) -> Answer:
         """An upload that begins with `data`; it is to have `length` bytes, if that is not all."""
         told = {"Content-Disposition": f"attachment; filename*=UTF-8''{quote(name)}"}
         if length is not None:
             told |= {"Upload-Length": str(length), "Upload-Complete": "?0"}
-        told |= {key.replace("_", "-"): value for key, value in headers.items()}
-        return self.post("/api/uploads", data=data, headers=told)
+        return self.post("/api/uploads", data=data, headers={**told, **(headers or {})})
 
     def created(self, length: int = len(DATA), **given: Any) -> str:
         """The id of an upload that is empty yet."""
@@ -334,7 +338,25 @@ def test_another_offset_is_refused_with_the_right_one(sender: Sender) -> None:
     assert sender.offset(upload) == 100
 
 
-def test_of_two_connections_at_one_offset_one_is_told(sender: Sender) -> None:
+def test_who_comes_again_ends_the_connection_before(sender: Sender) -> None:
+    upload = sender.created()
+    again = Sender(sender.app, sender.sid)
+    offsets: list[int] = []
+    sender.append(upload, 0, DATA[:100])
+    stalled = Arriving(DATA[100:], once(lambda: offsets.append(again.offset(upload))))
+    late = sender.append(upload, 100, b"", True, **body(stalled, len(DATA) - 100))
+    assert error(late) == (409, "busy")
+    assert offsets == [100]
+    assert sender.append(upload, offsets[0], DATA[100:], True).status_code == 200
+    sender.take(upload)
+    assert sender.stored() == [DATA]
+
+
+def test_of_two_connections_at_one_offset_one_is_told(
+    sender: Sender, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pending, "BEAT_SECONDS", 1)
+    monkeypatch.setattr(time, "sleep", Mock())
     upload = sender.created()
     again = Sender(sender.app, sender.sid)
     answers: list[Answer] = []
@@ -475,12 +497,12 @@ def test_a_short_file_is_checked_when_it_is_there(sender: Sender) -> None:
     ],
 )
 def test_a_creation_that_does_not_say_what_comes(sender: Sender, headers: dict[str, str]) -> None:
-    assert error(sender.create(**headers)) == (400, "bad_request")
+    assert error(sender.create(headers=headers)) == (400, "bad_request")
     assert sender.sid == ""
 
 
 def test_a_creation_whose_lengths_differ(sender: Sender) -> None:
-    answer = sender.create(DATA, Upload_Length="5", Upload_Complete="?1")
+    answer = sender.create(DATA, headers={"Upload-Length": "5"})
     assert kind(answer) == (400, "inconsistent_length", "inconsistent-upload-length")
     answer = sender.create(DATA, 5)
     assert kind(answer) == (400, "inconsistent_length", "inconsistent-upload-length")
