@@ -20,8 +20,8 @@ from .visitor import Visitor, csv
 
 MB = 10**6
 SLACK = 4 * MB
-"""What may go in vain when a connection breaks: Chromium itself sends the same once more, until it is
-told that the server has gone on."""
+"""What may go in vain when a connection breaks: Chromium itself sends the same once more, until it
+is told that the server has gone on."""
 
 MakeProxy = Callable[[int], Proxy]
 

@@ -7,6 +7,8 @@ off has left nothing. A table of all rounds is printed at the end.
 
 from __future__ import annotations
 
+import hashlib
+import json
 import random
 import tempfile
 import time
@@ -16,6 +18,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import click
+
+from {{ cookiecutter.package_name }}.silo.files.local import PIECE_BYTES
 
 from .server import Caller, Server
 
@@ -96,6 +100,35 @@ def receiving(round_: Round) -> Callable[[], str]:
     return check
 
 
+def resuming(round_: Round) -> Callable[[], str]:
+    """An upload of its own is half way; what has arrived is not sent again."""
+    path, half = round_.caller.create("orders.csv", len(LARGE)), len(LARGE) // 2
+    sent = round_.caller.append_in_part(path, LARGE, half)
+    deadline = time.monotonic() + 60
+    while parts_of(round_.server) <= half - PIECE_BYTES:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+    def check() -> str:
+        sent.close()
+        assert round_.ask()["files"] == []
+        offset = round_.caller.offset(path)
+        assert half - PIECE_BYTES < offset <= half, offset
+        assert round_.caller.append(path, offset, LARGE[offset:]).status == 200
+        ids = json.dumps({"uploads": [path.rpartition("/")[2]]}).encode()
+        [file] = round_.caller.post("/api/upload", ids).json["files"]
+        assert file["sha256"] == hashlib.sha256(LARGE).hexdigest()
+        round_.process()
+        return f"went on; then {round_.ended_well()}"
+
+    return check
+
+
+def parts_of(server: Server) -> int:
+    """The bytes of uploads that are on their way."""
+    return sum(path.stat().st_size for path in (server.data / "files").rglob("*.part"))
+
+
 def stored(round_: Round) -> Callable[[], str]:
     """The upload is answered."""
     round_.upload(SMALL)
@@ -155,7 +188,7 @@ def done(round_: Round) -> Callable[[], str]:
     return check
 
 
-STAGES = (receiving, stored, queued, running, writing, done)
+STAGES = (receiving, resuming, stored, queued, running, writing, done)
 
 
 def web_worker(server: Server) -> list[int]:
