@@ -44,7 +44,12 @@ class Client:
         self.sid = ""
 
     def call(
-        self, method: str, path: str, headers: dict[str, str], before: bytes = b"", after: bytes = b""
+        self,
+        method: str,
+        path: str,
+        headers: dict[str, str],
+        before: bytes = b"",
+        after: bytes = b"",
     ) -> dict[str, Any]:
         """Send the file, if `headers` say so; the answer."""
         with socket.create_connection(("127.0.0.1", self.port)) as connection:

@@ -5,9 +5,9 @@ in the session's files, and where the part ends is the offset, so that neither a
 disk can make it lie. Both go with the session, and no other session knows of them.
 
 The lock of the session is held for moments only, never while bytes arrive. Whoever adds to an
-upload has its turn, and looks every `BEAT_SECONDS` whether that still is so: a client that comes
-again has given up the connection before, which may not know it yet. So who takes the turn away and
-waits for a beat knows an offset that holds. A reset or the session's end takes it away likewise.
+upload has its turn, and looks at each beat whether that still is so: a client that comes again has
+given up the connection before, which may not know it yet. So who takes the turn away and waits for
+a beat knows an offset that holds. A reset or the session's end takes it away likewise.
 """
 
 from __future__ import annotations
@@ -16,17 +16,19 @@ import contextlib
 import hashlib
 import secrets
 import time
-from collections.abc import Callable, Iterator
-from typing import IO, Any, BinaryIO, cast
+from collections.abc import Iterator
+from typing import Any, BinaryIO, cast
 
+from . import body
+from .body import Arriving
 from .problems import Problem
-from .silo import FileStore, SessionBusy, SessionExpired, SiloError
+from .silo import FileStore, SessionExpired, SiloError
+from .silo.errors import PartMoved
 from .silo.sessions.base import SessionStore
-from .uploads import HEAD_BYTES, Stored, check_head, taken_away, too_much
+from .uploads import Stored, taken_away, too_much
 
 NAMESPACE = "uploads"
 MOST_PENDING = 200
-BEAT_SECONDS = 0.2
 
 Entry = dict[str, Any]
 """`name`, `length` in bytes, `at` (about when bytes came last), `turn` (who adds to it, if anybody
@@ -87,14 +89,14 @@ class Pending:
             return entry, size
         with self._changing(upload) as changed:
             changed["turn"] = None
-        time.sleep(1.5 * BEAT_SECONDS)
+        time.sleep(1.5 * body.BEAT_SECONDS)
         return self.find(upload)
 
     def append(self, upload: str, offset: int, data: Arriving) -> int:
         """Add to an upload that is at `offset`; its offset then.
 
-        Raises PartMoved, SessionBusy and OSError, after which it can go on, SessionExpired, and
-        Problem, after which it is gone.
+        Raises PartMoved and OSError, after which it can go on, SessionExpired, and Problem, after
+        which it is gone.
         """
         with self._turn(upload) as turn:
             data.beat = lambda: self._stay(upload, turn)
@@ -174,15 +176,15 @@ class Pending:
     def _stay(self, upload: str, turn: str) -> None:
         """Keep the session, and the upload, while its bytes arrive.
 
-        Raises SessionBusy if somebody else has taken the turn, SessionExpired, and Problem if the
+        Raises PartMoved if somebody else has taken the turn, SessionExpired, and Problem if the
         upload was removed.
         """
         try:
-            entry, _ = self.find(upload)
+            entry, size = self.find(upload)
         except Problem as error:
             raise taken_away() from error
         if entry["turn"] != turn:
-            raise SessionBusy("Another connection goes on with this upload.")
+            raise PartMoved(size)
         now = self._store.clock()
         if now - entry["at"] > self._store.ttl / 4:
             with self._changing(upload) as changed:
@@ -202,64 +204,6 @@ class Pending:
             return hashlib.file_digest(cast(Any, part), "sha256").hexdigest()
 
 
-class Arriving:
-    """A request's body on its way into an upload that has `room` for so many bytes more.
-
-    What is read is hashed, and the beginning of the file, of which `head` is there already, is
-    checked as soon as it is known (`None`: it has been). The body ends where its connection does:
-    `cut` says so then. `beat` is called before whatever comes `BEAT_SECONDS` after the last beat.
-    """
-
-    def __init__(self, body: IO[bytes], name: str, head: bytes | None, room: int) -> None:
-        self._body = body
-        self._name = name
-        self._head = head
-        self._room = room
-        self._last = time.monotonic()
-        self.size = 0
-        self.hash = hashlib.sha256()
-        self.cut = False
-        self.beat: Callable[[], None] = lambda: None
-
-    def read(self, size: int) -> bytes:
-        """Raises Problem if the body is too long, or the file not what its name says."""
-        piece = self._receive(min(size, self._room + 1))
-        if len(piece) > self._room:
-            raise inconsistent_length()
-        self.size += len(piece)
-        self._room -= len(piece)
-        self.hash.update(piece)
-        if self._head is not None and piece:
-            self._check(piece)
-        if time.monotonic() - self._last > BEAT_SECONDS:
-            self.beat()
-            self._last = time.monotonic()
-        return piece
-
-    def _receive(self, size: int) -> bytes:
-        try:
-            return self._body.read(size)
-        except Exception:  # each server raises something else when its client is gone
-            self.cut = True
-            return b""
-
-    def _check(self, piece: bytes) -> None:
-        self._head = (self._head or b"") + piece[:HEAD_BYTES]
-        if len(self._head) >= HEAD_BYTES or not self._room:
-            check_head(self._name, self._head[:HEAD_BYTES])
-            self._head = None
-
-
 def unknown() -> Problem:
     """What another session's upload is, too."""
     return Problem(404, "Not Found", "unknown_upload", "There is no such upload. Begin it again.")
-
-
-def inconsistent_length() -> Problem:
-    return Problem(
-        400,
-        "Bad Request",
-        "inconsistent_length",
-        "What is sent does not have the length that was announced.",
-        type="https://iana.org/assignments/http-problem-types#inconsistent-upload-length",
-    )

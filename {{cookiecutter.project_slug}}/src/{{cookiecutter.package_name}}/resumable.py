@@ -8,9 +8,9 @@ Three things are as the draft leaves them to a server:
 - WSGI servers cannot send `104 Upload Resumption Supported`, so nobody learns where a creation was
   that broke off. What came of it is removed; to be able to resume, create an empty upload first.
 - A length must be told at the creation, so that there is room for all that was begun.
-- Who comes to an upload ends what came before: a connection that was given up, but does not know it
-  yet, is answered 409 within `BEAT_SECONDS`. Before that, of two at one offset, one adds its bytes
-  and the other is told the new offset, so what is there is always what the client sent, in order.
+- Who comes to an upload ends what came before: a connection that was given up, but still delivers,
+  loses its turn. Of two at one offset, one adds its bytes and the other is told the new offset with
+  409, so what is there is what the client sent, in order.
 """
 
 from __future__ import annotations
@@ -21,23 +21,13 @@ from flask import Blueprint, Response, jsonify, request, url_for
 from werkzeug.http import parse_options_header
 from werkzeug.wsgi import get_input_stream
 
-from .pending import Arriving, Entry, Pending, inconsistent_length, unknown
+from .body import Arriving, inconsistent_length
+from .pending import Entry, Pending, unknown
 from .problems import Problem
 from .silo import SessionExpired
 from .silo.errors import PartMoved
-from .uploads import (
-    HEAD_BYTES,
-    check_head,
-    check_type,
-    clean_name,
-)
-from .views import (
-    NAMESPACE,
-    refuse_while_running,
-    the_files,
-    the_settings,
-    the_silo,
-)
+from .uploads import HEAD_BYTES, check_head, check_type, clean_name
+from .views import NAMESPACE, refuse_while_running, the_files, the_settings, the_silo
 
 DATA_ENDPOINTS = ("/api/uploads/<upload>",)
 PARTIAL = "application/partial-upload"
@@ -134,7 +124,7 @@ def add(pending: Pending, upload: str, entry: Entry, at: int, complete: bool) ->
     data = Arriving(body, entry["name"], head, room)
     size = pending.append(upload, at, data)
     if data.cut or data.size < (request.content_length or 0):
-        raise Problem(400, "Bad Request", "cut_off", "The connection broke off.")
+        raise cut_off(size)
     if complete:
         if size != entry["length"]:
             raise inconsistent_length()
@@ -222,10 +212,8 @@ def refuse_unfit(entry: Entry, size: int, at: int, length: int | None) -> None:
         raise completed(bool(request.content_length))
     if at != size:
         raise mismatching(size, at)
-    if at + (request.content_length or 0) > entry["length"] or length not in (
-        None,
-        entry["length"],
-    ):
+    too_long = at + (request.content_length or 0) > entry["length"]
+    if too_long or (length is not None and length != entry["length"]):
         raise inconsistent_length()
 
 
@@ -243,6 +231,12 @@ def mismatching(expected: int, provided: int) -> Problem:
         type=f"{TYPES}mismatching-upload-offset",
         **{"expected-offset": expected, "provided-offset": provided},
     )
+
+
+def cut_off(size: int) -> Problem:
+    """Hardly anybody hears this but a log."""
+    headers = {"Upload-Offset": str(size), "Upload-Complete": "?0"}
+    return Problem(400, "Bad Request", "cut_off", "The connection broke off.", headers)
 
 
 def completed(more: bool) -> Problem:

@@ -60,6 +60,14 @@ class Round:
     def upload(self, data: bytes) -> None:
         assert self.caller.upload("orders.csv", data).status == 201
 
+    def take(self, *paths: str) -> list[dict[str, object]]:
+        """Make uploads of their own the session's files."""
+        ids = [path.rpartition("/")[2] for path in paths]
+        answer = self.caller.post("/api/upload", json.dumps({"uploads": ids}).encode())
+        assert answer.status == 201, answer
+        files: list[dict[str, object]] = answer.json["files"]
+        return files
+
     def process(self) -> None:
         assert self.caller.post("/api/process").status == 202
 
@@ -115,8 +123,7 @@ def resuming(round_: Round) -> Callable[[], str]:
         offset = round_.caller.offset(path)
         assert half - PIECE_BYTES < offset <= half, offset
         assert round_.caller.append(path, offset, LARGE[offset:]).status == 200
-        ids = json.dumps({"uploads": [path.rpartition("/")[2]]}).encode()
-        [file] = round_.caller.post("/api/upload", ids).json["files"]
+        [file] = round_.take(path)
         assert file["sha256"] == hashlib.sha256(LARGE).hexdigest()
         round_.process()
         return f"went on; then {round_.ended_well()}"

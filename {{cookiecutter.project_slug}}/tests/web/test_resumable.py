@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import io
+import socket
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -18,7 +19,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from support import Clock
 
-from {{ cookiecutter.package_name }} import pending, resumable
+from {{ cookiecutter.package_name }} import body, pending, resumable
 from {{ cookiecutter.package_name }}.silo.errors import StoreFull
 from {{ cookiecutter.package_name }}.silo.files.local import LocalPlace
 from {{ cookiecutter.package_name }}.silo.sessions.transaction import Transaction
@@ -79,7 +80,7 @@ class Sender(Person):
 
     def torn(self, upload: str, offset: int, data: bytes, sent: int) -> Answer:
         """Say that all of `data` comes, and break off."""
-        return self.append(upload, offset, data, True, **body(Torn(data[:sent]), len(data)))
+        return self.append(upload, offset, data, True, **handed(Torn(data[:sent]), len(data)))
 
     def ask(self, upload: str) -> Answer:
         return self.call("HEAD", f"/api/uploads/{upload}")
@@ -126,7 +127,7 @@ class Torn(Arriving):
         return data
 
 
-def body(stream: Arriving, length: int | None = None) -> dict[str, Any]:
+def handed(stream: object, length: int | None = None) -> dict[str, Any]:
     """What hands a body on; without a length it is sent in chunks."""
     said = {"HTTP_TRANSFER_ENCODING": "chunked"} if length is None else {}
     given = {"wsgi.input": stream, "wsgi.input_terminated": True, "CONTENT_LENGTH": str(length)}
@@ -258,6 +259,20 @@ def test_what_came_before_the_connection_broke_counts(sender: Sender) -> None:
     assert sender.stored() == [DATA]
 
 
+def test_a_silent_sender_is_let_go(sender: Sender, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(resumable, "SILENT_SECONDS", 0.05)
+    upload = sender.created()
+    ours, theirs = socket.socketpair()
+    with ours, theirs, ours.makefile("rb", buffering=0) as stream:
+        theirs.sendall(DATA[:5000])
+        given = handed(stream, len(DATA))
+        given["environ_overrides"]["gunicorn.socket"] = ours
+        answer = sender.append(upload, 0, b"", True, **given)
+    assert answer.status_code == 400
+    assert answer.headers["Upload-Offset"] == "5000"
+    assert sender.offset(upload) == 5000
+
+
 def test_an_upload_that_was_cut_is_not_complete(sender: Sender) -> None:
     upload = sender.created()
     sender.torn(upload, 0, DATA, len(DATA) - 1)
@@ -278,7 +293,7 @@ def test_a_creation_that_breaks_off_leaves_nothing(sender: Sender) -> None:
     answer = sender.post(
         "/api/uploads",
         headers={"Content-Disposition": "attachment; filename=a.csv"},
-        **body(Torn(DATA[:5000]), len(DATA)),
+        **handed(Torn(DATA[:5000]), len(DATA)),
     )
     assert error(answer) == (400, "cut_off")
     assert sender.lies_there() == []
@@ -344,8 +359,9 @@ def test_who_comes_again_ends_the_connection_before(sender: Sender) -> None:
     offsets: list[int] = []
     sender.append(upload, 0, DATA[:100])
     stalled = Arriving(DATA[100:], once(lambda: offsets.append(again.offset(upload))))
-    late = sender.append(upload, 100, b"", True, **body(stalled, len(DATA) - 100))
-    assert error(late) == (409, "busy")
+    late = sender.append(upload, 100, b"", True, **handed(stalled, len(DATA) - 100))
+    assert kind(late) == (409, "mismatching_offset", "mismatching-upload-offset")
+    assert late.json["expected-offset"] == 100
     assert offsets == [100]
     assert sender.append(upload, offsets[0], DATA[100:], True).status_code == 200
     sender.take(upload)
@@ -355,7 +371,7 @@ def test_who_comes_again_ends_the_connection_before(sender: Sender) -> None:
 def test_of_two_connections_at_one_offset_one_is_told(
     sender: Sender, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pending, "BEAT_SECONDS", 1)
+    monkeypatch.setattr(body, "BEAT_SECONDS", 1)
     monkeypatch.setattr(time, "sleep", Mock())
     upload = sender.created()
     again = Sender(sender.app, sender.sid)
@@ -364,7 +380,7 @@ def test_of_two_connections_at_one_offset_one_is_told(
     def overtake() -> None:
         answers.append(again.append(upload, 0, DATA[:7000]))
 
-    late = sender.append(upload, 0, DATA, **body(Arriving(DATA, once(overtake)), len(DATA)))
+    late = sender.append(upload, 0, DATA, **handed(Arriving(DATA, once(overtake)), len(DATA)))
     assert answers[0].status_code == 204
     assert kind(late) == (409, "mismatching_offset", "mismatching-upload-offset")
     assert late.json["expected-offset"] == 7000
@@ -426,7 +442,7 @@ def test_a_length_that_is_not_the_one_that_was_told(
 
 def test_a_body_of_unknown_length_cannot_go_beyond_the_upload(sender: Sender) -> None:
     upload = sender.created(len(DATA))
-    answer = sender.append(upload, 0, b"", True, **body(Arriving(DATA + b"x")))
+    answer = sender.append(upload, 0, b"", True, **handed(Arriving(DATA + b"x")))
     assert kind(answer) == (400, "inconsistent_length", "inconsistent-upload-length")
     assert sender.ask(upload).status_code == 404
     assert sender.lies_there() == []
@@ -434,7 +450,7 @@ def test_a_body_of_unknown_length_cannot_go_beyond_the_upload(sender: Sender) ->
 
 def test_a_body_of_unknown_length_that_ends_too_soon_completes_nothing(sender: Sender) -> None:
     upload = sender.created(len(DATA))
-    answer = sender.append(upload, 0, b"", True, **body(Arriving(DATA[:-1])))
+    answer = sender.append(upload, 0, b"", True, **handed(Arriving(DATA[:-1])))
     assert kind(answer) == (400, "inconsistent_length", "inconsistent-upload-length")
     assert sender.append(upload, len(DATA) - 1, DATA[-1:], True).status_code == 200
 
@@ -609,12 +625,12 @@ def test_uploads_end_with_their_session(make_app: MakeApp, clock: Clock) -> None
 def test_bytes_that_arrive_keep_the_session(
     make_app: MakeApp, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pending, "BEAT_SECONDS", -1)
+    monkeypatch.setattr(body, "BEAT_SECONDS", -1)
     sender = Sender(make_app(SILO_TTL=60))
     upload = sender.created(2**19)
     began = clock()
     slow = Arriving(b"a,b\n" * 2**17, lambda: clock.advance(20))
-    answer = sender.append(upload, 0, b"", True, **body(slow, 2**19))
+    answer = sender.append(upload, 0, b"", True, **handed(slow, 2**19))
     assert clock() - began > 120
     assert answer.status_code == 200
     assert sender.take(upload).status_code == 201
@@ -648,7 +664,7 @@ def test_the_end_of_everything_while_bytes_arrive(
         "expiry": expire,
         "delete": lambda: again.call("DELETE", f"/api/uploads/{upload}"),
     }
-    answer = sender.append(upload, 0, b"", **body(Arriving(DATA, once(ends[end])), len(DATA)))
+    answer = sender.append(upload, 0, b"", **handed(Arriving(DATA, once(ends[end])), len(DATA)))
     assert error(answer) in [(409, "busy"), (410, "session_expired")]
     assert sender.lies_there() == []
     assert sender.create(DATA).status_code == 201
@@ -658,11 +674,11 @@ def test_a_session_that_ends_without_its_files_going_yet(
     make_app: MakeApp, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The beat finds out, and the cleanup, which comes later, finds the part."""
-    monkeypatch.setattr(pending, "BEAT_SECONDS", -1)
+    monkeypatch.setattr(body, "BEAT_SECONDS", -1)
     sender = Sender(make_app(SILO_TTL=60))
     upload = sender.created()
     arriving = Arriving(DATA, once(lambda: clock.advance(61)))
-    answer = sender.append(upload, 0, b"", True, **body(arriving, len(DATA)))
+    answer = sender.append(upload, 0, b"", True, **handed(arriving, len(DATA)))
     assert error(answer) == (410, "session_expired")
     sender.app.extensions["silo"].store.cleanup()
     assert sender.lies_there() == []

@@ -67,11 +67,11 @@ class StoreFull(SiloError):
 
 
 class PartMoved(SiloError):
-    """A part of a file does not end where bytes were to be added; `size` says where it ends."""
+    """Somebody else adds to a part of a file; `size` says where it ends."""
 
     def __init__(self, size: int) -> None:
         self.size = size
-        super().__init__(f"The part ends at byte {size}: somebody else has added to it.")
+        super().__init__(f"The part ends at byte {size}, and somebody else adds to it.")
 
 
 class TaskError(SiloError, RuntimeError):
