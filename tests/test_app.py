@@ -110,16 +110,9 @@ def test_the_curl_commands_in_the_readme_upload_a_file(bake: Bake, fresh: Path) 
     [script] = re.findall(r"```sh\n(.*?)```", (project / "README.md").read_text("utf-8"), re.DOTALL)
     file = project / "a file.csv"
     file.write_bytes(b"Region,Amount\n" + b"North,2\n" * 100_000)
-    environment = clean_environment(PYTHONPATH=str(project / "src"))
-    command = [
-        str(fresh / ".venv/bin/python"),
-        "-m",
-        "acme_reports.cli",
-        "serve",
-        "--port",
-        "$PORT",
-    ]
-    with served(project, *command, **environment) as url:
+    python = str(fresh / ".venv/bin/python")
+    command = [python, "-m", "acme_reports.cli", "serve", "--port", "$PORT"]
+    with served(project, *command, PYTHONPATH=str(project / "src")) as url:
         done = subprocess.run(
             ["sh", "-eu", "-c", script],
             env={**clean_environment(), "URL": url, "FILE": str(file)},

@@ -8,6 +8,7 @@ import io
 import socket
 import time
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 from unittest.mock import Mock
@@ -368,6 +369,18 @@ def test_who_comes_again_ends_the_connection_before(sender: Sender) -> None:
     assert sender.stored() == [DATA]
 
 
+def test_who_comes_again_to_another_process_does_so_too(make_app: MakeApp) -> None:
+    sender = Sender(make_app())
+    upload = sender.created()
+    again = Sender(make_app(), sender.sid)
+    offsets: list[int] = []
+    stalled = Arriving(DATA, once(lambda: offsets.append(again.offset(upload))))
+    late = sender.append(upload, 0, b"", True, **handed(stalled, len(DATA)))
+    assert kind(late) == (409, "mismatching_offset", "mismatching-upload-offset")
+    assert offsets == [0]
+    assert again.append(upload, 0, DATA, True).status_code == 200
+
+
 def test_of_two_connections_at_one_offset_one_is_told(
     sender: Sender, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -542,6 +555,25 @@ def test_the_quota_counts_what_others_are_to_hold(sender: Sender) -> None:
     sender.call("DELETE", f"/api/uploads/{first}")
     assert sender.create(length=2**20).status_code == 201
     assert sender.ask(second).status_code == 204
+
+
+def test_the_quota_holds_for_many_at_once(sender: Sender) -> None:
+    sender.created(1)
+
+    def create(_: int) -> int:
+        return Sender(sender.app, sender.sid).create(length=2**19).status_code
+
+    with ThreadPoolExecutor(8) as pool:
+        statuses = sorted(pool.map(create, range(8)))
+    assert statuses == [201] * 3 + [413] * 5
+
+
+def test_a_smaller_quota_holds_at_the_end_too(make_app: MakeApp) -> None:
+    sender = Sender(make_app(SILO_SESSION_QUOTA_MB=2))
+    ids = [sender.whole(b"a" * 2**20), sender.whole(b"b" * 2**20)]
+    less = Sender(make_app(SILO_SESSION_QUOTA_MB=1), sender.sid)
+    assert error(less.take(*ids)) == (413, "too_large")
+    assert less.take(ids[1]).status_code == 201
 
 
 def test_uploads_at_a_time_are_numbered(sender: Sender, monkeypatch: pytest.MonkeyPatch) -> None:
