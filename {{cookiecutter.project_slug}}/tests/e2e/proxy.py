@@ -1,4 +1,4 @@
-"""A way to the server that breaks where a test says so, and counts what goes along it."""
+"""A way to the server that breaks where a test says so."""
 
 from __future__ import annotations
 
@@ -13,10 +13,9 @@ PIECE_BYTES = 2**14
 
 
 class Proxy:
-    """Hands on what comes to `url`; `passed` counts the bytes that went to the server."""
+    """Hands on what comes to `url`."""
 
     def __init__(self, port: int) -> None:
-        self.passed = 0
         self._port = port
         self._breaks: list[tuple[int, Callable[[], object]]] = []
         self._lock = threading.Lock()
@@ -57,7 +56,6 @@ class Proxy:
         """Hand on; whether the connection shall go on."""
         server.sendall(data)
         with self._lock:
-            self.passed += len(data)
             if not self._breaks:
                 return True
             left, happens = self._breaks[0]

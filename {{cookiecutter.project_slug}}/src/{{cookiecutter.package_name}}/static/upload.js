@@ -29,36 +29,39 @@ export async function upload(files, onProgress, signal) {
   }
 }
 
+/** Begin all uploads before the first byte is sent: what the server refuses, it refuses here. */
 async function sendAll(files, onProgress, signal) {
-  const total = files.reduce((sum, { size }) => sum + size, 0);
-  const uploads = [];
-  let before = 0;
+  const ids = [];
+  const parts = [];
   for (const file of files) {
-    uploads.push(await sendOne(file, uploads, (count) => onProgress(before + count, total), signal));
-    before += file.size;
+    const part = { file, ...(await begun(file, ids, signal)) };
+    parts.push(part);
+    ids.push(part.id);
+  }
+  const total = files.reduce((sum, { size }) => sum + size, 0);
+  let before = 0;
+  for (const part of parts) {
+    await sendRest(part, (count) => onProgress(before + count, total), signal);
+    before += part.file.size;
   }
   onProgress(total, total);
   const headers = { "Content-Type": "application/json", "Idempotency-Key": newKey() };
-  await request("upload", { method: "POST", headers, body: JSON.stringify({ uploads }) }, signal);
+  const body = JSON.stringify({ uploads: ids });
+  await request("upload", { method: "POST", headers, body }, signal);
 }
 
-/** Send a file, or what is missing of it; the id of its upload. */
-async function sendOne(file, taken, onProgress, signal) {
-  let { id, offset, complete } = await begun(file, taken, signal);
+/** Send what is missing of a file; after a lost connection, ask what that is by then. */
+async function sendRest({ file, id, offset, complete }, onProgress, signal) {
   for (let fruitless = 0; !complete; ) {
     onProgress(offset);
     const response = await send(`uploads/${id}`, file, offset, onProgress, signal);
-    if (response && response.status !== 409 && response.status < 500) {
-      await check(response);
-      return id;
-    }
+    if (response && ![400, 409].includes(response.status) && response.status < 500) return check(response);
     const before = offset;
     ({ offset, complete } = await ask(id, signal));
     fruitless = offset > before ? 0 : fruitless + 1;
     if (fruitless === TRIES) await brokenOff(response);
     if (!complete) await pause(2 ** fruitless / 2, signal);
   }
-  return id;
 }
 
 async function brokenOff(response) {
