@@ -668,6 +668,33 @@ def test_bytes_that_arrive_keep_the_session(
     assert sender.take(upload).status_code == 201
 
 
+def test_to_ask_keeps_the_session(make_app: MakeApp, clock: Clock) -> None:
+    sender = Sender(make_app(SILO_TTL=60))
+    upload = sender.created()
+    for _ in range(3):
+        clock.advance(40)
+        assert sender.ask(upload).status_code == 204
+
+
+def test_an_upload_that_arrives_slowly_is_not_given_up(
+    make_app: MakeApp, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(body, "BEAT_SECONDS", -1)
+    sender = Sender(make_app(SILO_TTL=60))
+    upload, data = sender.created(2**20), b"a,b\n" * 2**18
+    again = Sender(sender.app, sender.sid)
+    pieces = iter(range(99))
+
+    def pass_time() -> None:
+        clock.advance(10)
+        if next(pieces) == 9:
+            assert again.create(length=1).status_code == 201
+
+    slow = Arriving(data, pass_time)
+    answer = sender.append(upload, 0, b"", True, **handed(slow, len(data)))
+    assert answer.status_code == 200
+
+
 def test_an_upload_that_was_given_up_makes_room(make_app: MakeApp, clock: Clock) -> None:
     sender = Sender(make_app(SILO_TTL=60, SILO_MAX_UPLOAD_MB=1, SILO_SESSION_QUOTA_MB=1))
     given_up, used = sender.created(2**19), sender.created(2**19)
