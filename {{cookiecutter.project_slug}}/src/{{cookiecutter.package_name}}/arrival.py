@@ -14,7 +14,7 @@ from .resumable import quota, the_pending
 from .uploads import Stored, checked, receive, taken_away
 from .views import NAMESPACE, forget_report, refuse_while_running, the_files, the_silo
 
-IDS_BYTES = 2**16
+IDS_BYTES = 2**20
 
 blueprint = Blueprint("arrival", __name__)
 

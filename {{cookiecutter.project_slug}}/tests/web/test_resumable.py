@@ -600,7 +600,7 @@ def test_a_running_job_keeps_its_files(held: Person) -> None:
         ({"json": {"uploads": [1]}}, (422, "invalid_uploads")),
         ({"json": {"uploads": ["a", "a"]}}, (422, "invalid_uploads")),
         ({"data": b"{", "content_type": "application/json"}, (400, "bad_request")),
-        ({"json": {"uploads": ["a" * 2**17]}}, (413, "too_large")),
+        ({"json": {"uploads": ["a" * 2**20]}}, (413, "too_large")),
     ],
 )
 def test_uploads_that_are_not_named_as_they_should_be(
