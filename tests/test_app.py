@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 import shutil
@@ -102,6 +103,26 @@ def test_the_step_in_the_readme_works_as_it_stands(bake: Bake, fresh: Path, read
     )
     read = subprocess.run([python, "-c", values], cwd=project, capture_output=True, text=True)
     assert read.stdout == "['File', 'Sheet', 'Rows'] ['sales.csv', 'sales', 2]\n", read.stderr
+
+
+def test_the_curl_commands_in_the_readme_upload_a_file(bake: Bake, fresh: Path) -> None:
+    project = bake().project
+    [script] = re.findall(r"```sh\n(.*?)```", (project / "README.md").read_text("utf-8"), re.DOTALL)
+    file = project / "a file.csv"
+    file.write_bytes(b"Region,Amount\n" + b"North,2\n" * 100_000)
+    python = str(fresh / ".venv/bin/python")
+    command = [python, "-m", "acme_reports.cli", "serve", "--port", "$PORT"]
+    with served(project, *command, PYTHONPATH=str(project / "src")) as url:
+        done = subprocess.run(
+            ["sh", "-eu", "-c", script],
+            env={**clean_environment(), "URL": url, "FILE": str(file)},
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+    assert done.returncode == 0, done.stderr
+    [taken] = json.loads(done.stdout)["files"]
+    assert taken["sha256"] == hashlib.sha256(file.read_bytes()).hexdigest()
 
 
 def test_the_env_example_names_every_setting_with_its_default(default: Path, fresh: Path) -> None:

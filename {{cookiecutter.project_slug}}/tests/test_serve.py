@@ -232,6 +232,26 @@ def test_a_refused_upload_is_told_why_however_large_it_is(start: Start, megabyte
     assert server.upload().status == 201
 
 
+def test_a_body_of_unknown_length_arrives(start: Start) -> None:
+    server, data = start(), b"Town,Size\n" + b"A,5\n" * 100_000
+    eventually(server.is_ready)
+    begun = server.ask(
+        "POST",
+        "/api/uploads",
+        Content_Disposition="attachment; filename=a.csv",
+        Upload_Complete="?0",
+        Upload_Length=str(len(data)),
+    )
+    connection = HTTPConnection("127.0.0.1", server.port, timeout=20)
+    headers = {"X-Session-ID": begun.headers["X-Session-ID"], "Upload-Offset": "0"}
+    headers |= {"Upload-Complete": "?1", "Content-Type": "application/partial-upload"}
+    pieces = (data[at : at + 9999] for at in range(0, len(data), 9999))
+    connection.request("PATCH", begun.headers["Location"], pieces, headers, encode_chunked=True)
+    answer = connection.getresponse()
+    assert (answer.status, answer.headers["Upload-Complete"]) == (200, "?1")
+    connection.close()
+
+
 def test_a_port_in_use(start: Start) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]

@@ -10,7 +10,7 @@ from flask import Flask
 from flask_cors import CORS
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from . import logs, problems, security, views
+from . import arrival, logs, pending, problems, resumable, security, views
 from .cache import ResultCache
 from .config import ConfigError, Settings, load_settings
 from .silo import Silo, SiloError
@@ -49,6 +49,8 @@ def create_app(
     problems.init_app(app)
     make_silo(settings, clock or steady_clock(settings.silo_data_dir)).init_app(app)
     app.register_blueprint(views.blueprint)
+    app.register_blueprint(arrival.blueprint)
+    app.register_blueprint(resumable.blueprint)
     return app
 
 
@@ -59,15 +61,28 @@ def allow_origins(app: Flask, settings: Settings) -> None:
             app,
             resources=r"/api/*",
             origins=list(settings.silo_cors_origins),
-            methods=["GET", "HEAD", "POST"],
+            methods=["DELETE", "GET", "HEAD", "PATCH", "POST"],
             allow_headers=[
+                "Content-Disposition",
                 "Content-Type",
                 "Idempotency-Key",
                 "Last-Event-ID",
+                "Upload-Complete",
+                "Upload-Length",
+                "Upload-Offset",
                 "X-Requested-With",
                 "X-Session-ID",
             ],
-            expose_headers=["Idempotency-Replayed", "Retry-After", "X-Session-ID"],
+            expose_headers=[
+                "Idempotency-Replayed",
+                "Location",
+                "Retry-After",
+                "Upload-Complete",
+                "Upload-Length",
+                "Upload-Limit",
+                "Upload-Offset",
+                "X-Session-ID",
+            ],
             max_age=600,
         )
 
@@ -90,10 +105,11 @@ def make_silo(settings: Settings, clock: Callable[[], float]) -> Silo:
         clock=clock,
     )
     silo.register(views.NAMESPACE, views.first_state)
+    silo.register(pending.NAMESPACE, dict)
     with named("SILO_FILES_URL", settings.files_url):
         silo.add_file_store(views.FILES, settings.files_url)
         silo.store.on_cleanup(ResultCache(settings.files_url, **settings.cache).sweep)
-    silo.add_data_endpoints(*views.DATA_ENDPOINTS)
+    silo.add_data_endpoints(*views.DATA_ENDPOINTS, *resumable.DATA_ENDPOINTS)
     return silo
 
 

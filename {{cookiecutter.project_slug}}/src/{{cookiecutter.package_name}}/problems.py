@@ -6,6 +6,7 @@ import contextlib
 import errno
 import logging
 import time
+from collections.abc import Mapping
 from typing import IO, Any
 
 from flask import Flask, Response, request
@@ -35,8 +36,17 @@ CODES = {
 class Problem(Exception):
     """An answer that a view gives instead of what was asked: a status, a code, and a sentence."""
 
-    def __init__(self, status: int, title: str, code: str, detail: str, **members: Any) -> None:
+    def __init__(
+        self,
+        status: int,
+        title: str,
+        code: str,
+        detail: str,
+        headers: Mapping[str, str] | None = None,
+        **members: Any,
+    ) -> None:
         self.answer = (status, title, code, detail)
+        self.headers: Mapping[str, str] = headers or {}
         self.members = members
         super().__init__(detail)
 
@@ -73,7 +83,9 @@ def init_app(app: Flask) -> None:
 
 
 def of_problem(error: Problem) -> Response:
-    return problem(*error.answer, **error.members)
+    answer = problem(*error.answer, **error.members)
+    answer.headers.update(error.headers)
+    return answer
 
 
 def of_size(_: RequestEntityTooLarge) -> Response:
@@ -120,9 +132,11 @@ def hear_out(response: Response) -> Response:
     """Take in what a refused call still sends, for a while.
 
     Most clients look at the answer only after they have sent everything: to one that is cut off in
-    the middle of a large upload, the reason would be a lost connection.
+    the middle of a large upload, the reason would be a lost connection. Who is told an offset can
+    go on from there, and asks for it again after a lost connection.
     """
-    if response.status_code >= 400 and request.content_length:
+    resumes = "Upload-Offset" in response.headers
+    if response.status_code >= 400 and request.content_length and not resumes:
         until = time.monotonic() + HEAR_SECONDS
         with contextlib.suppress(HTTPException, OSError):
             stream = unheard_stream()

@@ -12,7 +12,8 @@ from werkzeug.datastructures import FileStorage
 from .problems import Problem
 from .silo import FileStore
 from .step import UserError
-from .tables import check_signature
+from .tables import SUFFIXES, check_signature
+from .tables.signatures import suffix
 
 NAME_CHARS = 120
 HEAD_BYTES = 4096
@@ -67,9 +68,19 @@ def receive(store: FileStore, sid: str, parts: list[FileStorage], quota: int) ->
 
 def check(part: FileStorage) -> None:
     """Raises Problem if the file is empty or does not begin as a file of its name should."""
-    name = clean_name(part.filename or "")
     head = part.stream.read(HEAD_BYTES)
     part.stream.seek(0)
+    check_head(clean_name(part.filename or ""), head)
+
+
+def check_type(name: str) -> None:
+    """Raises Problem if no file of such a name can be read."""
+    if suffix(name) not in SUFFIXES:
+        check_head(name, b"?")
+
+
+def check_head(name: str, head: bytes) -> None:
+    """Raises Problem if a file is empty or does not begin as one of its name should."""
     if not head:
         raise Problem(422, "Unprocessable Content", "empty_file", f"{name} is empty.")
     try:

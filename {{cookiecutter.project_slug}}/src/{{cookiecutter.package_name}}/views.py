@@ -1,4 +1,7 @@
-"""HTTP, in the order in which a person meets it: page, upload, process, progress, report, reset."""
+"""HTTP, in the order in which a person meets it: page, process, progress, report, reset.
+
+The upload, which comes after the page, is in `arrival.py` and `resumable.py`.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,6 @@ from flask import (
     Blueprint,
     Response,
     current_app,
-    make_response,
     render_template,
     request,
     send_file,
@@ -38,7 +40,6 @@ from .silo import (
 from .silo.sessions.ids import SessionKey, session_key
 from .stream import job_json, watch
 from .tables import SUFFIXES
-from .uploads import Stored, checked, receive, taken_away
 
 NAMESPACE = "work"
 FILES = "files"
@@ -102,39 +103,6 @@ def status() -> dict[str, Any]:
         "job": job_json(state["task"]) if session else None,
         "expires_in": max(0.0, session.due - silo.store.clock()) if session else None,
     }
-
-
-# Upload
-
-
-@blueprint.post("/api/upload")
-@idempotent.keyed
-def upload() -> Response:
-    """Store the files, and only then take the session's lock: a large file takes its time."""
-    silo, files = the_silo(), the_files()
-    refuse_while_running(silo.snapshot(NAMESPACE))
-    parts = checked(request.files.getlist("file"))
-    sid = silo.sid
-    received = receive(files, sid, parts, the_settings().silo_session_quota_mb * 2**20)
-    answer = make_response({"files": received}, 201)
-    try:
-        with silo.store.transaction(sid, silo.answered_by(answer)) as session:
-            replaced = replace_files(session[NAMESPACE], received)
-            if not all(files.get_path(sid, file["id"]) for file in received):
-                raise taken_away()
-    except BaseException:
-        files.remove(sid, *(file["id"] for file in received))
-        raise
-    files.remove(sid, *replaced)
-    return answer
-
-
-def replace_files(state: dict[str, Any], received: list[Stored]) -> list[str]:
-    """Let a session have these files, and no others. Returns what is stored in vain from now on."""
-    refuse_while_running(state)
-    replaced: list[str] = [file["id"] for file in state["files"]]
-    state["files"] = received
-    return replaced + forget_report(state)
 
 
 # Process

@@ -59,7 +59,14 @@ def test_an_upload_waits_for_a_server_that_is_away(visitor: Visitor, desk: Desk)
 
 def test_an_upload_that_breaks_off_for_good_is_told(visitor: Visitor) -> None:
     visitor.loses_server = True
-    visitor.page.route("**/api/upload", lambda route: route.abort())
+
+    def broken(route: Route) -> None:
+        if route.request.method == "PATCH":
+            route.abort()
+        else:
+            route.continue_()
+
+    visitor.page.route("**/api/uploads/*", broken)
     visitor.choose(csv())
     visitor.reads("The upload broke off three times.")
     visitor.sees("empty")

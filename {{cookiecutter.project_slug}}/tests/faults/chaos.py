@@ -7,6 +7,8 @@ off has left nothing. A table of all rounds is printed at the end.
 
 from __future__ import annotations
 
+import hashlib
+import json
 import random
 import tempfile
 import time
@@ -16,6 +18,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import click
+
+from {{ cookiecutter.package_name }}.silo.files.local import PIECE_BYTES
 
 from .server import Caller, Server
 
@@ -56,6 +60,14 @@ class Round:
     def upload(self, data: bytes) -> None:
         assert self.caller.upload("orders.csv", data).status == 201
 
+    def take(self, *paths: str) -> list[dict[str, object]]:
+        """Make uploads of their own the session's files."""
+        ids = [path.rpartition("/")[2] for path in paths]
+        answer = self.caller.post("/api/upload", json.dumps({"uploads": ids}).encode())
+        assert answer.status == 201, answer
+        files: list[dict[str, object]] = answer.json["files"]
+        return files
+
     def process(self) -> None:
         assert self.caller.post("/api/process").status == 202
 
@@ -94,6 +106,34 @@ def receiving(round_: Round) -> Callable[[], str]:
         return f"nothing kept; then {round_.ended_well()}"
 
     return check
+
+
+def resuming(round_: Round) -> Callable[[], str]:
+    """An upload of its own is half way; what has arrived is not sent again."""
+    path, half = round_.caller.create("orders.csv", len(LARGE)), len(LARGE) // 2
+    sent = round_.caller.append_in_part(path, LARGE, half)
+    deadline = time.monotonic() + 60
+    while parts_of(round_.server) <= half - PIECE_BYTES:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+    def check() -> str:
+        sent.close()
+        assert round_.ask()["files"] == []
+        offset = round_.caller.offset(path)
+        assert half - PIECE_BYTES < offset <= half, offset
+        assert round_.caller.append(path, offset, LARGE[offset:]).status == 200
+        [file] = round_.take(path)
+        assert file["sha256"] == hashlib.sha256(LARGE).hexdigest()
+        round_.process()
+        return f"went on; then {round_.ended_well()}"
+
+    return check
+
+
+def parts_of(server: Server) -> int:
+    """The bytes of uploads that are on their way."""
+    return sum(path.stat().st_size for path in (server.data / "files").rglob("*.part"))
 
 
 def stored(round_: Round) -> Callable[[], str]:
@@ -155,7 +195,7 @@ def done(round_: Round) -> Callable[[], str]:
     return check
 
 
-STAGES = (receiving, stored, queued, running, writing, done)
+STAGES = (receiving, resuming, stored, queued, running, writing, done)
 
 
 def web_worker(server: Server) -> list[int]:

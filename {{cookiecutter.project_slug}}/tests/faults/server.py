@@ -189,15 +189,37 @@ class Caller:
         self.sid = answer.headers.get("X-Session-ID", self.sid)
         return answer
 
+    def create(self, name: str, size: int) -> str:
+        """Begin an upload of its own; its path."""
+        named = {"Content-Disposition": f"attachment; filename={name}"}
+        told = {"Upload-Complete": "?0", "Upload-Length": str(size)}
+        return self.call("POST", "/api/uploads", b"", {**named, **told}).headers["Location"]
+
+    def offset(self, path: str) -> int:
+        """How far an upload of its own is."""
+        return int(self.call("HEAD", path).headers["Upload-Offset"])
+
+    def append(self, path: str, offset: int, data: bytes) -> Answer:
+        """Send the rest of an upload of its own."""
+        return self.call("PATCH", path, data, rest(offset))
+
+    def append_in_part(self, path: str, data: bytes, sent: int) -> socket.socket:
+        """The same, but send only so many bytes; the connection, still open."""
+        return self._in_part("PATCH", path, data, sent, rest(0))
+
     def upload_in_part(self, name: str, data: bytes, sent: int) -> socket.socket:
         """Begin an upload and send only so many bytes; the connection, still open."""
         body, kind = form(name, data)
+        return self._in_part("POST", "/api/upload", body, sent, {"Content-Type": kind})
+
+    def _in_part(
+        self, method: str, path: str, body: bytes, sent: int, headers: dict[str, str]
+    ) -> socket.socket:
         head = [
-            "POST /api/upload HTTP/1.1",
+            f"{method} {path} HTTP/1.1",
             "Host: 127.0.0.1",
-            f"Content-Type: {kind}",
             f"Content-Length: {len(body)}",
-            *(f"{key}: {value}" for key, value in self._own().items()),
+            *(f"{key}: {value}" for key, value in {**self._own(), **headers}.items()),
         ]
         connection = socket.create_connection(("127.0.0.1", self.port))
         connection.sendall("\r\n".join([*head, "", ""]).encode() + body[:sent])
@@ -205,6 +227,12 @@ class Caller:
 
     def _own(self) -> dict[str, str]:
         return {**self.headers, **({"X-Session-ID": self.sid} if self.sid else {})}
+
+
+def rest(offset: int) -> dict[str, str]:
+    """What says that the rest of an upload comes."""
+    headers = {"Upload-Offset": str(offset), "Upload-Complete": "?1"}
+    return {**headers, "Content-Type": "application/partial-upload"}
 
 
 def form(name: str, data: bytes) -> tuple[bytes, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import hashlib
 import resource
 import sqlite3
 import sys
@@ -11,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from .chaos import SMALL, Round, left_behind
+from .chaos import LARGE, SMALL, Round, left_behind
 from .server import Caller, Server
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="limits are set by prlimit")
@@ -19,8 +20,8 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="limits are set 
 CAPABILITY_DROP, OVERRIDE_PERMISSIONS = 24, 1
 """Of prctl(2) and capabilities(7): without it, permissions hold for the superuser too."""
 
-LITTLE = 64 * 1024
-"""Bytes that a file may have while the disk is as good as full."""
+LITTLE, MUCH = 2**16, 2**21
+"""Bytes that a file may have while the disk is as good as full; the store needs some itself."""
 
 
 @pytest.fixture
@@ -79,6 +80,22 @@ def test_a_read_only_directory_is_said_and_works_again(tmp_path: Path) -> None:
     round_.reset()
     assert left_behind(server) == []
     assert server.stop() == 0
+
+
+def test_an_upload_keeps_what_fitted_on_a_full_disk(server: Server) -> None:
+    round_, data = Round(server, Caller(server.port)), LARGE * 8
+    path = round_.caller.create("large.csv", len(data))
+    limit(server, MUCH)
+    refused = round_.caller.append(path, 0, data)
+    assert refused.status == 507
+    assert refused.json["error"] == "no_space"
+    limit(server, resource.RLIM_INFINITY)
+    assert round_.caller.offset(path) == MUCH
+    assert round_.caller.append(path, MUCH, data[MUCH:]).status == 200
+    [file] = round_.take(path)
+    assert file["sha256"] == hashlib.sha256(data).hexdigest()
+    round_.reset()
+    assert left_behind(server) == []
 
 
 def test_a_locked_store_is_said_and_works_again(server: Server) -> None:

@@ -14,6 +14,7 @@ import pytest
 from backends import PLACES
 
 from {{ cookiecutter.package_name }}.silo import FileStore, SiloError
+from {{ cookiecutter.package_name }}.silo.errors import PartMoved
 from {{ cookiecutter.package_name }}.silo.sessions.ids import session_key
 
 SID = "a-session-of-a-client"
@@ -73,6 +74,87 @@ def test_a_file_is_saved_from_bytes_and_from_a_stream(files: FileStore) -> None:
     with files.open(SID, "two.bin") as stream, files.local(SID, "one.bin") as path:
         assert stream.read(3) == b"two"
         assert path.read_bytes() == b"\x00one"
+
+
+def test_a_part_becomes_a_file_when_it_is_finished(files: FileStore) -> None:
+    files.begin(SID, "a.csv")
+    assert files.part_size(SID, "a.csv") == 0
+    assert files.append(SID, "a.csv", 0, io.BytesIO(b"one")) == 3
+    assert files.append(SID, "a.csv", 3, io.BytesIO(b"two" * 10**5)) == 3 + 3 * 10**5
+    assert files.list_files(SID) == []
+    assert files.get_path(SID, "a.csv") is None
+    files.finish(SID, "a.csv")
+    assert files.list_files(SID) == ["a.csv"]
+    with files.open(SID, "a.csv") as stream:
+        assert stream.read() == b"one" + b"two" * 10**5
+    files.finish(SID, "a.csv")
+    assert files.part_size(SID, "a.csv") == 3 + 3 * 10**5
+    with files.open_part(SID, "a.csv") as stream:
+        assert stream.read(6) == b"onetwo"
+
+
+def test_a_part_keeps_what_came_before_its_stream_broke(files: FileStore) -> None:
+    files.begin(SID, "a")
+    with pytest.raises(ConnectionResetError):
+        files.append(SID, "a", 0, torn())
+    size = files.part_size(SID, "a")
+    assert size is not None
+    with files.open_part(SID, "a") as stream:
+        assert stream.read() == b"x" * size
+    assert files.append(SID, "a", size, io.BytesIO(b"y")) == size + 1
+
+
+@pytest.mark.parametrize("offset", [0, 2, 4])
+def test_a_part_grows_at_its_end_alone(files: FileStore, offset: int) -> None:
+    files.begin(SID, "a")
+    files.append(SID, "a", 0, io.BytesIO(b"abc"))
+    with pytest.raises(PartMoved) as refused:
+        files.append(SID, "a", offset, io.BytesIO(b"x"))
+    assert refused.value.size == 3
+    assert files.part_size(SID, "a") == 3
+
+
+def test_of_many_who_add_at_one_place_the_bytes_of_each_stay_in_order(files: FileStore) -> None:
+    """Whoever adds a piece does so where the part ends; everybody else is told where that is."""
+    data = bytes(range(256)) * 4000
+    files.begin(SID, "a")
+
+    def add(_: int) -> None:
+        offset = 0
+        while offset < len(data):
+            try:
+                offset = files.append(SID, "a", offset, io.BytesIO(data[offset:]))
+            except PartMoved as moved:
+                offset = moved.size
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(add, range(8)))
+    with files.open_part(SID, "a") as stream:
+        assert stream.read() == data
+
+
+@pytest.mark.parametrize("gone", ["removed", "cleaned up", "swept", "never begun"])
+def test_nothing_is_added_to_a_part_that_is_gone(files: FileStore, gone: str) -> None:
+    class Goes(io.BytesIO):
+        def read(self, size: int | None = -1) -> bytes:
+            {
+                "removed": lambda: files.remove(SID, "a"),
+                "cleaned up": lambda: files.cleanup(SID),
+                "swept": lambda: files.sweep(lambda _: False),
+                "never begun": lambda: None,
+            }[gone]()
+            return super().read(size)
+
+    if gone != "never begun":
+        files.begin(SID, "a")
+    with pytest.raises(FileNotFoundError):
+        files.append(SID, "a", 0, Goes(b"abc"))
+    assert files.part_size(SID, "a") is None
+    assert files.total_size_bytes == 0
+    for call in (files.finish, files.open_part):
+        with pytest.raises(FileNotFoundError):
+            call(SID, "a")
+    assert files.list_files(SID) == []
 
 
 def test_a_file_that_is_not_there_is_none(files: FileStore) -> None:

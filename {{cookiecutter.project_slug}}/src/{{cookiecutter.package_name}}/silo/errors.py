@@ -86,6 +86,14 @@ class StoreFull(SiloError):
         super().__init__(NO_SPACE)
 
 
+class PartMoved(SiloError):
+    """Somebody else adds to a part of a file; `size` says where it ends."""
+
+    def __init__(self, size: int) -> None:
+        self.size = size
+        super().__init__(f"The part ends at byte {size}, and somebody else adds to it.")
+
+
 class TaskError(SiloError, RuntimeError):
     """A task that cannot be started: already running, or a target the runner cannot take."""
 

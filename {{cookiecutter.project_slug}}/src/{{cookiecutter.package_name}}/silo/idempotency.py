@@ -67,13 +67,20 @@ class Idempotent:
         Raises KeyInvalid (400), InFlight (409) while the first request is at work, and KeyReused
         (422) for a key that came with another method, path, query, content type or body.
         """
+        return self._keyed(view, fingerprint)
 
+    def keyed_by(self, *headers: str) -> Callable[[View], View]:
+        """The same for a view that reads its body itself: that is told by these headers instead."""
+        tell = gen_keyfunc(data=False, headers=headers, session=False)
+        return lambda view: self._keyed(view, tell)
+
+    def _keyed(self, view: View, tell: KeyFunc) -> View:
         def answer(proceed: Callable[[], Any]) -> Any:
             if HEADER not in request.headers:
                 return proceed()
             silo = self._silo
             key = read_key(alone=not silo.owner)
-            found = silo.answers.claim(_name(silo.owner, key), fingerprint())
+            found = silo.answers.claim(_name(silo.owner, key), tell())
             if isinstance(found, Answer):
                 _hand_out(silo, found)
                 return _replay(found)

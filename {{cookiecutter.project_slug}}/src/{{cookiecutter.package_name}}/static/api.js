@@ -5,7 +5,7 @@
  */
 
 const { api } = document.documentElement.dataset;
-const BASE = new URL(`${api}/`, location);
+export const BASE = new URL(`${api}/`, location);
 const KEY = `silo:${api}`;
 
 /** An answer that is not a success; `message` is the server's own sentence. */
@@ -71,12 +71,12 @@ export async function request(path, { headers, ...init } = {}, signal) {
 /** One for all tries of an action: the server acts once. */
 export const newKey = () => crypto.getRandomValues(new Uint32Array(4)).join("-");
 
-function identity() {
+export function identity() {
   const { session } = recall();
   return { "X-Requested-With": "fetch", ...(session && { "X-Session-ID": session }) };
 }
 
-async function check(response) {
+export async function check(response) {
   connection(true);
   const session = response.headers.get("X-Session-ID");
   if (session && session !== recall().session) remember({ session });
@@ -93,34 +93,4 @@ export async function post(path, json = {}) {
   const headers = { "Content-Type": "application/json", "Idempotency-Key": newKey() };
   const response = await request(path, { method: "POST", headers, body: JSON.stringify(json) });
   return response.status === 204 ? null : response.json();
-}
-
-/** Upload files; `onProgress(sent, total)` counts bytes. */
-export async function upload(files, onProgress, signal) {
-  for (let attempt = 1; attempt <= 3; attempt++) {
-    if (attempt > 1) await pause(1, signal);
-    await request("status", {}, signal); // answered once the server is there
-    const response = await send(files, onProgress, signal);
-    if (response) return check(response);
-  }
-  throw new Problem({ detail: "The upload broke off three times. The files may be too large for this server." });
-}
-
-/** XMLHttpRequest, because fetch does not count what it sends. Null when it broke off. */
-function send(files, onProgress, signal) {
-  const body = new FormData();
-  for (const file of files) body.append("file", file, file.name);
-  return new Promise((resolve, reject) => {
-    const xhr = new XMLHttpRequest();
-    xhr.upload.onprogress = ({ loaded, total }) => onProgress(loaded, total);
-    xhr.onerror = () => resolve(null);
-    xhr.onload = () => {
-      const headers = { "X-Session-ID": xhr.getResponseHeader("X-Session-ID") ?? "" };
-      resolve(new Response(xhr.response, { status: xhr.status, headers }));
-    };
-    signal.addEventListener("abort", () => (xhr.abort(), reject(signal.reason)));
-    xhr.open("POST", new URL("upload", BASE));
-    for (const [name, value] of Object.entries(identity())) xhr.setRequestHeader(name, value);
-    xhr.send(body);
-  });
 }

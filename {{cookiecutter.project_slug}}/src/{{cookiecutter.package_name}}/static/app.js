@@ -6,7 +6,7 @@
  * `silo:state` {state, from}, `silo:error` {error}, `silo:connection` {up}.
  */
 
-import { Problem, connection, get, onOtherTab, pause, post, recall, remember, request, upload } from "./api.js";
+import { Problem, connection, get, onOtherTab, pause, post, recall, remember, request } from "./api.js";
 
 const root = document.documentElement;
 const title = document.title;
@@ -65,6 +65,7 @@ async function sync() {
 
 async function settle({ files, job, options }) {
   const { form } = await parts();
+  if (sending) return;
   if (options && !recall().options) form.fill(fields, options);
   remember({ files: files.map(({ name, size }) => ({ name, size })) });
   list($("uploaded"), files);
@@ -105,13 +106,13 @@ async function load() {
   return { form, report, stream };
 }
 
-async function module(name) {
+async function module(name, signal) {
   for (;;) {
     try {
       return await import(`./${name}.js`);
     } catch {
       connection(false);
-      await pause(2);
+      await pause(2, signal);
     }
   }
 }
@@ -121,11 +122,13 @@ async function module(name) {
 async function send(files) {
   if (!files.length || sending) return;
   await readable(files);
+  if (sending) return;
   const from = root.dataset.state;
   sending = new AbortController();
   sent(0, 0);
   show("uploading");
   try {
+    const { upload } = await module("upload", sending.signal);
     await upload(files, sent, sending.signal);
     held = files;
     if (from !== "expired") remember({ goal: null });
@@ -277,6 +280,12 @@ async function press(control, action) {
   control.ariaBusy = null;
 }
 
+/** Files that were chosen or dropped, even while the page still tidies up after others. */
+function bring(files) {
+  say("");
+  act(() => send(files));
+}
+
 async function complain(error) {
   const aborted = error.name === "AbortError";
   if (!aborted) emit("error", { error });
@@ -313,7 +322,7 @@ $("options").addEventListener("input", async () => {
 $("files").addEventListener("change", ({ target }) => {
   const files = [...target.files];
   target.value = ""; // so that the same files can be chosen again
-  press(target, () => send(files));
+  bring(files);
 });
 
 const bringsFiles = (event) => event.dataTransfer.types.includes("Files");
@@ -329,7 +338,7 @@ document.addEventListener("drop", (event) => {
   event.preventDefault();
   root.removeAttribute("data-dragging");
   const files = [...event.dataTransfer.files];
-  if (root.dataset.state !== "running") press($("files"), () => send(files));
+  if (root.dataset.state !== "running") bring(files);
 });
 
 document.addEventListener("silo:connection", ({ detail: { up } }) => {

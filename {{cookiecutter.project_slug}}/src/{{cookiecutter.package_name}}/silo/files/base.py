@@ -27,6 +27,35 @@ class Place(ABC):
         """
 
     @abstractmethod
+    def begin(self, folder: str, name: str) -> None:
+        """Begin a part: bytes that arrive bit by bit, and are no file before `finish`."""
+
+    @abstractmethod
+    def append(self, folder: str, name: str, offset: int, data: BinaryIO) -> int:
+        """Add `data` to a part that ends at `offset`; returns where it ends then.
+
+        What came before `data` broke off stays, forced to disk like the rest. Of two that add at
+        one place one is told, by PartMoved, where the part ends by then; so what is there came in
+        order from those who were not. Raises FileNotFoundError if the part is or goes away, and
+        OSError.
+        """
+
+    @abstractmethod
+    def part_size(self, folder: str, name: str) -> int | None:
+        """Where a part ends, in bytes, or the file that it became; None if there is neither."""
+
+    @abstractmethod
+    def open_part(self, folder: str, name: str) -> BinaryIO:
+        """What has come of a part, or the file that it became. Raises FileNotFoundError."""
+
+    @abstractmethod
+    def finish(self, folder: str, name: str, label: str) -> None:
+        """Make a part a file, in one step; nothing happens if it is one already.
+
+        Raises FileNotFoundError if there is no such part.
+        """
+
+    @abstractmethod
     def open(self, folder: str, name: str) -> BinaryIO:
         """The bytes, to read. Raises FileNotFoundError."""
 
@@ -44,7 +73,7 @@ class Place(ABC):
 
     @abstractmethod
     def remove(self, folder: str, name: str) -> None:
-        """Remove a file; nothing happens if it is not there."""
+        """Remove a file and its part; nothing happens if they are not there."""
 
     @abstractmethod
     def remove_folder(self, folder: str) -> None:
@@ -84,6 +113,30 @@ class FileStore:
         self._place.put(session_key(sid), name, stream, filename)
         return str(self._place.path(session_key(sid), name))
 
+    def begin(self, sid: str, filename: str) -> None:
+        """Begin a part, to be appended to and finished; until then it is not among the files."""
+        self._place.begin(session_key(sid), _stored_name(filename))
+
+    def append(self, sid: str, filename: str, offset: int, data: BinaryIO) -> int:
+        """Add to a part that ends at `offset`, up to the end of `data`; returns where it ends then.
+
+        What came before an error stays. Raises PartMoved if the part ends elsewhere,
+        FileNotFoundError if it is or goes away, and OSError.
+        """
+        return self._place.append(session_key(sid), _stored_name(filename), offset, data)
+
+    def part_size(self, sid: str, filename: str) -> int | None:
+        """Where a part, or the file that it became, ends; None if there is neither."""
+        return self._place.part_size(session_key(sid), _stored_name(filename))
+
+    def open_part(self, sid: str, filename: str) -> BinaryIO:
+        """What has come of a part, or the file that it became. Raises FileNotFoundError."""
+        return self._place.open_part(session_key(sid), _stored_name(filename))
+
+    def finish(self, sid: str, filename: str) -> None:
+        """Make a part a file, if it is not one yet. Raises FileNotFoundError and OSError."""
+        self._place.finish(session_key(sid), _stored_name(filename), filename)
+
     def get_path(self, sid: str, filename: str) -> str | None:
         """The file's path, or None if it is not there."""
         path = self._place.path(session_key(sid), _stored_name(filename))
@@ -109,7 +162,7 @@ class FileStore:
         return sorted(self._place.labels(session_key(sid)))
 
     def remove(self, sid: str, *filenames: str) -> None:
-        """Remove files; those that are not there do not matter."""
+        """Remove files and parts; those that are not there do not matter."""
         for filename in filenames:
             self._place.remove(session_key(sid), _stored_name(filename))
 

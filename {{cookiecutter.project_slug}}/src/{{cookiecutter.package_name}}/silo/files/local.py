@@ -2,19 +2,30 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import shutil
+import sys
 import tempfile
+import threading
 from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO
+from typing import IO, BinaryIO
 from urllib.parse import unquote, urlsplit
 
+from ..errors import PartMoved
 from .base import Place
 
+if sys.platform != "win32":
+    import fcntl
+
 CHUNK_BYTES = 2**20
+PIECE_BYTES = 2**16
+"""Added to a part at a time: what a broken connection may lose, and what is held in memory."""
+
 LABEL = ".label"
+PART = ".part"
 KEY = re.compile(r"[0-9a-f]{64}")
 
 
@@ -43,6 +54,38 @@ class LocalPlace(Place):
                 Path(part.name).unlink(missing_ok=True)
                 raise
 
+    def begin(self, folder: str, name: str) -> None:
+        self.folder_path(folder)
+        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
+        os.close(os.open(self._part(folder, name), flags, 0o600))
+
+    def append(self, folder: str, name: str, offset: int, data: BinaryIO) -> int:
+        with self._part(folder, name).open("r+b", buffering=0) as part:
+            _add(part, offset, b"")
+            try:
+                while piece := data.read(PIECE_BYTES):
+                    _add(part, offset, piece)
+                    offset += len(piece)
+            finally:
+                os.fsync(part.fileno())
+        return offset
+
+    def part_size(self, folder: str, name: str) -> int | None:
+        for path in (self._part(folder, name), self._root / folder / name):
+            with contextlib.suppress(FileNotFoundError):
+                return path.stat().st_size
+        return None
+
+    def open_part(self, folder: str, name: str) -> BinaryIO:
+        part = self._part(folder, name)
+        return part.open("rb") if part.exists() else self.open(folder, name)
+
+    def finish(self, folder: str, name: str, label: str) -> None:
+        directory, part = self._root / folder, self._part(folder, name)
+        if part.exists() or not self.path(folder, name):
+            self._write_label(directory / f"{name}{LABEL}", label)
+            part.replace(directory / name)
+
     def open(self, folder: str, name: str) -> BinaryIO:
         return (self._root / folder / name).open("rb")
 
@@ -61,8 +104,8 @@ class LocalPlace(Place):
         return sorted({path.name.removesuffix(LABEL) for path in (self._root / folder).glob("*")})
 
     def remove(self, folder: str, name: str) -> None:
-        (self._root / folder / name).unlink(missing_ok=True)
-        (self._root / folder / f"{name}{LABEL}").unlink(missing_ok=True)
+        for suffix in (PART, "", LABEL):
+            (self._root / folder / f"{name}{suffix}").unlink(missing_ok=True)
 
     def remove_folder(self, folder: str) -> None:
         shutil.rmtree(self._root / folder, ignore_errors=True)
@@ -82,8 +125,45 @@ class LocalPlace(Place):
             p.stat().st_size for p in self._root.rglob("*") if p.is_file() and p.suffix != LABEL
         )
 
+    def _part(self, folder: str, name: str) -> Path:
+        return self._root / folder / f"{name}{PART}"
+
     def _write_label(self, path: Path, label: str) -> None:
         """Written with the mode that files here have; renamed into place with the next file."""
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         with os.fdopen(descriptor, "wb") as file:
             file.write(label.encode("utf-8", "surrogatepass"))
+
+
+def _add(part: IO[bytes], offset: int, piece: bytes) -> None:
+    """Write at the end of a part, if that is `offset`, and nobody else does meanwhile.
+
+    Raises PartMoved, and FileNotFoundError if the part has been removed.
+    """
+    with _alone(part):
+        found = os.fstat(part.fileno())
+        if not found.st_nlink:
+            raise FileNotFoundError(part.name)
+        if found.st_size != offset:
+            raise PartMoved(found.st_size)
+        part.seek(offset)
+        rest = memoryview(piece)
+        while rest:
+            rest = rest[part.write(rest) :]
+
+
+_turn = threading.Lock()
+
+
+@contextlib.contextmanager
+def _alone(part: IO[bytes]) -> Iterator[None]:
+    """Keep others from the part, in whatever process; the lock goes with its holder."""
+    if sys.platform == "win32":
+        with _turn:  # one process serves there
+            yield
+    else:
+        fcntl.flock(part, fcntl.LOCK_EX)
+        try:
+            yield
+        finally:
+            fcntl.flock(part, fcntl.LOCK_UN)
