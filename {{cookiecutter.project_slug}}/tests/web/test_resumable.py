@@ -773,7 +773,7 @@ def test_a_store_that_is_full_at_the_end_takes_them_later(
     sender.upload(("old.csv", b"a\n1\n"))
     upload = sender.whole()
 
-    def full(held: Transaction) -> None:
+    def full(held: Transaction, also: object) -> None:
         held.rollback()
         raise StoreFull
 
@@ -784,3 +784,18 @@ def test_a_store_that_is_full_at_the_end_takes_them_later(
     assert sender.offset(upload) == len(DATA)
     assert sender.take(upload).status_code == 201
     assert sender.stored() == [DATA]
+
+
+def test_a_creation_that_comes_again_under_its_key_is_the_same_upload(sender: Sender) -> None:
+    headers = {
+        "Content-Disposition": "attachment; filename=sales.csv",
+        "Idempotency-Key": '"4be0643f-1d98-573b-97cd-ca98a65347dd"',
+        "Upload-Complete": "?0",
+        "Upload-Length": "100",
+    }
+    first, again = (sender.post("/api/uploads", headers=headers) for _ in range(2))
+    assert (first.status_code, again.status_code) == (201, 201)
+    assert first.headers["Location"] == again.headers["Location"]
+    assert again.headers["Idempotency-Replayed"] == "true"
+    other = sender.post("/api/uploads", headers={**headers, "Upload-Length": "99"})
+    assert error(other) == (422, "idempotency_mismatch")

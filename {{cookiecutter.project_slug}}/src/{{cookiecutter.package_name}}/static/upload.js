@@ -40,8 +40,10 @@ async function sendAll(files, onProgress, signal) {
   }
   const total = files.reduce((sum, { size }) => sum + size, 0);
   let before = 0;
+  let most = 0; // what was under way when a connection broke is counted again, but not shown again
+  const advance = (count) => onProgress((most = Math.max(most, before + count)), total);
   for (const part of parts) {
-    await sendRest(part, (count) => onProgress(before + count, total), signal);
+    await sendRest(part, advance, signal);
     before += part.file.size;
   }
   onProgress(total, total);
