@@ -83,7 +83,9 @@ def test_no_report_of_several_threads_is_lost(open_records: OpenRecords, clock: 
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(work, range(4)))
     job = read(Jobs(open_records(), clock), job_id)
-    assert job.logged == 80
+    assert sorted(job.logs) == sorted(f"{n} {line}" for n in range(4) for line in range(20))
+    ids = [number for number, _ in job.lines]
+    assert ids == list(range(ids[0], ids[0] + 80))
     assert sorted(job.logs) == sorted(f"{n} {line}" for n in range(4) for line in range(20))
 
 

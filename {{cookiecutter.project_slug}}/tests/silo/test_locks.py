@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Collection
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import Any
@@ -197,6 +198,9 @@ class Failing(Records):
 
     def read(self, kind: str, key: str) -> Record | None:
         return self._inner.read(kind, key)
+
+    def versions(self, kind: str, keys: Collection[str]) -> dict[str, int]:
+        return self._inner.versions(kind, keys)
 
     def apply(self, *steps: Step) -> int:
         if self.broken:

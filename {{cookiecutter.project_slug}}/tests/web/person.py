@@ -53,13 +53,14 @@ class Event:
 
 
 def parse(stream: str) -> list[Event]:
-    """The events of a stream, without its comments."""
+    """The events of a stream, without its comments and its hint when to come back."""
     blocks = [dict(line.split(": ", 1) for line in block.splitlines()) for block in split(stream)]
     return [Event(each["event"], each["id"], json.loads(each["data"])) for each in blocks]
 
 
 def split(stream: str) -> list[str]:
-    return [block for block in stream.split("\n\n") if block and not block.startswith(":")]
+    blocks = stream.split("\n\n")
+    return [block for block in blocks if block and not block.startswith((":", "retry:"))]
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ import json
 import logging
 import secrets
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -24,19 +24,28 @@ from .errors import (
     SnapshotChanged,
     StoreFull,
     StoreUnavailable,
+    StreamsFull,
     TaskRunning,
+    TooManyStreams,
 )
+from .events import KEEP_ALIVE_SECONDS, Events, Named
 from .files.base import FileStore
 from .records import Records
 from .sessions.base import SessionStore
-from .sessions.ids import SessionIds, SessionKey
+from .sessions.ids import SessionIds, SessionKey, session_key
 from .sessions.session import Factory, Session
 from .sessions.transaction import Transaction
+from .streams import Source
 from .tasks.base import Runner
+from .tasks.news import JobNews
+from .tasks.task import BackgroundTask
 
 log = logging.getLogger(__name__)
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+
+STREAM_HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+"""Neither a cache nor a proxy may hold a stream back."""
 
 Status = Literal["none", "live", "expired"]
 
@@ -85,6 +94,7 @@ class Silo:
             lease=lease,
         )
         self.store.on_remove(self._remove_files)
+        self.events = Events(self.store.records, clock)
         self._header = header
         self._query_param = query_param
         self._min_sid_length = min_sid_length
@@ -130,7 +140,8 @@ class Silo:
         self._data_endpoints.update(paths)
 
     def stop(self) -> None:
-        """Stop the cleanup daemon and the tasks of this process."""
+        """Stop the cleanup daemon, the streams and the tasks of this process."""
+        self.events.stop()
         self._daemon.stop()
         self.store.runner.stop()
 
@@ -188,6 +199,36 @@ class Silo:
         Raises SessionBusy if the application's busy check says so.
         """
         self._begin().reset(self.sid)
+
+    def stream(
+        self,
+        name: str,
+        headers: Mapping[str, str] | None = None,
+        keep_alive: float = KEEP_ALIVE_SECONDS,
+    ) -> Response:
+        """An answer that goes on: the events of a named stream, after the client's Last-Event-ID.
+
+        `events.publish` tells it something, from any process. After `keep_alive` seconds of silence
+        a comment is sent. Raises StreamsFull, and TooManyStreams if the session has too many.
+        """
+        return self._listen(Named(name), headers or {}, keep_alive)
+
+    def follow(
+        self,
+        task: BackgroundTask,
+        headers: Mapping[str, str] | None = None,
+        keep_alive: float = KEEP_ALIVE_SECONDS,
+    ) -> Response:
+        """The same for a task: its log lines, how far it is, and one end. See `JobNews`."""
+        return self._listen(JobNews(task.state.id or ""), headers or {}, keep_alive)
+
+    def _listen(self, source: Source, headers: Mapping[str, str], keep_alive: float) -> Response:
+        last = request.headers.get("Last-Event-ID", "")
+        owner = session_key(g.silo_sid) if g.get("silo_sid") else None
+        text = self.events.listen(source, last, keep_alive, owner)
+        answer = Response(text, mimetype="text/event-stream", headers=STREAM_HEADERS)
+        answer.headers.update(headers)
+        return answer
 
     def sweep(self) -> None:
         """Remove files of no session, which a crash or a store in memory left behind."""
@@ -283,6 +324,8 @@ STATUS_OF: dict[type[SiloError], tuple[int, str, str]] = {
     SessionExpired: (410, "Gone", "session_expired"),
     SessionBusy: (409, "Conflict", "busy"),
     TaskRunning: (409, "Conflict", "already_running"),
+    TooManyStreams: (429, "Too Many Requests", "too_many_streams"),
+    StreamsFull: (503, "Service Unavailable", "streams_full"),
     StoreUnavailable: (503, "Service Unavailable", "unavailable"),
     StoreFull: (507, "Insufficient Storage", "no_space"),
 }

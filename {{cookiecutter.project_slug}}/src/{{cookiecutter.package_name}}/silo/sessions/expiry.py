@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+FORGOTTEN = ("tombstone", "stream")
+"""Kinds of records that are just dropped when they are due."""
+
 Callback = Callable[[str], None]
 Remove = Callable[[SessionKey], None]
 
@@ -41,8 +44,9 @@ class Expiry:
         for key, record in self._records.each_due("session", now):
             with logged("expiring a session"):
                 expired.append(self._expire_due(SessionKey(key), record))
-        for key, record in self._records.each_due("tombstone", now):
-            self._records.apply(Delete("tombstone", key, record.version))
+        for kind in FORGOTTEN:
+            for key, record in self._records.each_due(kind, now):
+                self._records.apply(Delete(kind, key, record.version))
         for key, record in self._records.each_due("garbage", now):
             with logged("removing what a session left behind"):
                 self._collect(SessionKey(key), record)

@@ -12,12 +12,13 @@ moments may be missing (`synchronous=NORMAL`), and the file is whole.
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import secrets
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -61,6 +62,12 @@ class SqliteRecords(Records):
         with self._connection() as connection:
             row = connection.execute(SELECT, (kind, key)).fetchone()
         return Record(*row) if row else None
+
+    def versions(self, kind: str, keys: Collection[str]) -> dict[str, int]:
+        with self._connection() as connection:
+            (found,) = connection.execute(VERSIONS, (kind, json.dumps(list(keys)))).fetchone()
+        versions: dict[str, int] = json.loads(found)
+        return versions
 
     def apply(self, *steps: Step) -> int:
         version = self._versions.next()
@@ -205,6 +212,10 @@ def _changes(connection: sqlite3.Connection, statement: str, values: tuple[objec
 
 
 SELECT = "SELECT value, version, due FROM records WHERE kind = ? AND key = ?"
+VERSIONS = (  # one row, because after every row the interpreter's lock has to be waited for
+    "SELECT json_group_object(key, version) FROM records"
+    " WHERE kind = ? AND key IN (SELECT value FROM json_each(?))"
+)
 INSERT = "INSERT INTO records VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"
 UPSERT = (
     "INSERT INTO records VALUES (?, ?, ?, ?, ?) ON CONFLICT DO UPDATE"
