@@ -74,7 +74,9 @@ def test_a_stream_goes_on_after_the_last_line_that_was_heard(
     assert [event.name for event in events if event.name in ENDS] == ["complete"]
 
 
-@pytest.mark.parametrize("last", ["0", "0.0", "-1", "two", "9" * 15, "9" * 5000, "²", "1.", "1.2.3"])
+@pytest.mark.parametrize(
+    "last", ["0", "0.0", "-1", "two", "9" * 15, "9" * 5000, "²", "1.", "1.2.3"]
+)
 def test_an_id_that_was_never_given_passes_over_nothing(
     held: Person, gate: Gate, last: str
 ) -> None:

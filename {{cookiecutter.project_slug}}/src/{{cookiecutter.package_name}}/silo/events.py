@@ -200,7 +200,7 @@ class Events:
         )
         self.watcher.add(listener)
         pieces = tell(listener, self._records, self._monotonic, lambda: self.watcher.stopping)
-        return Stream(pieces, lambda: self.watcher.remove(listener))
+        return Stream(listener, pieces, self.watcher.remove)
 
     def stop(self) -> None:
         """Send everybody away who listens in this process, with a hint when to come back."""

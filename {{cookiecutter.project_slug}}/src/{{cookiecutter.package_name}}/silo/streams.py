@@ -136,7 +136,10 @@ class Stream(Iterator[str]):
     does it too.
     """
 
-    def __init__(self, pieces: Iterator[str], leave: Callable[[], None]) -> None:
+    def __init__(
+        self, listener: Listener, pieces: Iterator[str], leave: Callable[[Listener], None]
+    ) -> None:
+        self.listener = listener
         self._pieces = pieces
         self._leave = leave
 
@@ -145,10 +148,10 @@ class Stream(Iterator[str]):
 
     def close(self) -> None:
         """Let go of the listener's place."""
-        self._leave()
+        self._leave(self.listener)
 
     def __del__(self) -> None:
-        self._leave()
+        self._leave(self.listener)
 
 
 def tell(

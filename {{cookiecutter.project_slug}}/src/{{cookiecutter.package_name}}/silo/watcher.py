@@ -16,6 +16,9 @@ log = logging.getLogger(__name__)
 
 TICK_SECONDS = 0.1
 """Between two looks: how late news may be."""
+AT_ONCE = 5
+PAUSE_SECONDS = 0.002
+"""So few are woken at a time, with a pause after: other calls would wait for a crowd to be done."""
 PER_PROCESS = 2000
 PER_OWNER = 8
 
@@ -51,6 +54,11 @@ class Watcher:
         """How many listen."""
         return len(self._listeners)
 
+    @property
+    def running(self) -> bool:
+        """Whether the thread is at work."""
+        return self._thread is not None
+
     def add(self, listener: Listener) -> None:
         """Wake this listener from now on. Raises StreamsFull or TooManyStreams."""
         with self._lock:
@@ -83,9 +91,12 @@ class Watcher:
         listeners = list(self._listeners)
         self._note_versions(listeners)
         now = self._monotonic()
-        for listener in listeners:
-            if self.stopping or listener.is_due(now):
+        due = [each for each in listeners if self.stopping or each.is_due(now)]
+        for start in range(0, len(due), AT_ONCE):
+            for listener in due[start : start + AT_ONCE]:
                 listener.wake()
+            if start + AT_ONCE < len(due):
+                time.sleep(PAUSE_SECONDS)
 
     def _note_versions(self, listeners: Iterable[Listener]) -> None:
         """One question a kind of record, however many there are."""

@@ -56,12 +56,12 @@ export function pause(seconds, signal) {
 }
 
 /** Fetch until the server answers; throw a Problem unless the answer is a success. */
-export async function request(path, { headers, ...init } = {}, signal) {
+export async function request(path, { headers, away = [502, 503, 504], ...init } = {}, signal) {
   for (let wait = 1; ; wait = Math.min(wait * 2, 8)) {
     const limit = signal ?? AbortSignal.timeout(30000);
     const all = { cache: "no-store", ...init, headers: { ...identity(), ...headers }, signal: limit };
     const response = await fetch(new URL(path, BASE), all).catch(() => signal?.throwIfAborted());
-    if (response && ![502, 503, 504].includes(response.status)) return check(response);
+    if (response && !away.includes(response.status)) return check(response);
     connection(false);
     await pause(Number(response?.headers.get("Retry-After")) || wait, signal);
   }
