@@ -122,9 +122,9 @@ class Person:
         """What the stream says until it ends, which it does when the job does."""
         return parse(self.get("/api/events", headers=headers).text)
 
-    def listen(self) -> Generator[str, None, None]:
-        """The stream of events as it comes, piece by piece."""
-        came = self.client.get("/api/events", headers={"X-Session-ID": self.sid})
+    def listen(self, path: str = "/api/events") -> Generator[str, None, None]:
+        """A stream of events as it comes, piece by piece."""
+        came = self.client.get(path, headers={"X-Session-ID": self.sid})
         try:
             for piece in came.iter_encoded():
                 yield piece.decode()

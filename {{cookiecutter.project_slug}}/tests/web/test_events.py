@@ -5,12 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import pytest
+from flask import Blueprint
 from support import Clock, eventually
 
-from {{ cookiecutter.package_name }} import views
+from {{ cookiecutter.package_name }} import create_app, views
 from {{ cookiecutter.package_name }}.silo.records import Delete
 from {{ cookiecutter.package_name }}.silo.tasks.base import Reporter
 from {{ cookiecutter.package_name }}.silo.watcher import PER_OWNER
@@ -19,6 +21,7 @@ from .conftest import MakeApp
 from .person import Event, Person, error, parse
 from .steps import Gate
 
+README = Path(__file__).parents[2] / "README.md"
 ENDS = {"complete", "failed", "cancelled", "expired"}
 
 
@@ -209,3 +212,29 @@ def test_when_the_app_stops_its_streams_say_when_to_come_back(held: Person) -> N
     *_, last = pieces
     assert re.fullmatch(r"retry: [0-9]{3,4}\n\n", last)
     pieces.close()
+
+
+def test_the_examples_of_the_readme_work(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, clock: Clock
+) -> None:
+    monkeypatch.setenv("SILO_DATA_DIR", str(tmp_path))
+    section = README.read_text().partition("## Your own events")[2].partition("\n## ")[0]
+    view, script = re.findall(r"```python\n(.*?)```", section, re.S)
+    app = create_app(clock=clock)
+    blueprint = Blueprint("example", __name__)
+    exec(view, {**vars(views), "blueprint": blueprint})
+    app.register_blueprint(blueprint)
+    person = Person(app)
+    pieces = person.listen("/api/news")
+    next(pieces)
+    assert person.post("/api/news").status_code == 204
+    [told] = read(pieces, 1)
+    exec(script, {"__package__": views.__package__})
+    [also] = read(pieces, 1)
+    assert [told.name, told.data, also.data] == [
+        "notice",
+        {"text": "Back at noon"},
+        {"text": "Half done"},
+    ]
+    pieces.close()
+    app.extensions["silo"].stop()
