@@ -44,6 +44,7 @@ class Watcher:
         self._monotonic = monotonic
         self._tick = tick
         self._per_owner = per_owner
+        self._failed = False
         self._listeners: dict[Listener, None] = {}
         self._owners: Counter[str] = Counter()
         self._lock = threading.RLock()  # a thread that holds it may come to collect old streams
@@ -66,11 +67,9 @@ class Watcher:
                 raise StreamsFull
             if listener.owner and self._owners[listener.owner] >= self._per_owner:
                 raise TooManyStreams(self._per_owner)
+            self._start()
             self._listeners[listener] = None
             self._owners.update([listener.owner] if listener.owner else [])
-            if self._thread is None:
-                self._thread = threading.Thread(target=self._run, name="silo-watch", daemon=True)
-                self._thread.start()
 
     def remove(self, listener: Listener) -> None:
         """Forget a listener; nothing happens if that has been done."""
@@ -89,7 +88,13 @@ class Watcher:
     def look(self) -> None:
         """Wake those for whom something is new, and those who have heard nothing for long."""
         listeners = list(self._listeners)
-        self._note_versions(listeners)
+        try:
+            self._note_versions(listeners)
+            self._failed = False
+        except Exception:  # whoever listens sleeps until this thread wakes them
+            if not self._failed:
+                log.exception("the streams wait for the store")
+            self._failed = True
         now = self._monotonic()
         due = [each for each in listeners if self.stopping or each.is_due(now)]
         for start in range(0, len(due), AT_ONCE):
@@ -108,17 +113,17 @@ class Watcher:
         for watch in watches:
             watch.stored = found[watch.source.kind].get(watch.source.key, 0)
 
+    def _start(self) -> None:
+        """Start the thread if it does not run; it waits for the lock that the caller holds."""
+        if self._thread is None:
+            thread = threading.Thread(target=self._run, name="silo-watch", daemon=True)
+            thread.start()
+            self._thread = thread
+
     def _run(self) -> None:
-        failed = False
         while self._goes_on():
             time.sleep(self._tick)
-            try:
-                self.look()
-                failed = False
-            except Exception:  # whoever listens sleeps until this thread wakes them
-                if not failed:
-                    log.exception("the streams wait for the store")
-                failed = True
+            self.look()
 
     def _goes_on(self) -> bool:
         """Whether somebody listens; if nobody does, the next to come starts a thread anew."""
