@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 from support import Clock, eventually
@@ -233,6 +234,25 @@ def test_a_stream_is_forgotten_an_hour_after_its_last_event(
     assert store.records.count("stream") == 0
 
 
+def test_whoever_comes_back_to_a_forgotten_stream_is_told_so(events: Events, clock: Clock) -> None:
+    last = events.publish("news", 1)
+    events.forget("news")
+    clock.advance(1)
+    stream = events.stream("news", f"{last}.0")
+    [missed] = hear(stream, 1)
+    now = int(clock() * 1000)
+    assert (missed.name, missed.data) == ("missed", {"after": last, "until": now})
+    assert events.publish("news", 2) > now
+    assert data(hear(stream, 1)) == [2]
+
+
+def test_there_is_nothing_to_say_to_whoever_has_heard_the_end(events: Events) -> None:
+    last = events.end("news")
+    stream = events.stream("news", f"{last}.0")
+    assert stream.is_over
+    assert list(stream) == []
+
+
 def test_who_listens_goes_on_when_the_stream_is_forgotten(events: Events, clock: Clock) -> None:
     stream = events.stream("news")
     events.publish("news", 1)
@@ -378,10 +398,13 @@ def test_whoever_listens_waits_for_a_store_that_does_not_answer(
     assert data(hear(stream, 1)) == [1]
 
 
-def test_a_stream_that_cannot_be_read_ends_with_a_hint() -> None:
+def test_a_stream_that_cannot_be_read_ends_with_a_hint(monkeypatch: pytest.MonkeyPatch) -> None:
     records = Counting()
-    stream = Events(records, tick=TICK).stream("news")
-    records.broken = True
+    events = Events(records, tick=TICK)
+    stream = events.stream("news")
+    next(stream)
+    events.publish("news", 1)
+    monkeypatch.setattr(records, "read", Mock(side_effect=StoreUnavailable))
     assert re.fullmatch(r"retry: [0-9]{3,4}\n\n", "".join(stream))
 
 

@@ -92,6 +92,12 @@ def said(events: list[Event]) -> list[str]:
     return [event.data["line"] for event in events if event.name == "log"]
 
 
+def test_who_has_heard_the_end_is_told_to_stay_away(held: Person, gate: Gate) -> None:
+    gate.open.set()
+    answer = held.get("/api/events", headers={"Last-Event-ID": held.end().id})
+    assert (answer.status_code, answer.text) == (204, "")
+
+
 def test_a_new_job_does_not_go_on_where_the_last_one_ended(
     held: Person, gate: Gate, clock: Clock
 ) -> None:

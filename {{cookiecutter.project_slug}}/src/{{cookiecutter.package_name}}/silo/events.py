@@ -79,16 +79,21 @@ class Buffer:
         return events
 
 
-@dataclass(frozen=True)
 class Named:
-    """A named stream as the source of what its listeners hear."""
+    """A named stream as the source of what one listener hears."""
 
-    key: str
-    kind: str = "stream"
+    kind = "stream"
+
+    def __init__(self, key: str, clock: Callable[[], float]) -> None:
+        self.key = key
+        self._clock = clock
+        self._asked = False
 
     def news(self, record: Record | None, seen: int) -> News:
-        if record is None:
-            return News()
+        asked, self._asked = self._asked, True
+        if record is None:  # to one who comes back, who knows what was in it
+            gone = [missed(seen, int(self._clock() * 1000))] if seen and not asked else []
+            return News(gone)
         buffer = Buffer.read(record.value)
         return News(buffer.after(seen), buffer.ended)
 
@@ -171,18 +176,18 @@ class Events:
         self,
         name: str,
         last_event_id: str = "",
-        keep_alive: float = KEEP_ALIVE_SECONDS,
         owner: str | None = None,
+        keep_alive: float = KEEP_ALIVE_SECONDS,
     ) -> Stream:
         """A named stream as `text/event-stream`, for one listener; see `listen`."""
-        return self.listen(Named(_checked(name)), last_event_id, keep_alive, owner)
+        return self.listen(Named(_checked(name), self._clock), last_event_id, owner, keep_alive)
 
     def listen(
         self,
         source: Source,
         last_event_id: str = "",
-        keep_alive: float = KEEP_ALIVE_SECONDS,
         owner: str | None = None,
+        keep_alive: float = KEEP_ALIVE_SECONDS,
     ) -> Stream:
         """The text for one listener, who has heard everything up to `last_event_id`.
 
@@ -193,7 +198,9 @@ class Events:
         seen, heard = position(last_event_id)
         listener = Listener(
             Watch(source, seen),
-            Watch(Named(BROADCASTS), self._last_broadcast() if heard is None else heard),
+            Watch(
+                Named(BROADCASTS, self._clock), self._last_broadcast() if heard is None else heard
+            ),
             keep_alive,
             owner,
             self._monotonic(),

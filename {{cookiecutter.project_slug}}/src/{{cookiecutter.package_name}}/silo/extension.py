@@ -28,14 +28,14 @@ from .errors import (
     TaskRunning,
     TooManyStreams,
 )
-from .events import KEEP_ALIVE_SECONDS, Events, Named
+from .events import KEEP_ALIVE_SECONDS, Events
 from .files.base import FileStore
 from .records import Records
 from .sessions.base import SessionStore
 from .sessions.ids import SessionIds, SessionKey, session_key
 from .sessions.session import Factory, Session
 from .sessions.transaction import Transaction
-from .streams import Source
+from .streams import Stream
 from .tasks.base import Runner
 from .tasks.news import JobNews
 from .tasks.task import BackgroundTask
@@ -211,7 +211,8 @@ class Silo:
         `events.publish` tells it something, from any process. After `keep_alive` seconds of silence
         a comment is sent. Raises StreamsFull, and TooManyStreams if the session has too many.
         """
-        return self._listen(Named(name), headers or {}, keep_alive)
+        text = self.events.stream(name, *self._listener(), keep_alive)
+        return streamed(text, headers or {})
 
     def follow(
         self,
@@ -220,15 +221,9 @@ class Silo:
         keep_alive: float = KEEP_ALIVE_SECONDS,
     ) -> Response:
         """The same for a task: its log lines, how far it is, and one end. See `JobNews`."""
-        return self._listen(JobNews(task.state.id or ""), headers or {}, keep_alive)
-
-    def _listen(self, source: Source, headers: Mapping[str, str], keep_alive: float) -> Response:
-        last = request.headers.get("Last-Event-ID", "")
-        owner = session_key(g.silo_sid) if g.get("silo_sid") else None
-        text = self.events.listen(source, last, keep_alive, owner)
-        answer = Response(text, mimetype="text/event-stream", headers=STREAM_HEADERS)
-        answer.headers.update(headers)
-        return answer
+        source = JobNews(task.state.id or "")
+        text = self.events.listen(source, *self._listener(), keep_alive)
+        return streamed(text, headers or {})
 
     def sweep(self) -> None:
         """Remove files of no session, which a crash or a store in memory left behind."""
@@ -270,6 +265,11 @@ class Silo:
         if held:
             g.silo_transaction = None
             held.rollback()
+
+    def _listener(self) -> tuple[str, str | None]:
+        """What the client heard last, and whose stream it will be."""
+        owner = session_key(g.silo_sid) if g.get("silo_sid") else None
+        return request.headers.get("Last-Event-ID", ""), owner
 
     def _presented(self) -> str | None:
         """The id that the client sent, if this server has signed it."""
@@ -316,6 +316,15 @@ class Silo:
     def _remove_files(self, key: SessionKey) -> None:
         for files in self._files.values():
             files.cleanup(key)
+
+
+def streamed(text: Stream, headers: Mapping[str, str]) -> Response:
+    """A stream as an answer; 204 if the client has heard its end, so that it stays away."""
+    if text.is_over:
+        return Response(status=204)
+    answer = Response(text, mimetype="text/event-stream", headers=STREAM_HEADERS)
+    answer.headers.update(headers)
+    return answer
 
 
 OUR_FAULT = "Something went wrong on our side. Try again; if it stays, tell whoever runs this."

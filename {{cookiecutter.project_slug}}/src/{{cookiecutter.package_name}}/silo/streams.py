@@ -140,11 +140,18 @@ class Stream(Iterator[str]):
         self, listener: Listener, pieces: Iterator[str], leave: Callable[[Listener], None]
     ) -> None:
         self.listener = listener
-        self._pieces = pieces
         self._leave = leave
+        self._pieces = pieces
+        self._first = next(pieces, None)
+
+    @property
+    def is_over(self) -> bool:
+        """Whether there is nothing to say, because the listener has heard it all, to the end."""
+        return self._first is None
 
     def __next__(self) -> str:
-        return next(self._pieces)
+        first, self._first = self._first, None
+        return first or next(self._pieces)
 
     def close(self) -> None:
         """Let go of the listener's place."""
@@ -172,6 +179,8 @@ def tell(
         except SiloError:
             log.warning("a stream was cut off, because the store failed", exc_info=True)
             break
+        if ended and not text:
+            return
         if text or first or listener.is_silent(monotonic()):
             first, listener.spoken = False, monotonic()
             yield text or PING

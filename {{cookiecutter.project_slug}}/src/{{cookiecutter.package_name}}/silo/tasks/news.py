@@ -33,7 +33,7 @@ class JobNews:
         lines = [line for line in job.lines if line[0] > seen]
         events = [missed(seen, job.dropped)] if seen < job.dropped else []
         events += [event(number, "log", {"line": line}) for number, line in lines]
-        if job.ended:
+        if job.ended and job.changed > seen:
             events.append(event(job.changed, job.status, state_of(job).to_dict()))
         elif job.changed > seen:
             events.append(event(job.changed, "progress", _without_log(job)))
