@@ -109,7 +109,8 @@ def test_a_broken_stream_goes_on_where_it_broke(visitor: Visitor, desk: Desk) ->
         job = visitor.page.request.get(f"{desk.url}api/progress", headers=headers).json()
         told.append(f"{eventually(lambda: desk.lines(job['id']))[0][0]}.0")
         body = f"event: log\nid: {told[0]}\ndata: {json.dumps({'line': 'First.'})}\n\n"
-        body += f"event: progress\nid: {told[0]}\ndata: {json.dumps(job)}\n\nretry: 50\n\n"
+        stale = json.dumps({**job, "message": "Not long ago"})
+        body += f"event: progress\nid: {told[0]}\ndata: {stale}\n\nretry: 50\n\n"
         route.fulfill(body=body)
 
     desk.step.gate.clear()
