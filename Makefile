@@ -5,7 +5,7 @@ BIN := .venv/bin
 DEMO := .demo/acme-reports
 SAMPLE := $(DEMO)/src/acme_reports/static/sample.xlsx
 
-.PHONY: help demo dev pictures test chaos bench-store bench-upload lint fmt clean
+.PHONY: help demo dev pictures test chaos bench-store bench-streams bench-upload lint fmt clean
 .DEFAULT_GOAL := help
 
 help: ## list these targets
@@ -34,6 +34,10 @@ bench-store: dev ## the session store beside flask-silo's; needs wrk
 	@$(MAKE) --no-print-directory -C .dev/acme-reports .venv/.run
 	.dev/acme-reports/.venv/bin/python -m pip install --quiet flask-silo==0.1.6
 	.dev/acme-reports/.venv/bin/python benchmarks/store.py $(ARGS)
+
+bench-streams: dev ## live streams of one process: who has news, how late, what else still answers
+	@$(MAKE) --no-print-directory -C .dev/acme-reports .venv/.run
+	.dev/acme-reports/.venv/bin/python benchmarks/streams.py $(ARGS)
 
 bench-upload: dev ## a large upload, raw and as a form, beside a bare copy
 	@$(MAKE) --no-print-directory -C .dev/acme-reports .venv/.run

@@ -9,10 +9,8 @@ from __future__ import annotations
 
 import argparse
 import gc
-import importlib.metadata
 import json
 import os
-import platform
 import re
 import resource
 import shutil
@@ -31,6 +29,7 @@ from acme_reports.silo.records import Put, open_records
 from acme_reports.silo.sessions.ids import session_key
 from acme_reports.silo.sessions.session import Session, write_session
 from flask_silo import SessionStore as PeerStore
+from report import about, keep, percentiles
 
 HERE = Path(__file__).parent
 TTL = 3600
@@ -46,13 +45,6 @@ def measured(call: Callable[[], Any], times: int) -> list[float]:
         call()
         taken.append(time.perf_counter() - began)
     return sorted(taken)
-
-
-def percentiles(taken: list[float], unit: float) -> dict[str, float]:
-    return {
-        f"p{share}": round(taken[min(len(taken) - 1, len(taken) * share // 100)] / unit, 2)
-        for share in (50, 99)
-    }
 
 
 def rss() -> int:
@@ -245,43 +237,6 @@ def first_line(times: int) -> dict[str, Any]:
             return percentiles(sorted(taken[1:]), 1e-3)
 
 
-def table(found: dict[str, Any]) -> str:
-    """The figures as Markdown: a table for each group, a row for each subject."""
-    versions = ", ".join(f"{name} {version}" for name, version in found["versions"].items())
-    lines = [
-        "# Measured",
-        "",
-        "Made by `make bench-store`; the figures are in [store.json](store.json).",
-        f"{found['machine']}, {versions}; {found['when']}.",
-        "",
-        "Ours keeps sessions in a SQLite file that several processes share and that outlives them;",
-        "flask-silo keeps them in the memory of one process. p50 and p99 stand as `p50 / p99`.",
-    ]
-    for group, rows in found.items():
-        if group in ("machine", "versions", "when"):
-            continue
-        subjects = rows if all(isinstance(row, dict) for row in rows.values()) else {"ours": rows}
-        heads = list(dict.fromkeys(key for row in subjects.values() for key in row))
-        lines += [
-            "",
-            f"## {group}",
-            "",
-            f"| | {' | '.join(heads)} |",
-            "|---" * (len(heads) + 1) + "|",
-        ]
-        for subject, row in subjects.items():
-            lines.append(f"| {subject} | {' | '.join(cell(row.get(head, '')) for head in heads)} |")
-    return "\n".join(lines) + "\n"
-
-
-def cell(value: Any) -> str:
-    return (
-        " / ".join(f"{each:,}" for each in value.values())
-        if isinstance(value, dict)
-        else (f"{value:,}" if isinstance(value, int | float) else str(value))
-    )
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--sessions", type=int, nargs="+", default=[1_000, 100_000, 1_000_000])
@@ -292,20 +247,13 @@ def main() -> None:
     if not shutil.which("wrk"):
         raise SystemExit("wrk is needed to load the server. On Debian or Ubuntu: apt install wrk")
     found = {
-        "machine": f"{os.cpu_count()} cores {platform.machine()}, Python {sys.version.split()[0]}",
-        "versions": {
-            name: importlib.metadata.version(name) for name in ("flask-silo", "flask", "gunicorn")
-        },
-        "when": time.strftime("%Y-%m-%d"),
+        **about("flask-silo", "flask", "gunicorn"),
         "calls (µs)": growth(given.sessions),
         f"expiring {given.expire:,}; calls in µs": expiring(given.expire),
         "32 connections": throughput(given.seconds),
         "from POST to the step's first line (ms)": first_line(20),
     }
-    given.output.write_text(json.dumps(found, indent=2, ensure_ascii=False) + "\n")
-    text = table(found)
-    given.output.with_name("README.md").write_text(text)
-    print(text)
+    keep(given.output, found)
 
 
 if __name__ == "__main__":

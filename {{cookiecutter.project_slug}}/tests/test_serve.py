@@ -318,3 +318,31 @@ def test_every_thread_is_free_again_after_it_has_answered(start: Start) -> None:
     for thread in threads:
         thread.join()
     assert statuses == [200] * 100
+
+
+def test_it_may_open_as_many_files_as_its_user_may() -> None:
+    resource = pytest.importorskip("resource")
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    script = (
+        f"import resource as r; from {server.__package__} import server;"
+        "r.setrlimit(r.RLIMIT_NOFILE, (128, r.getrlimit(r.RLIMIT_NOFILE)[1]));"
+        "server.allow_files(); print(*r.getrlimit(r.RLIMIT_NOFILE))"
+    )
+    said = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
+    enough = server.FILES if hard == resource.RLIM_INFINITY else min(server.FILES, hard)
+    assert said.stdout.split() == [str(enough), str(hard)]
+
+
+def test_a_stream_is_sent_away_with_a_hint_when_the_server_stops(start: Start) -> None:
+    server = start()
+    eventually(server.is_ready)
+    sid = server.upload(UPLOAD.replace(b"A,5\n", b"A,5\n" * 200_000)).headers["X-Session-ID"]
+    server.ask("POST", "/api/process", X_Session_ID=sid)
+    connection = server.call("GET", "/api/events", b"", X_Session_ID=sid)
+    answer = connection.getresponse()
+    assert b"event: progress" in b"".join(answer.readline() for _ in range(3))
+    assert server.end()[0] == 0
+    assert re.search(rb"\nretry: [0-9]{3,4}\n\n$", answer.read())
+    connection.close()

@@ -123,8 +123,8 @@ def of_anything(error: Exception) -> Response:
 
 def say_when(response: Response) -> Response:
     """Say when another try is worth it, where one is."""
-    if response.status_code == 503:
-        response.headers["Retry-After"] = "2"
+    if response.status_code in (429, 503):
+        response.headers.setdefault("Retry-After", "2")
     return response
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import sys
 import time
@@ -14,9 +15,14 @@ from flask import Flask
 from . import create_app, logs, make_silo
 from .config import ConfigError, load_settings
 from .silo.tasks.process import ProcessRunner
+from .silo.watcher import PER_PROCESS
 
-THREADS = 64
-"""Enough for every stream to hold one and for other calls to find one free."""
+THREADS = PER_PROCESS + 200
+"""A stream holds one each, and other calls must always find one free; made as they are needed."""
+WAITRESS_THREADS = 64
+"""waitress makes all of them at the start."""
+FILES = 65_536
+"""Open files that are enough for as many connections as will ever be taken."""
 
 
 def serve(host: str, port: int, workers: int, ready: Callable[[], object]) -> None:
@@ -30,7 +36,9 @@ def serve(host: str, port: int, workers: int, ready: Callable[[], object]) -> No
         from waitress import serve as serve_waitress
 
         ready()
-        serve_waitress(warmed_app(), host=host, port=port, threads=THREADS)
+        app = warmed_app()
+        app.extensions["silo"].events.watcher.per_process = WAITRESS_THREADS - 16
+        serve_waitress(app, host=host, port=port, threads=WAITRESS_THREADS)
     else:
         _gunicorn(host, port, workers, ready)
 
@@ -68,6 +76,8 @@ def warmed_app() -> Flask:
 def _gunicorn(host: str, port: int, workers: int, ready: Callable[[], object]) -> None:
     from gunicorn.app.base import BaseApplication
 
+    allow_files()
+
     class Server(BaseApplication):
         def load_config(self) -> None:
             for name, value in settings_of(host, port, workers).items():
@@ -90,9 +100,33 @@ def settings_of(host: str, port: int, workers: int) -> dict[str, Any]:
         "worker_connections": 4000,
         "graceful_timeout": 5,
         "timeout": 60,
+        "post_worker_init": _end_streams_at_signals,
         "worker_exit": lambda _, worker: _stop(worker),
         "loglevel": "warning",
     }
+
+
+def allow_files() -> None:
+    """Let this process and its children open as many files as it may allow itself."""
+    import resource  # which Windows has not
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    enough = FILES if hard == resource.RLIM_INFINITY else min(FILES, hard)
+    if soft != resource.RLIM_INFINITY and soft < enough:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (enough, hard))
+
+
+def _end_streams_at_signals(worker: Any) -> None:
+    """Have the streams end as soon as the worker is told to: it waits for open answers."""
+    events = worker.app.wsgi().extensions["silo"].events
+    for number in (signal.SIGTERM, signal.SIGQUIT):
+        before: Any = signal.getsignal(number)
+
+        def handle(number: int, frame: Any, before: Any = before) -> None:
+            events.stop()
+            before(number, frame)
+
+        signal.signal(number, handle)
 
 
 def _stop(worker: Any) -> None:

@@ -6,7 +6,6 @@ The upload, which comes after the page, is in `arrival.py` and `resumable.py`.
 from __future__ import annotations
 
 import json
-import re
 import tempfile
 from pathlib import PurePath
 from typing import Any, cast
@@ -38,7 +37,6 @@ from .silo import (
     TaskState,
 )
 from .silo.sessions.ids import SessionKey, session_key
-from .stream import job_json, watch
 from .tables import SUFFIXES
 
 NAMESPACE = "work"
@@ -54,7 +52,6 @@ DATA_ENDPOINTS = (
 )
 XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 OPTIONS_BYTES = 2**20
-EVENT_ID = re.compile("[0-9]{1,9}")
 
 blueprint = Blueprint("app", __name__)
 idempotent = Idempotent()
@@ -63,6 +60,11 @@ idempotent = Idempotent()
 def first_state() -> dict[str, Any]:
     """What a session begins with."""
     return {"files": [], "options": None, "task": BackgroundTask("report")}
+
+
+def job_json(task: BackgroundTask) -> dict[str, Any]:
+    """How a task stands, as the page is told."""
+    return task.state.to_dict()
 
 
 def the_silo() -> Silo:
@@ -155,10 +157,7 @@ def progress() -> dict[str, Any]:
 def events() -> Response:
     """The job's progress as server-sent events, until it ends."""
     silo = the_silo()
-    seen = request.headers.get("Last-Event-ID", "")
-    said = int(seen) if EVENT_ID.fullmatch(seen) else 0
-    stream = watch(silo.state(NAMESPACE)["task"], silo.store.runner.jobs, said)
-    return Response(stream, mimetype="text/event-stream", headers={"X-Accel-Buffering": "no"})
+    return silo.follow(silo.state(NAMESPACE)["task"])
 
 
 @blueprint.post("/api/cancel")

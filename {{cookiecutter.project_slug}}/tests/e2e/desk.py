@@ -16,6 +16,7 @@ from werkzeug.serving import make_server
 
 from {{ cookiecutter.package_name }} import create_app, jobs, views
 from {{ cookiecutter.package_name }}.report import Chart, Column, Report, Table
+from {{ cookiecutter.package_name }}.silo import SessionStore
 from {{ cookiecutter.package_name }}.step import InputFile, Progress, UserError
 
 HOUR = 3600.0
@@ -82,7 +83,7 @@ class Desk:
         self._ahead = 0.0
         given = {"SILO_DATA_DIR": str(folder), "SILO_RUNNER": "thread", "SECRET_KEY": "x" * 32}
         self.app: Flask = create_app(given, clock=self.clock)
-        self.store = self.app.extensions["silo"].store
+        self.store: SessionStore = self.app.extensions["silo"].store
         self._port = 0
         self.open()
 
@@ -97,6 +98,11 @@ class Desk:
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self._port}/"
+
+    def lines(self, job_id: str) -> list[tuple[int, str]]:
+        """What a job has logged so far, with the ids of its events."""
+        job = self.store.runner.jobs.read(job_id)
+        return job.lines if job else []
 
     def open(self) -> None:
         self._server = make_server("127.0.0.1", self._port, self.app, threaded=True)

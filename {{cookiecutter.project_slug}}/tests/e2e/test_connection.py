@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from playwright.sync_api import Route, expect
+from support import eventually
 
 from .conftest import Arrives, Served
 from .desk import Desk
@@ -107,17 +108,61 @@ def test_a_silent_stream_is_replaced_by_asking(visitor: Visitor, desk: Desk) -> 
 
 
 def test_a_broken_stream_goes_on_where_it_broke(visitor: Visitor, desk: Desk) -> None:
+    told: list[str] = []
+
+    def part(route: Route) -> None:
+        """The first line of the job's log under its true id, and a hint to come back at once."""
+        headers = {"X-Session-ID": route.request.headers["x-session-id"]}
+        job = visitor.page.request.get(f"{desk.url}api/progress", headers=headers).json()
+        told.append(f"{eventually(lambda: desk.lines(job['id']))[0][0]}.0")
+        body = f"event: log\nid: {told[0]}\ndata: {json.dumps({'line': 'First.'})}\n\n"
+        stale = json.dumps({**job, "message": "Not long ago"})
+        body += f"event: progress\nid: {told[0]}\ndata: {stale}\n\nretry: 50\n\n"
+        route.fulfill(body=body)
+
     desk.step.gate.clear()
-    job: dict[str, Any] = {"status": "running", "running": True, "progress": 5, "message": "One"}
-    part = f"event: log\nid: 1\ndata: {json.dumps({'line': 'First.'})}\n\n"
-    part += f"event: progress\nid: 1\ndata: {json.dumps(job)}\n\n"
-    visitor.page.route("**/api/events", lambda route: route.fulfill(body=part), times=1)
+    visitor.page.route("**/api/events", part, times=1)
     visitor.upload()
     visitor.press("Make the report")
     visitor.reads("First.")
     visitor.reads("Reading the first rows")
     expect(visitor.page.locator("#log")).to_have_text("First.")
-    assert visitor.calls(["api/events"])[1].headers["last-event-id"] == "1"
+    assert visitor.calls(["api/events"])[1].headers["last-event-id"] == told[0]
+    desk.step.gate.set()
+    visitor.sees("done")
+
+
+@pytest.mark.parametrize("status", [429, 503])
+def test_while_there_is_no_stream_to_spare_the_page_asks(
+    visitor: Visitor, desk: Desk, status: int
+) -> None:
+    def refuse(route: Route) -> None:
+        route.fulfill(status=status, headers={"Retry-After": "2"}, json={"status": status})
+
+    visitor.loses_server = True
+    desk.step.gate.clear()
+    visitor.page.route("**/api/events", refuse)
+    visitor.upload()
+    visitor.press("Make the report")
+    visitor.reads("Opened the files.")
+    assert visitor.calls(["api/progress"])
+    expect(visitor.page.locator("#connection")).to_be_empty()
+    desk.step.gate.set()
+    visitor.sees("done")
+
+
+def test_what_else_a_stream_carries_is_passed_to_the_page(visitor: Visitor, desk: Desk) -> None:
+    desk.step.gate.clear()
+    visitor.upload()
+    visitor.page.evaluate(
+        """() => document.addEventListener("silo:event", ({ detail }) =>
+            (document.title = `${detail.event}: ${detail.data.text}`))"""
+    )
+    visitor.press("Make the report")
+    visitor.reads("Opened the files.")
+    desk.app.extensions["silo"].events.broadcast({"text": "Back at noon"}, "notice")
+    expect(visitor.page).to_have_title("notice: Back at noon")
+    visitor.sees("running")
     desk.step.gate.set()
     visitor.sees("done")
 

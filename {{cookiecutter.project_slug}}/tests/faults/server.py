@@ -11,7 +11,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -176,6 +176,15 @@ class Caller:
     def upload(self, name: str, data: bytes) -> Answer:
         return self.post("/api/upload", *form(name, data))
 
+    def listen(self, path: str, last_event_id: str = "") -> Iterator[Event]:
+        """The events of a stream until it ends or breaks off."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
+        try:
+            connection.request("GET", path, headers={**self._own(), "Last-Event-ID": last_event_id})
+            yield from parse(connection.getresponse())
+        finally:
+            connection.close()
+
     def call(
         self, method: str, path: str, body: bytes = b"", headers: dict[str, str] | None = None
     ) -> Answer:
@@ -233,6 +242,27 @@ def rest(offset: int) -> dict[str, str]:
     """What says that the rest of an upload comes."""
     headers = {"Upload-Offset": str(offset), "Upload-Complete": "?1"}
     return {**headers, "Content-Type": "application/partial-upload"}
+
+
+@dataclass
+class Event:
+    """One block of a stream, or only its `retry`."""
+
+    event: str = ""
+    id: str = ""
+    data: str = ""
+    retry: str = ""
+
+
+def parse(lines: Iterable[bytes]) -> Iterator[Event]:
+    fields: dict[str, str] = {}
+    for line in lines:
+        name, _, value = line.decode().rstrip("\n").partition(": ")
+        if name:
+            fields[name] = value
+        elif fields:
+            yield Event(**fields)
+            fields = {}
 
 
 def form(name: str, data: bytes) -> tuple[bytes, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 
 import pytest
 from hypothesis import given
@@ -83,6 +84,9 @@ class Recording(Records):
 
     def read(self, kind: str, key: str) -> Record | None:
         return self._inner.read(kind, key)
+
+    def versions(self, kind: str, keys: Collection[str]) -> dict[str, int]:
+        return self._inner.versions(kind, keys)
 
     def apply(self, *steps: Step) -> int:
         self.written += steps

@@ -9,8 +9,9 @@ import pytest
 from support import Clock
 
 from {{ cookiecutter.package_name }}.silo import SessionStore
-from {{ cookiecutter.package_name }}.silo.records import Records
+from {{ cookiecutter.package_name }}.silo.records import Put, Records
 from {{ cookiecutter.package_name }}.silo.tasks.jobs import Job, Jobs, new_id
+from {{ cookiecutter.package_name }}.silo.tasks.news import JobNews
 
 from .conftest import LEASE, OpenRecords
 
@@ -83,7 +84,9 @@ def test_no_report_of_several_threads_is_lost(open_records: OpenRecords, clock: 
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(work, range(4)))
     job = read(Jobs(open_records(), clock), job_id)
-    assert job.logged == 80
+    assert sorted(job.logs) == sorted(f"{n} {line}" for n in range(4) for line in range(20))
+    ids = [number for number, _ in job.lines]
+    assert ids == list(range(ids[0], ids[0] + 80))
     assert sorted(job.logs) == sorted(f"{n} {line}" for n in range(4) for line in range(20))
 
 
@@ -184,3 +187,45 @@ def test_many_silent_workers_are_found_in_one_pass(jobs: Jobs, clock: Clock) -> 
     clock.advance(LEASE)
     jobs.recover()
     assert {read(jobs, job_id).status for job_id in ids} == {"queued"}
+
+
+def hear(jobs: Jobs, job_id: str, seen: int) -> list[tuple[str, int]]:
+    """The names and ids of what somebody hears who has heard up to `seen`."""
+    told = JobNews(job_id).news(jobs.records.read("job", job_id), seen)
+    return [(each.name, each.id) for each in told.events]
+
+
+def test_what_is_told_of_a_job_has_rising_ids_over_all_its_attempts(jobs: Jobs) -> None:
+    job_id = add(jobs)
+    start = read(jobs, job_id).events
+    assert hear(jobs, job_id, 0) == [("progress", start)]
+    claim(jobs, job_id)
+    jobs.report(job_id, 1, progress=10, lines=["one", "two"])
+    jobs.hand_back(job_id, 1)
+    claim(jobs, job_id)
+    jobs.report(job_id, 2, lines=["three"])
+    first = [("log", start + 2), ("log", start + 3)]
+    assert hear(jobs, job_id, start) == [*first, ("progress", start + 6), ("log", start + 7)]
+    assert hear(jobs, job_id, start + 6) == [("log", start + 7)]
+    jobs.finish(job_id, "complete", "Done", 2)
+    end = ("complete", start + 8)
+    assert hear(jobs, job_id, start + 6) == [("log", start + 7), end]
+    assert hear(jobs, job_id, start + 8) == []
+
+
+def test_a_report_that_changes_nothing_is_no_news(jobs: Jobs) -> None:
+    job_id = add(jobs)
+    claim(jobs, job_id)
+    before = jobs.report(job_id, 1, 10, "Reading")
+    after = jobs.report(job_id, 1, 10.01, "Reading")
+    assert before
+    assert after
+    assert after.events == before.events
+    assert hear(jobs, job_id, after.events) == []
+
+
+def test_a_job_that_another_release_has_stored_is_read(jobs: Jobs) -> None:
+    stored = b'{"id": "1", "name": "task", "status": "complete", "logs": ["Line"], "logged": 1}'
+    jobs.records.apply(Put("job", "1", stored, 10.0))
+    assert (read(jobs, "1").status, read(jobs, "1").logs) == ("complete", [])
+    assert hear(jobs, "1", 5) == []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Collection
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import Any
@@ -212,6 +213,9 @@ class Failing(Records):
 
     def read(self, kind: str, key: str) -> Record | None:
         return self._inner.read(kind, key)
+
+    def versions(self, kind: str, keys: Collection[str]) -> dict[str, int]:
+        return self._inner.versions(kind, keys)
 
     def apply(self, *steps: Step) -> int:
         if self.broken:

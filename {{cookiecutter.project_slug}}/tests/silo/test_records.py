@@ -72,6 +72,25 @@ def test_any_text_is_a_key_and_any_bytes_are_a_value(records: Records, key: str)
     assert empty.value == b""
 
 
+@pytest.mark.parametrize("key", ["", "a" * 1000, "é 表 \U0001f600", "'; --", "%", '"\\\n'])
+def test_versions_are_told_by_any_key(records: Records, key: str) -> None:
+    version = records.apply(put(key))
+    records.apply(put("another"))
+    assert records.versions("kind", [key, "none"]) == {key: version}
+    assert records.versions("other kind", [key]) == {}
+
+
+def test_the_versions_of_many_records_are_told_at_once(records: Records) -> None:
+    keys = [str(number) for number in range(5000)]
+    versions = {key: records.apply(put(key)) for key in keys[:50]}
+    assert records.versions("kind", keys) == versions
+    assert records.versions("kind", []) == {}
+    records.apply(Delete("kind", "0"), Postpone("kind", "1", 99))
+    versions["2"] = records.apply(put("2", versions["2"]))
+    del versions["0"]
+    assert records.versions("kind", set(keys)) == versions
+
+
 def test_new_is_written_only_where_nothing_is(records: Records) -> None:
     assert records.apply(put("a", NEW, b"first"))
     assert records.apply(put("a", NEW, b"second")) == 0

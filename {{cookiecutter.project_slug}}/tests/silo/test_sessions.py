@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 import pytest
@@ -301,6 +302,10 @@ class Counting(Records):
     def read(self, kind: str, key: str) -> Record | None:
         self.asked += 1
         return self._inner.read(kind, key)
+
+    def versions(self, kind: str, keys: Collection[str]) -> dict[str, int]:
+        self.asked += 1
+        return self._inner.versions(kind, keys)
 
     def apply(self, *steps: Step) -> int:
         self.asked += 1

@@ -53,13 +53,14 @@ class Event:
 
 
 def parse(stream: str) -> list[Event]:
-    """The events of a stream, without its comments."""
+    """The events of a stream, without its comments and its hint when to come back."""
     blocks = [dict(line.split(": ", 1) for line in block.splitlines()) for block in split(stream)]
     return [Event(each["event"], each["id"], json.loads(each["data"])) for each in blocks]
 
 
 def split(stream: str) -> list[str]:
-    return [block for block in stream.split("\n\n") if block and not block.startswith(":")]
+    blocks = stream.split("\n\n")
+    return [block for block in blocks if block and not block.startswith((":", "retry:"))]
 
 
 @dataclass(frozen=True)
@@ -121,9 +122,9 @@ class Person:
         """What the stream says until it ends, which it does when the job does."""
         return parse(self.get("/api/events", headers=headers).text)
 
-    def listen(self) -> Generator[str, None, None]:
-        """The stream of events as it comes, piece by piece."""
-        came = self.client.get("/api/events", headers={"X-Session-ID": self.sid})
+    def listen(self, path: str = "/api/events") -> Generator[str, None, None]:
+        """A stream of events as it comes, piece by piece."""
+        came = self.client.get(path, headers={"X-Session-ID": self.sid})
         try:
             for piece in came.iter_encoded():
                 yield piece.decode()

@@ -94,6 +94,33 @@ class PartMoved(SiloError):
         super().__init__(f"The part ends at byte {size}, and somebody else adds to it.")
 
 
+class TooManyStreams(SiloError):
+    """A session that listens to as many streams as it may."""
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        super().__init__(f"You follow {limit} streams already. Close a page that you do not need.")
+
+
+class StreamsFull(SiloError):
+    """This process serves as many streams as it may; another, or a moment later, there is room."""
+
+    def __init__(self) -> None:
+        super().__init__("Too many people are watching right now. Try again in a moment.")
+
+
+class EventRefused(SiloError):
+    """An event that cannot be published."""
+
+
+class StreamEnded(EventRefused):
+    """An event for a stream that has ended."""
+
+    def __init__(self, stream: str) -> None:
+        self.stream = stream
+        super().__init__(f"Stream {stream!r} has ended. Call forget() to use its name again.")
+
+
 class TaskError(SiloError, RuntimeError):
     """A task that cannot be started: already running, or a target the runner cannot take."""
 

@@ -9,7 +9,7 @@ import json
 import logging
 import secrets
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
@@ -26,20 +26,29 @@ from .errors import (
     SiloError,
     StoreFull,
     StoreUnavailable,
+    StreamsFull,
     TaskRunning,
+    TooManyStreams,
 )
+from .events import KEEP_ALIVE_SECONDS, Events
 from .files.base import FileStore
 from .records import Records, Step
 from .repeats import Repeats
 from .sessions.base import SessionStore
 from .sessions.ids import SessionIds, SessionKey, session_key
 from .sessions.session import Factory, Session
+from .streams import Stream
 from .tasks.base import Runner
+from .tasks.news import JobNews
+from .tasks.task import BackgroundTask
 from .visit import Visit
 
 log = logging.getLogger(__name__)
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+
+STREAM_HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+"""Neither a cache nor a proxy may hold a stream back."""
 
 Status = Literal["none", "live", "expired"]
 
@@ -100,6 +109,7 @@ class Silo:
         self.store.on_remove(self._remove_files)
         self.answers = Answers(self.store)
         self.repeats = Repeats(self.store)
+        self.events = Events(self.store.records, clock)
         self._header = header
         self._query_param = query_param
         self._min_sid_length = min_sid_length
@@ -145,7 +155,8 @@ class Silo:
         self._data_endpoints.update(paths)
 
     def stop(self) -> None:
-        """Stop the cleanup daemon and the tasks of this process."""
+        """Stop the cleanup daemon, the streams and the tasks of this process."""
+        self.events.stop()
         self._daemon.stop()
         self.store.runner.stop()
 
@@ -234,6 +245,31 @@ class Silo:
         """
         self._visit.begin().reset(self.sid)
 
+    def stream(
+        self,
+        name: str,
+        headers: Mapping[str, str] | None = None,
+        keep_alive: float = KEEP_ALIVE_SECONDS,
+    ) -> Response:
+        """An answer that goes on: the events of a named stream, after the client's Last-Event-ID.
+
+        `events.publish` tells it something, from any process. After `keep_alive` seconds of silence
+        a comment is sent. Raises StreamsFull, and TooManyStreams if the session has too many.
+        """
+        text = self.events.stream(name, *self._listener(), keep_alive)
+        return streamed(text, headers or {})
+
+    def follow(
+        self,
+        task: BackgroundTask,
+        headers: Mapping[str, str] | None = None,
+        keep_alive: float = KEEP_ALIVE_SECONDS,
+    ) -> Response:
+        """The same for a task: its log lines, how far it is, and one end. See `JobNews`."""
+        source = JobNews(task.state.id or "")
+        text = self.events.listen(source, *self._listener(), keep_alive)
+        return streamed(text, headers or {})
+
     def sweep(self) -> None:
         """Remove files of no session, which a crash or a store in memory left behind."""
         records = self.store.records
@@ -282,6 +318,10 @@ class Silo:
             except SiloError:
                 log.exception("a request could not be settled")
 
+    def _listener(self) -> tuple[str, str | None]:
+        """What the client heard last, and whose stream it will be."""
+        return request.headers.get("Last-Event-ID", ""), self.owner or None
+
     def _presented(self, path: str) -> str | None:
         """The id that the client sent, if this server has signed it."""
         if not path.startswith(self._api_prefix):
@@ -311,6 +351,15 @@ class Silo:
             files.cleanup(key)
 
 
+def streamed(text: Stream, headers: Mapping[str, str]) -> Response:
+    """A stream as an answer; 204 if the client has heard its end, so that it stays away."""
+    if text.is_over:
+        return Response(status=204)
+    answer = Response(text, mimetype="text/event-stream", headers=STREAM_HEADERS)
+    answer.headers.update(headers)
+    return answer
+
+
 OUR_FAULT = "Something went wrong on our side. Try again; if it stays, tell whoever runs this."
 
 STATUS_OF: dict[type[SiloError], tuple[int, str, str]] = {
@@ -320,6 +369,8 @@ STATUS_OF: dict[type[SiloError], tuple[int, str, str]] = {
     InFlight: (409, "Conflict", "in_flight"),
     KeyReused: (422, "Unprocessable Content", "idempotency_mismatch"),
     TaskRunning: (409, "Conflict", "already_running"),
+    TooManyStreams: (429, "Too Many Requests", "too_many_streams"),
+    StreamsFull: (503, "Service Unavailable", "streams_full"),
     StoreUnavailable: (503, "Service Unavailable", "unavailable"),
     StoreFull: (507, "Insufficient Storage", "no_space"),
 }

@@ -1,6 +1,6 @@
 """Records: the few atomic steps that every store must be able to do.
 
-Sessions, locks, tombstones and jobs are all records of some kind, so a store is four methods. A
+Sessions, locks, tombstones and jobs are all records of some kind, so a store is five methods. A
 record has a value (bytes), a version, and a due time: the moment at which somebody should look at
 it. Versions come from one rising sequence for the whole store, so a version seen once never comes
 back, not even after a record was deleted and made anew: a late writer can always be told from a
@@ -10,7 +10,7 @@ timely one.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING
@@ -81,6 +81,13 @@ class Records(ABC):
     @abstractmethod
     def read(self, kind: str, key: str) -> Record | None:
         """The record, or None."""
+
+    @abstractmethod
+    def versions(self, kind: str, keys: Collection[str]) -> dict[str, int]:
+        """The versions of those of the records that there are, asked for all at once.
+
+        Whoever waits for news asks this again and again, so it reads no values.
+        """
 
     @abstractmethod
     def apply(self, *steps: Step) -> int:

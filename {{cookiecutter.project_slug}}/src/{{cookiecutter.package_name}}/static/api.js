@@ -55,14 +55,15 @@ export function pause(seconds, signal) {
   });
 }
 
+const later = ({ status, headers }) => [502, 503, 504].includes(status) || headers.has("Retry-After");
+
 /** Fetch until the server answers; throw a Problem unless the answer is a success. */
-export async function request(path, { headers, ...init } = {}, signal) {
+export async function request(path, { headers, away = later, ...init } = {}, signal) {
   for (let wait = 1; ; wait = Math.min(wait * 2, 8)) {
     const limit = signal ?? AbortSignal.timeout(30000);
     const all = { cache: "no-store", ...init, headers: { ...identity(), ...headers }, signal: limit };
     const response = await fetch(new URL(path, BASE), all).catch(() => signal?.throwIfAborted());
-    const later = response?.headers.has("Retry-After");
-    if (response && !later && ![502, 503, 504].includes(response.status)) return check(response);
+    if (response && !away(response)) return check(response);
     connection(false);
     await pause(Number(response?.headers.get("Retry-After")) || wait, signal);
   }

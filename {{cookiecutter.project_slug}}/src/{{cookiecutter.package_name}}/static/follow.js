@@ -1,6 +1,8 @@
 /**
  * Follows a job and shows how far it is: by the event stream, or by asking once a second when the
- * stream stays silent, as it does behind a proxy that holds it back.
+ * stream stays silent, as it does behind a proxy that holds it back, and while the server has no
+ * stream to spare. `silo:event` {event, data} on the document tells what else the stream carries,
+ * such as a broadcast.
  */
 
 import { Problem, get, pause, request } from "./api.js";
@@ -9,6 +11,9 @@ const ENDS = ["complete", "failed", "cancelled", "expired"];
 const LINES = 200;
 const FIRST_BYTE = 6; // seconds
 const HEARTBEAT = 25; // seconds; the server sends one every 15
+const LONGEST_PAUSE = 30; // seconds between two streams, unless the server names another time
+const ASK_TIMES = 10; // before another try, while the server has no stream to spare
+const FULL = [429, 503];
 const ANNOUNCE = 5; // seconds between two messages for a screen reader
 
 const $ = (id) => document.getElementById(id);
@@ -30,42 +35,55 @@ export function showJob({ status, progress, message, attempt }, lines) {
 
 /** Show a job until it has ended. */
 export async function follow(signal) {
-  const seen = { id: "", count: 0, job: null, lines: [] };
-  for (let silent = 0; silent < 2; ) {
+  const seen = { id: "", count: 0, job: null, lines: [], retry: 1 };
+  for (let silent = 0, wait = 1; silent < 2; wait = Math.min(wait * 2, LONGEST_PAUSE)) {
     const { count } = seen;
-    if (await listen(seen, signal)) return;
-    silent = seen.count === count ? silent + 1 : 0;
-    await pause(1, signal);
+    const told = await listen(seen, signal);
+    if (told === "end") return;
+    if (told === "full") {
+      if (await ask(signal, ASK_TIMES)) return;
+      continue;
+    }
+    if (seen.count > count) [silent, wait] = [0, seen.retry];
+    else silent++;
+    await pause(wait * (1 + Math.random() / 4), signal);
   }
   await ask(signal);
 }
 
-async function ask(signal) {
-  for (let job; !job || job.running; await pause(1, signal)) {
-    job = await get("progress");
+/** Ask how the job stands, so many times; true when it has ended. */
+async function ask(signal, times = Infinity) {
+  for (; times > 0; times--) {
+    const job = await get("progress");
     signal.throwIfAborted();
     showJob(job, job.logs);
+    if (!job.running) return true;
+    await pause(1, signal);
   }
+  return false;
 }
 
-/** Read one stream; true when it told the end, false when it broke off or fell silent. */
+/** Read one stream: "end" when it told the end, "full" when the server has none to spare. */
 async function listen(seen, signal) {
   const cut = new AbortController();
   const either = AbortSignal.any([signal, cut.signal]);
   let timer = setTimeout(() => cut.abort(), FIRST_BYTE * 1000);
   const alive = () => {
+    seen.count++;
     clearTimeout(timer);
     timer = setTimeout(() => cut.abort(), HEARTBEAT * 1000);
   };
   try {
-    const { body } = await request("events", { headers: { "Last-Event-ID": seen.id } }, either);
+    const headers = { "Last-Event-ID": seen.id };
+    const { body } = await request("events", { headers, away: ({ status }) => [502, 504].includes(status) }, either);
     for await (const event of parse(body, alive)) {
-      if (take(event, seen)) return true;
+      if (take(event, seen)) return "end";
     }
-    return seen.job?.status === "idle";
+    return seen.job?.status === "idle" ? "end" : "cut";
   } catch (error) {
+    if (FULL.includes(error.status)) return "full";
     if (signal.aborted || error instanceof Problem) throw error;
-    return false;
+    return "cut";
   } finally {
     clearTimeout(timer);
     cut.abort();
@@ -73,16 +91,20 @@ async function listen(seen, signal) {
 }
 
 /** Take in one event; true when it is the last. */
-function take({ id, event, data }, seen) {
+function take({ id, event, data, retry }, seen) {
+  if (retry) seen.retry = retry / 1000;
+  if (!data) return false;
   seen.id = id ?? seen.id;
-  seen.count++;
-  if (event === "log") seen.lines = [...seen.lines, data.line].slice(-LINES);
-  else if (event !== "expired") seen.job = data;
+  const add = (line) => (seen.lines = [...seen.lines, line].slice(-LINES));
+  if (event === "log") add(data.line);
+  else if (event === "missed") add("…");
+  else if (event === "progress" || ENDS.includes(event)) seen.job = data.status ? data : seen.job;
+  else document.dispatchEvent(new CustomEvent("silo:event", { detail: { event, data } }));
   if (seen.job) showJob(seen.job, seen.lines);
   return ENDS.includes(event);
 }
 
-/** The events of a text/event-stream as {id, event, data}; `alive` is called for comments too. */
+/** The blocks of a text/event-stream as {id, event, data, retry}; `alive` hears comments too. */
 async function* parse(body, alive) {
   const reader = body.pipeThrough(new TextDecoderStream()).getReader();
   let text = "";
@@ -92,8 +114,8 @@ async function* parse(body, alive) {
     text = blocks.pop();
     for (const block of blocks) {
       const fields = [...block.matchAll(/^(\w+): ?(.*)$/gm)].map(([, name, value]) => [name, value]);
-      const { id, event, data } = Object.fromEntries(fields);
-      if (data) yield { id, event, data: JSON.parse(data) };
+      const { data, ...rest } = Object.fromEntries(fields);
+      yield { ...rest, data: data && JSON.parse(data) };
     }
   }
 }

@@ -22,7 +22,7 @@ Callback = Callable[[str], None]
 Remove = Callable[[SessionKey], None]
 
 
-FLEETING = ("tombstone", "answer", "answers", "cached", "hold")
+FLEETING = ("tombstone", "stream", "answer", "answers", "cached", "hold")
 """Records that are gone when they are due, and leave nothing to do."""
 
 

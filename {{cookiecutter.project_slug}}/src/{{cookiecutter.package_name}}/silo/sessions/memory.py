@@ -5,6 +5,7 @@ from __future__ import annotations
 import heapq
 import threading
 from collections import defaultdict
+from collections.abc import Collection
 from dataclasses import replace
 
 from ..records import NEW, Delete, Postpone, Put, Record, Records, Step
@@ -33,6 +34,11 @@ class MemoryRecords(Records):
     def read(self, kind: str, key: str) -> Record | None:
         with self._lock:
             return self._kinds[kind].get(key)
+
+    def versions(self, kind: str, keys: Collection[str]) -> dict[str, int]:
+        with self._lock:
+            records = self._kinds[kind]
+            return {key: records[key].version for key in keys if key in records}
 
     def apply(self, *steps: Step) -> int:
         with self._lock:

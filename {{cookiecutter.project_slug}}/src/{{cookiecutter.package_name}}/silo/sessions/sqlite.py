@@ -12,12 +12,13 @@ moments may be missing (`synchronous=NORMAL`), and the file is whole.
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import secrets
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 from typing import TypeVar
 from urllib.parse import unquote
@@ -64,6 +65,12 @@ class SqliteRecords(Records):
     def read(self, kind: str, key: str) -> Record | None:
         row = self._use(lambda connection: connection.execute(SELECT, (kind, key)).fetchone())
         return Record(*row) if row else None
+
+    def versions(self, kind: str, keys: Collection[str]) -> dict[str, int]:
+        asked = (kind, json.dumps(list(keys)))
+        (found,) = self._use(lambda connection: connection.execute(VERSIONS, asked).fetchone())
+        versions: dict[str, int] = json.loads(found)
+        return versions
 
     def apply(self, *steps: Step) -> int:
         version = self._versions.next()
@@ -212,6 +219,10 @@ DUE = (
     " ORDER BY due, version LIMIT ?"
 )
 COUNT = "SELECT count(*) FROM records WHERE kind = ?"
+VERSIONS = (  # one row, because after every row the interpreter's lock has to be waited for
+    "SELECT json_group_object(key, version) FROM records"
+    " WHERE kind = ? AND key IN (SELECT value FROM json_each(?))"
+)
 INSERT = "INSERT INTO records VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"
 UPSERT = (
     "INSERT INTO records VALUES (?, ?, ?, ?, ?) ON CONFLICT DO UPDATE"

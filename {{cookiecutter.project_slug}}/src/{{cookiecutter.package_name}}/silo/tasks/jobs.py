@@ -13,7 +13,7 @@ import math
 import secrets
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from itertools import islice
 from typing import Any, Literal, get_args
 
@@ -36,6 +36,10 @@ class Job:
     JSON-like. `owner` is the key of the session that it belongs to. `attempts` is how often it may
     be begun, counting those whose worker died; `retries` is how often it may be tried again after
     an error that nobody foresaw, `backoff` seconds later at first and twice as long each time.
+
+    What is told of it has rising ids, the last of which is `events`: each of its last log `lines`
+    has one, and the last change to how it stands (`changed`). Lines up to the id `dropped` are no
+    longer kept.
     """
 
     id: str
@@ -54,8 +58,10 @@ class Job:
     cancelling: bool = False
     progress: float = 0.0
     message: str = "Waiting to start"
-    logs: list[str] = field(default_factory=list)
-    logged: int = 0
+    lines: list[tuple[int, str]] = field(default_factory=list)
+    events: int = 0
+    changed: int = 0
+    dropped: int = 0
     error: str | None = None
     result: Any = None
     created_at: float = 0.0
@@ -66,6 +72,16 @@ class Job:
     def active(self) -> bool:
         """Whether it is queued or running."""
         return self.status in ("queued", "running")
+
+    @property
+    def logs(self) -> list[str]:
+        """The last lines of its log."""
+        return [line for _, line in self.lines]
+
+    @property
+    def stand(self) -> tuple[Any, ...]:
+        """What is told of how it stands, as it is told."""
+        return (self.status, self.attempt, round(self.progress, 1), self.message, self.error)
 
     @property
     def ended(self) -> bool:
@@ -101,7 +117,7 @@ class Jobs:
     def read(self, job_id: str) -> Job | None:
         """The job, or None if it is gone."""
         record = self.records.read("job", job_id)
-        return _decode(record) if record else None
+        return decode(record) if record else None
 
     def is_active(self, job_id: str) -> bool:
         """Whether the job is queued or running."""
@@ -111,7 +127,8 @@ class Jobs:
     def creation(self, job: Job) -> list[Step]:
         """The steps that store a new job, for whoever wants to take them together with others."""
         now = self.clock()
-        job = replace(job, created_at=now)
+        first = int(now * 1000)  # above the ids of any job before
+        job = replace(job, created_at=now, events=first, changed=first)
         steps: list[Step] = [Put("job", job.id, _encode(job), now + self.retain, NEW)]
         if job.status == "queued":
             steps += self._joining(job, now + job.delay)
@@ -168,13 +185,10 @@ class Jobs:
         def advance(job: Job) -> Job | None:
             if job.ended or (attempt is not None and not _held(job, attempt)):
                 return None
-            added = [str(line)[:LINE_CHARS] for line in lines]
             return replace(
-                job,
+                _logged(job, lines),
                 progress=job.progress if progress is None else _percent(progress, job.progress),
                 message=job.message if message is None else str(message)[:LINE_CHARS],
-                logs=[*job.logs, *added][-LOG_LINES:],
-                logged=job.logged + len(added),
             )
 
         lease = Postpone("lease", job_id, self.clock() + self.lease)
@@ -237,7 +251,7 @@ class Jobs:
         """Drop finished jobs that nobody refers to any more."""
         now = self.clock()
         for job_id, record in self.records.each_due("job", now):
-            job = _decode(record)
+            job = decode(record)
             if job.active or is_referred(job):
                 self.records.apply(Postpone("job", job_id, now + self.retain))
             else:
@@ -324,9 +338,12 @@ class Jobs:
         `change` returns None to leave the job as it is.
         """
         while record := self.records.read("job", job_id):
-            changed = change(_decode(record))
+            before = decode(record)
+            changed = change(before)
             if changed is None:
                 return None
+            if changed.stand != before.stand:
+                changed = replace(changed, events=changed.events + 1, changed=changed.events + 1)
             put = Put("job", job_id, _encode(changed), self.clock() + self.retain, record.version)
             if self.records.apply(put, *also(changed)):
                 return changed
@@ -339,13 +356,31 @@ def _percent(progress: float, before: float) -> float:
     return before if math.isnan(number) else min(max(number, 0.0), 100.0)
 
 
+def _logged(job: Job, lines: Iterable[str]) -> Job:
+    """The job with more lines in its log, of which the last are kept."""
+    added = list(enumerate((str(line)[:LINE_CHARS] for line in lines), job.events + 1))
+    every = [*job.lines, *added]
+    gone = every[:-LOG_LINES]
+    return replace(
+        job,
+        lines=every[-LOG_LINES:],
+        events=job.events + len(added),
+        dropped=gone[-1][0] if gone else job.dropped,
+    )
+
+
 def _held(job: Job, attempt: int) -> bool:
     return job.status == "running" and job.attempt == attempt
 
 
 def _encode(job: Job) -> bytes:
-    return json.dumps(asdict(job), separators=(",", ":")).encode()
+    return json.dumps(vars(job), separators=(",", ":")).encode()
 
 
-def _decode(record: Record) -> Job:
-    return Job(**json.loads(record.value))
+def decode(record: Record) -> Job:
+    """The job in a record; what another release has put there besides is passed over."""
+    stored = json.loads(record.value)
+    return Job(**{name: stored[name] for name in FIELDS if name in stored})
+
+
+FIELDS = [each.name for each in fields(Job)]

@@ -44,6 +44,23 @@ class TaskState:
         }
 
 
+def state_of(job: Job) -> TaskState:
+    """How a job's task stands."""
+    return TaskState(
+        running=job.active,
+        progress=job.progress,
+        message=job.message,
+        logs=job.logs,
+        complete=job.status == "complete",
+        error=job.error,
+        started_at=job.started_at,
+        finished_at=job.finished_at,
+        status=job.status,
+        attempt=job.attempt,
+        id=job.id,
+    )
+
+
 class BackgroundTask(Referable):
     """Runs a function in the background and tells how far it is.
 
@@ -114,21 +131,7 @@ class BackgroundTask(Referable):
     def state(self) -> TaskState:
         """How the task stands at this moment."""
         job = self._job()
-        if job is None:
-            return TaskState()
-        return TaskState(
-            running=job.active,
-            progress=job.progress,
-            message=job.message,
-            logs=list(job.logs),
-            complete=job.status == "complete",
-            error=job.error,
-            started_at=job.started_at,
-            finished_at=job.finished_at,
-            status=job.status,
-            attempt=job.attempt,
-            id=job.id,
-        )
+        return state_of(job) if job else TaskState()
 
     @property
     def result(self) -> Any:

@@ -1,0 +1,86 @@
+"""What the benchmarks share: percentiles, figures in files, and the page that shows them all."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+import os
+import platform
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).parent
+PAGES = {
+    "store": (
+        "Ours keeps sessions in a SQLite file that several processes share and that outlives them;",
+        "flask-silo keeps them in the memory of one process. p50 and p99 stand as `p50 / p99`.",
+    ),
+    "streams": (
+        "Each watcher holds an event stream of one web process, and is told something every 2 s by",
+        "another process. The server looks for news every 100 ms, a lag of 50 ms by itself.",
+    ),
+}
+"""Each benchmark's name, by which its figures are stored, and what is said above them."""
+
+
+def percentiles(taken: list[float], unit: float) -> dict[str, float]:
+    """Of sorted seconds, in a unit of so many seconds."""
+    return {
+        f"p{share}": round(taken[min(len(taken) - 1, len(taken) * share // 100)] / unit, 2)
+        for share in (50, 99)
+    }
+
+
+def about(*packages: str) -> dict[str, Any]:
+    """The machine, the versions and the day."""
+    return {
+        "machine": f"{os.cpu_count()} cores {platform.machine()}, Python {sys.version.split()[0]}",
+        "versions": {name: importlib.metadata.version(name) for name in packages},
+        "when": time.strftime("%Y-%m-%d"),
+    }
+
+
+def keep(output: Path, found: dict[str, Any]) -> None:
+    """Store a benchmark's figures, show them, and write the page of all figures beside them."""
+    output.write_text(json.dumps(found, indent=2, ensure_ascii=False) + "\n")
+    print("\n".join(tables(found)))
+    lines = ["# Measured"]
+    for name, words in PAGES.items():
+        path = output.with_name(f"{name}.json")
+        if path.exists():
+            lines += ["", *section(name, words, json.loads(path.read_text()))]
+    output.with_name("README.md").write_text("\n".join(lines) + "\n")
+
+
+def section(name: str, words: tuple[str, ...], found: dict[str, Any]) -> list[str]:
+    versions = ", ".join(f"{package} {version}" for package, version in found["versions"].items())
+    return [
+        f"Made by `make bench-{name}`; the figures are in [{name}.json]({name}.json).",
+        f"{found['machine']}, {versions}; {found['when']}.",
+        "",
+        *words,
+        *tables(found),
+    ]
+
+
+def tables(found: dict[str, Any]) -> list[str]:
+    """The figures as Markdown: a table for each group, a row for each subject."""
+    lines: list[str] = []
+    for group, rows in found.items():
+        if group in ("machine", "versions", "when"):
+            continue
+        subjects = rows if all(isinstance(row, dict) for row in rows.values()) else {"ours": rows}
+        heads = list(dict.fromkeys(key for row in subjects.values() for key in row))
+        lines += ["", f"## {group}", "", f"| | {' | '.join(heads)} |"]
+        lines += ["|---" * (len(heads) + 1) + "|"]
+        for subject, row in subjects.items():
+            lines.append(f"| {subject} | {' | '.join(cell(row.get(head, '')) for head in heads)} |")
+    return lines
+
+
+def cell(value: Any) -> str:
+    if isinstance(value, dict):
+        return " / ".join(f"{each:,}" for each in value.values())
+    return f"{value:,}" if isinstance(value, int | float) else str(value)
