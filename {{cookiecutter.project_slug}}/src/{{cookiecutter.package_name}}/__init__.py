@@ -10,8 +10,9 @@ from flask import Flask
 from flask_cors import CORS
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from . import arrival, logs, pending, problems, resumable, security, views
+from . import arrival, keys, logs, pending, problems, resumable, security, views
 from .cache import ResultCache
+from .calls import SCOPE_OF
 from .config import ConfigError, Settings, load_settings
 from .silo import Silo, SiloError
 from .silo.clock import steady_clock
@@ -47,7 +48,10 @@ def create_app(
     security.init_app(app)
     allow_origins(app, settings)
     problems.init_app(app)
-    make_silo(settings, clock or steady_clock(settings.silo_data_dir)).init_app(app)
+    silo = make_silo(settings, clock or steady_clock(settings.silo_data_dir))
+    if settings.silo_require_key:
+        keys.init_app(app, keys.Keys(silo.store.records, silo.store.clock), SCOPE_OF)
+    silo.init_app(app)
     app.register_blueprint(views.blueprint)
     app.register_blueprint(arrival.blueprint)
     app.register_blueprint(resumable.blueprint)

@@ -71,15 +71,15 @@ def uploads_named() -> list[str]:
     request.max_content_length = IDS_BYTES
     body = request.get_json(silent=True)
     if body is None:
-        raise Problem(400, "Bad Request", "bad_request", "The list of uploads is not JSON.")
+        raise Problem("bad_request", "The list of uploads is not JSON.")
     ids = body.get("uploads") if isinstance(body, dict) else None
     if not ids:
-        raise Problem(422, "Unprocessable Content", "no_file", "Choose at least one file.")
+        raise Problem("no_file", "Choose at least one file.")
     if not isinstance(ids, list) or not all(isinstance(each, str) for each in ids):
-        raise Problem(422, "Unprocessable Content", "invalid_uploads", "Uploads are a list of ids.")
+        raise Problem("invalid_uploads", "Uploads are a list of ids.")
     if len(set(ids)) < len(ids):
         said = "Each upload can be named once."
-        raise Problem(422, "Unprocessable Content", "invalid_uploads", said)
+        raise Problem("invalid_uploads", said)
     return ids
 
 

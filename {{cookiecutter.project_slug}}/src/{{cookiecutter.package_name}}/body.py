@@ -63,8 +63,6 @@ class Arriving:
 
 def inconsistent_length() -> Problem:
     return Problem(
-        400,
-        "Bad Request",
         "inconsistent_length",
         "What is sent does not have the length that was announced.",
         type="https://iana.org/assignments/http-problem-types#inconsistent-upload-length",

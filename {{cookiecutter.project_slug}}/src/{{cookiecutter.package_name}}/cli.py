@@ -14,8 +14,10 @@ from pydantic import ValidationError
 
 from .about import TITLE
 from .config import ConfigError, load_settings
+from .keys import SCOPES, Keys, Scope
 from .pipeline import Options
 from .problems import field_errors
+from .silo.records import open_records
 from .silo.sessions.memory import MemoryRecords
 from .silo.tasks.child import Limits
 from .silo.tasks.jobs import Jobs
@@ -100,6 +102,60 @@ def process(files: tuple[Path, ...], output: Path, options: tuple[str, ...]) -> 
     if task.state.error:
         raise click.ClickException(task.state.error)
     click.echo(f"Wrote {output}")
+
+
+@main.group()
+def keys() -> None:
+    """API keys for programs; SILO_REQUIRE_KEY=1 has every call show one."""
+
+
+@keys.command("create")
+@click.argument("name")
+@click.option(
+    "--scope",
+    "scopes",
+    multiple=True,
+    required=True,
+    type=click.Choice(SCOPES),
+    help="What it may do; may be given several times.",
+)
+def create_key(name: str, scopes: tuple[Scope, ...]) -> None:
+    """Make a key and print it, once and never again."""
+    with opened_keys() as stored:
+        click.echo(stored.create(name, scopes))
+
+
+@keys.command("list")
+def list_keys() -> None:
+    """List the keys: id, when made, scopes, name."""
+    with opened_keys() as stored:
+        for key in stored.all():
+            made = time.strftime("%Y-%m-%d", time.gmtime(key.created))
+            click.echo(f"{key.id}  {made}  {','.join(key.scopes)}  {key.name}")
+
+
+@keys.command("revoke")
+@click.argument("key_id", metavar="ID")
+def revoke_key(key_id: str) -> None:
+    """Let a key be good for nothing from now on."""
+    with opened_keys() as stored:
+        if not stored.revoke(key_id):
+            raise click.ClickException(f"There is no key {key_id!r}.")
+    click.echo(f"Revoked {key_id}")
+
+
+@contextlib.contextmanager
+def opened_keys() -> Iterator[Keys]:
+    """The keys in the store that the settings name, told if there can be none."""
+    with told():
+        settings = load_settings().settled()
+        if settings.store_url.startswith("memory:"):
+            raise ConfigError("SILO_STORE_URL is 'memory://', which keeps no keys.")
+        records = open_records(settings.store_url)
+    try:
+        yield Keys(records)
+    finally:
+        records.close()
 
 
 @contextlib.contextmanager

@@ -35,8 +35,6 @@ def read_link(token: str) -> tuple[SessionKey, str]:
 
 def forbidden_link() -> Problem:
     return Problem(
-        403,
-        "Forbidden",
         "forbidden_link",
         "This link is no longer good. Go back to the page and download again.",
     )

@@ -140,7 +140,7 @@ class Pending:
         if not all(each in entries for each in ids):
             raise unknown()
         if not all("sha256" in entries[each] for each in ids):
-            raise Problem(409, "Conflict", "upload_incomplete", "A file has not arrived in full.")
+            raise Problem("upload_incomplete", "A file has not arrived in full.")
         if sum(entries[each]["length"] for each in ids) > self._quota:
             raise too_much(self._quota)
         try:
@@ -157,7 +157,7 @@ class Pending:
         """What others will need is theirs already, so nobody has to be cut off half way."""
         if len(uploads) >= MOST_PENDING:
             said = f"At most {MOST_PENDING} files can be sent at a time."
-            raise Problem(409, "Conflict", "too_many_uploads", said)
+            raise Problem("too_many_uploads", said)
         if sum(each["length"] for each in uploads.values()) + length > self._quota:
             raise too_much(self._quota)
 
@@ -206,4 +206,4 @@ class Pending:
 
 def unknown() -> Problem:
     """What another session's upload is, too."""
-    return Problem(404, "Not Found", "unknown_upload", "There is no such upload. Begin it again.")
+    return Problem("unknown_upload", "There is no such upload. Begin it again.")

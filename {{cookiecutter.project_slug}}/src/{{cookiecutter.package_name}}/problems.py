@@ -15,7 +15,7 @@ from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 from werkzeug.wsgi import get_input_stream
 
 from .silo.errors import NO_SPACE
-from .silo.extension import OUR_FAULT, problem
+from .silo.extension import OUR_FAULT, STATUS_OF, problem
 from .silo.tasks.base import FULL
 
 log = logging.getLogger(__name__)
@@ -23,29 +23,78 @@ log = logging.getLogger(__name__)
 HEAR_SECONDS = 30
 CHUNK_BYTES = 2**16
 
-CODES = {
+TITLES = {
+    400: "Bad Request",
+    401: "Unauthorized",
+    403: "Forbidden",
+    404: "Not Found",
+    405: "Method Not Allowed",
+    409: "Conflict",
+    410: "Gone",
+    413: "Content Too Large",
+    415: "Unsupported Media Type",
+    416: "Range Not Satisfiable",
+    422: "Unprocessable Content",
+    429: "Too Many Requests",
+    500: "Internal Server Error",
+    503: "Service Unavailable",
+    507: "Insufficient Storage",
+}
+STATUS_OF_CODE = {
+    **{code: status for status, _, code in STATUS_OF.values()},
+    "bad_request": 400,
+    "completed_upload": 400,
+    "cut_off": 400,
+    "inconsistent_length": 400,
+    "no_key": 401,
+    "cross_site": 403,
+    "forbidden_link": 403,
+    "no_scope": 403,
+    "not_found": 404,
+    "unknown_upload": 404,
+    "method_not_allowed": 405,
+    "mismatching_offset": 409,
+    "not_ready": 409,
+    "not_running": 409,
+    "nothing_uploaded": 409,
+    "too_many_uploads": 409,
+    "upload_incomplete": 409,
+    "too_large": 413,
+    "unsupported_media_type": 415,
+    "unsupported_type": 415,
+    "range_not_satisfiable": 416,
+    "empty_file": 422,
+    "invalid_options": 422,
+    "invalid_uploads": 422,
+    "no_file": 422,
+    "too_often": 429,
+    "internal": 500,
+}
+"""Every problem that an answer may name, by the code that programs read."""
+
+USUAL = {
     400: "bad_request",
     403: "cross_site",
     404: "not_found",
     405: "method_not_allowed",
     413: "too_large",
     415: "unsupported_media_type",
+    416: "range_not_satisfiable",
 }
+"""The codes of what Flask and Werkzeug raise."""
 
 
 class Problem(Exception):
-    """An answer that a view gives instead of what was asked: a status, a code, and a sentence."""
+    """An answer that a view gives instead of what was asked: a code of the above, a sentence."""
 
     def __init__(
         self,
-        status: int,
-        title: str,
         code: str,
         detail: str,
         headers: Mapping[str, str] | None = None,
         **members: Any,
     ) -> None:
-        self.answer = (status, title, code, detail)
+        self.code = code
         self.headers: Mapping[str, str] = headers or {}
         self.members = members
         super().__init__(detail)
@@ -55,9 +104,7 @@ def invalid_options(error: ValidationError) -> Problem:
     """Options that the step's model refuses, field by field."""
     errors = field_errors(error)
     said = "; ".join(f"{each['field'] or 'options'}: {each['message']}" for each in errors)
-    return Problem(
-        422, "Unprocessable Content", "invalid_options", f"{said.rstrip('.')}.", errors=errors
-    )
+    return Problem("invalid_options", f"{said.rstrip('.')}.", errors=errors)
 
 
 def field_errors(error: ValidationError) -> list[dict[str, str]]:
@@ -83,7 +130,8 @@ def init_app(app: Flask) -> None:
 
 
 def of_problem(error: Problem) -> Response:
-    answer = problem(*error.answer, **error.members)
+    status = STATUS_OF_CODE[error.code]
+    answer = problem(status, TITLES[status], error.code, str(error), **error.members)
     answer.headers.update(error.headers)
     return answer
 
@@ -100,7 +148,7 @@ def of_http(error: HTTPException) -> Response:
     detail = error.description or OUR_FAULT
     if status == 404:
         detail = f"There is nothing at {request.path}."
-    answer = problem(status, error.name, CODES.get(status, "http_error"), detail)
+    answer = problem(status, error.name, USUAL.get(status, "http_error"), detail)
     for name, value in error.get_headers():
         if name.lower() != "content-type":
             answer.headers[name] = value

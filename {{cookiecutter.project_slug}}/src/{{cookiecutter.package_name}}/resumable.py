@@ -42,6 +42,7 @@ blueprint = Blueprint("resumable", __name__)
 
 @blueprint.route("/api/uploads", methods=["OPTIONS"])
 def discover() -> Response:
+    """What an upload must keep to."""
     headers = {"Allow": "OPTIONS, POST", "Accept-Patch": PARTIAL, "Upload-Limit": limits()}
     return Response(status=204, headers=headers)
 
@@ -93,7 +94,7 @@ def append(upload: str) -> Response:
     """Add to an upload; `Upload-Complete: ?1` says that this is the rest of it."""
     if request.mimetype != PARTIAL:
         detail = f"Send the bytes as {PARTIAL}."
-        raise Problem(415, "Unsupported Media Type", "unsupported_media_type", detail)
+        raise Problem("unsupported_media_type", detail)
     at, complete = told_integer("Upload-Offset"), told_complete()
     if at is None or complete is None:
         raise missing("Upload-Offset and Upload-Complete")
@@ -111,6 +112,7 @@ def append(upload: str) -> Response:
 
 @blueprint.delete("/api/uploads/<upload>")
 def abandon(upload: str) -> Response:
+    """Let go of an upload."""
     pending = the_pending()
     pending.find(upload)
     pending.remove(upload)
@@ -202,7 +204,7 @@ def refuse_beforehand(name: str, length: int) -> None:
         check_head(name, b"")
     if length > most():
         detail = f"A file may hold {most() // 2**20:,} MB."
-        raise Problem(413, "Content Too Large", "too_large", detail, {"Upload-Limit": limits()})
+        raise Problem("too_large", detail, {"Upload-Limit": limits()})
     if (request.content_length or 0) > length:
         raise inconsistent_length()
 
@@ -219,13 +221,11 @@ def refuse_unfit(entry: Entry, size: int, at: int, length: int | None) -> None:
 
 
 def missing(what: str) -> Problem:
-    return Problem(400, "Bad Request", "bad_request", f"Send {what}.")
+    return Problem("bad_request", f"Send {what}.")
 
 
 def mismatching(expected: int, provided: int) -> Problem:
     return Problem(
-        409,
-        "Conflict",
         "mismatching_offset",
         f"The upload is at byte {expected}. Go on from there.",
         {"Upload-Offset": str(expected), "Upload-Complete": "?0"},
@@ -237,7 +237,7 @@ def mismatching(expected: int, provided: int) -> Problem:
 def cut_off(size: int) -> Problem:
     """Hardly anybody hears this but a log."""
     headers = {"Upload-Offset": str(size), "Upload-Complete": "?0"}
-    return Problem(400, "Bad Request", "cut_off", "The connection broke off.", headers)
+    return Problem("cut_off", "The connection broke off.", headers)
 
 
 def completed(more: bool) -> Problem:
@@ -245,8 +245,6 @@ def completed(more: bool) -> Problem:
     if more:
         return inconsistent_length()
     return Problem(
-        400,
-        "Bad Request",
         "completed_upload",
         "The upload is complete already.",
         {"Upload-Complete": "?1"},

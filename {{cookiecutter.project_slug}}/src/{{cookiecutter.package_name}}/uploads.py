@@ -41,7 +41,7 @@ def checked(parts: list[FileStorage]) -> list[FileStorage]:
     """The parts that are files. Raises Problem if there is none, or one that cannot be read."""
     files = [part for part in parts if part.filename]
     if not files:
-        raise Problem(422, "Unprocessable Content", "no_file", "Choose at least one file.")
+        raise Problem("no_file", "Choose at least one file.")
     for part in files:
         check(part)
     return files
@@ -82,11 +82,11 @@ def check_type(name: str) -> None:
 def check_head(name: str, head: bytes) -> None:
     """Raises Problem if a file is empty or does not begin as one of its name should."""
     if not head:
-        raise Problem(422, "Unprocessable Content", "empty_file", f"{name} is empty.")
+        raise Problem("empty_file", f"{name} is empty.")
     try:
         check_signature(name, head)
     except UserError as error:
-        raise Problem(415, "Unsupported Media Type", "unsupported_type", str(error)) from error
+        raise Problem("unsupported_type", str(error)) from error
 
 
 def keep(store: FileStore, sid: str, part: FileStorage, stored: str) -> Stored:
@@ -103,17 +103,13 @@ def keep(store: FileStore, sid: str, part: FileStorage, stored: str) -> Stored:
 def taken_away() -> Problem:
     """What to say when the session's files went while others were on their way to it."""
     return Problem(
-        409,
-        "Conflict",
         "busy",
         "You started over, or your session ended, during the upload. Upload your files again.",
     )
 
 
 def too_much(quota: int) -> Problem:
-    return Problem(
-        413, "Content Too Large", "too_large", f"Your files may hold {quota // 2**20:,} MB in all."
-    )
+    return Problem("too_large", f"Your files may hold {quota // 2**20:,} MB in all.")
 
 
 def clean_name(name: str) -> str:

@@ -22,9 +22,11 @@ from flask import (
 from pydantic import ValidationError
 
 from .about import TITLE
+from .calls import CALLS, XLSX
 from .config import Settings
 from .jobs import json_name, run, workbook_name
 from .links import LINK_SECONDS, forbidden_link, read_link, sign_link
+from .openapi import document
 from .pipeline import Options
 from .problems import Problem, invalid_options
 from .silo import (
@@ -50,7 +52,6 @@ DATA_ENDPOINTS = (
     "/api/report.xlsx",
     "/api/report/link",
 )
-XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 OPTIONS_BYTES = 2**20
 
 blueprint = Blueprint("app", __name__)
@@ -113,6 +114,7 @@ def status() -> dict[str, Any]:
 @blueprint.post("/api/process")
 @idempotent.keyed
 def process() -> tuple[dict[str, Any], int]:
+    """Start a job on the session's files; without a body, with the default options."""
     silo, files, options = the_silo(), the_files(), read_options()
     if not silo.snapshot(NAMESPACE)["files"]:
         raise nothing_uploaded()
@@ -134,14 +136,12 @@ def read_options() -> dict[str, Any]:
     request.max_content_length = OPTIONS_BYTES
     body = request.get_data()
     if body and not request.is_json:
-        raise Problem(
-            415, "Unsupported Media Type", "unsupported_media_type", "Send the options as JSON."
-        )
+        raise Problem("unsupported_media_type", "Send the options as JSON.")
     try:
         return Options.model_validate_json(body or b"{}", strict=True).model_dump(mode="json")
     except ValidationError as error:
         if error.errors()[0]["type"] == "json_invalid":
-            raise Problem(400, "Bad Request", "bad_request", "The options are not JSON.") from error
+            raise Problem("bad_request", "The options are not JSON.") from error
         raise invalid_options(error) from error
 
 
@@ -150,6 +150,7 @@ def read_options() -> dict[str, Any]:
 
 @blueprint.get("/api/progress")
 def progress() -> dict[str, Any]:
+    """How the job stands."""
     return job_json(the_silo().state(NAMESPACE)["task"])
 
 
@@ -162,9 +163,10 @@ def events() -> Response:
 
 @blueprint.post("/api/cancel")
 def cancel() -> tuple[dict[str, Any], int]:
+    """Ask the job to stop."""
     task = the_silo().snapshot(NAMESPACE)["task"]
     if not task.cancel():
-        raise Problem(409, "Conflict", "not_running", "Nothing is running that could be cancelled.")
+        raise Problem("not_running", "Nothing is running that could be cancelled.")
     return job_json(task), 202
 
 
@@ -173,6 +175,7 @@ def cancel() -> tuple[dict[str, Any], int]:
 
 @blueprint.get("/api/report")
 def report() -> Response:
+    """The report, as the page shows it."""
     key, state = own()
     path = report_path(key, json_name(finished(state)))
     return send_file(path, mimetype="application/json")
@@ -219,14 +222,14 @@ def finished(state: dict[str, Any]) -> str:
     """The id of the job whose report is ready. Raises Problem if there is none."""
     task: TaskState = state["task"].state
     if not task.complete or not task.id:
-        raise Problem(409, "Conflict", "not_ready", "There is no report yet.")
+        raise Problem("not_ready", "There is no report yet.")
     return task.id
 
 
 def report_path(key: SessionKey, name: str) -> str:
     path = the_files().get_path(key, name)
     if path is None:
-        raise Problem(409, "Conflict", "not_ready", "The report is gone. Process the files again.")
+        raise Problem("not_ready", "The report is gone. Process the files again.")
     return path
 
 
@@ -242,16 +245,24 @@ def forget_report(state: dict[str, Any]) -> list[str]:
 
 @blueprint.post("/api/reset")
 def reset() -> tuple[str, int]:
+    """Begin anew: the job is cancelled, files and report are gone."""
     if the_silo().session:
         the_silo().reset_current()
     return "", 204
 
 
-# Whether the server is well
+# About the API, and whether the server is well
+
+
+@blueprint.get("/api/openapi.json")
+def openapi() -> dict[str, Any]:
+    """What all calls take and answer, as OpenAPI 3.1."""
+    return document(current_app, CALLS, the_silo().data_endpoints)
 
 
 @blueprint.get("/healthz")
 def healthz() -> dict[str, str]:
+    """Whether the server answers."""
     return {"status": "ok"}
 
 
@@ -273,10 +284,8 @@ def readyz() -> tuple[dict[str, str], int]:
 def refuse_while_running(state: dict[str, Any]) -> None:
     """Raises Problem if a job is queued or running."""
     if state["task"].is_running:
-        raise Problem(
-            409, "Conflict", "already_running", "Your files are being processed. Wait or cancel."
-        )
+        raise Problem("already_running", "Your files are being processed. Wait or cancel.")
 
 
 def nothing_uploaded() -> Problem:
-    return Problem(409, "Conflict", "nothing_uploaded", "Upload a file first.")
+    return Problem("nothing_uploaded", "Upload a file first.")

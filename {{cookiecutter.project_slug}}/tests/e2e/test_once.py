@@ -6,7 +6,7 @@ from typing import Any
 
 from playwright.sync_api import Route
 
-from .conftest import Arrives, Served
+from .conftest import Arrives
 from .desk import Desk
 from .visitor import Visitor
 
@@ -59,24 +59,21 @@ def test_a_call_still_in_flight_is_waited_for(visitor: Visitor, desk: Desk) -> N
     assert len(visitor.calls(["api/process"])) == 2
 
 
-def test_two_tabs_that_start_at_once_get_one_job(arrives: Arrives, served: Served) -> None:
+def test_two_tabs_that_start_at_once_get_one_job(
+    visitor: Visitor, arrives: Arrives, desk: Desk
+) -> None:
     """Both follow the same job to the same report."""
-    first = arrives(served.url)
-    first.upload()
-    second = arrives(served.url, first.page.context)
+    visitor.upload()
+    second = arrives(desk.url, visitor.page.context)
     second.sees("ready")
-    for tab in (first, second):  # no waiting in between, as a person with two hands would
+    desk.step.gate.clear()
+    for tab in (visitor, second):  # no waiting in between, as a person with two hands would
         tab.page.evaluate("document.querySelector('#process').click()")
-    first.sees("done")
-    second.sees("done")
-    ids = [tab.page.evaluate(JOB) for tab in (first, second)]
-    assert ids[0] == ids[1]
-    started = [call.response() for tab in (first, second) for call in tab.calls(["api/process"])]
+    for tab in (visitor, second):
+        tab.sees("running")
+    desk.step.gate.set()
+    for tab in (visitor, second):
+        tab.sees("done")
+    assert jobs(desk) == 1
+    started = [call.response() for tab in (visitor, second) for call in tab.calls(["api/process"])]
     assert sum(answer is not None and answer.status == 202 for answer in started) == 1
-
-
-JOB = """async () => {
-    const { session } = JSON.parse(localStorage.getItem("silo:/api"));
-    const answer = await fetch("/api/status", { headers: { "X-Session-ID": session } });
-    return (await answer.json()).job.id;
-}"""

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from flask import Flask
+from flask import Flask, Response, request
 from support import Clock
 
 from {{ cookiecutter.package_name }} import create_app, views
+from {{ cookiecutter.package_name }}.calls import CALLS
+from {{ cookiecutter.package_name }}.openapi import document
 
 from .person import Person
 from .steps import Gate
 
 MakeApp = Callable[..., Flask]
+Undocumented = set[tuple[str, str, int, str | None]]
 
 
 @pytest.fixture(scope="session")
@@ -36,27 +40,60 @@ def child_app(tmp_path_factory: pytest.TempPathFactory, clock: Clock) -> Iterato
     yield from shared(tmp_path_factory, clock)
 
 
+def listen(app: Flask) -> Undocumented:
+    """Collects what the app answers and its OpenAPI document does not tell."""
+    found: Undocumented = set()
+    told: dict[str, Any] = document(app, CALLS, app.extensions["silo"].data_endpoints)
+
+    def compare(response: Response) -> Response:
+        rule, method = request.url_rule, request.method.lower()
+        if rule and request.endpoint in CALLS:
+            item = told["paths"][re.sub(r"<(\w+)>", r"{\1}", rule.rule)]
+            call = item.get("get" if method == "head" else method, item.get(method))
+            answers = call["responses"] if call else {"200": {}}
+            is_problem = response.mimetype == "application/problem+json"
+            code = response.get_json()["error"] if is_problem else None
+            answer = answers.get(str(response.status_code))
+            if answer is None or (code and code not in codes(answer)):
+                found.add((method, rule.rule, response.status_code, code))
+        return response
+
+    app.after_request_funcs.setdefault(None, []).insert(0, compare)
+    return found
+
+
+def codes(answer: dict[str, Any]) -> list[str]:
+    """The problems that a documented answer tells."""
+    schema = answer["content"].get("application/problem+json", {}).get("schema", {})
+    found: list[str] = schema.get("properties", {}).get("error", {}).get("enum", [])
+    return found
+
+
 def shared(
     tmp_path_factory: pytest.TempPathFactory, clock: Clock, **settings: Any
 ) -> Iterator[Flask]:
     folder = tmp_path_factory.mktemp("app") / "instance"
     app = create_app({"SILO_DATA_DIR": folder, **settings}, clock=clock)
+    undocumented = listen(app)
     yield app
     app.extensions["silo"].stop()
+    assert undocumented == set()
 
 
 @pytest.fixture
 def make_app(tmp_path: Path, clock: Clock) -> Iterator[MakeApp]:
     """`make_app(SILO_TTL=60)` is an app with these settings, on the test's clock."""
-    apps: list[Flask] = []
+    apps: list[tuple[Flask, Undocumented]] = []
 
     def make(**settings: Any) -> Flask:
-        apps.append(create_app({"SILO_DATA_DIR": tmp_path / "instance", **settings}, clock=clock))
-        return apps[-1]
+        app = create_app({"SILO_DATA_DIR": tmp_path / "instance", **settings}, clock=clock)
+        apps.append((app, listen(app)))
+        return app
 
     yield make
-    for app in apps:
+    for app, undocumented in apps:
         app.extensions["silo"].stop()
+        assert undocumented == set()
 
 
 @pytest.fixture

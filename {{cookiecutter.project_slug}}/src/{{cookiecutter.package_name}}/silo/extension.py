@@ -113,7 +113,7 @@ class Silo:
         self._header = header
         self._query_param = query_param
         self._min_sid_length = min_sid_length
-        self._data_endpoints = set(data_endpoints)
+        self.data_endpoints = set(data_endpoints)
         self._auto_cleanup = auto_cleanup
         self._api_prefix = api_prefix
         self._files: dict[str, FileStore] = {}
@@ -152,7 +152,7 @@ class Silo:
 
     def add_data_endpoints(self, *paths: str) -> None:
         """Have these paths (as requested, or as routes are written) answer 410 after expiry."""
-        self._data_endpoints.update(paths)
+        self.data_endpoints.update(paths)
 
     def stop(self) -> None:
         """Stop the cleanup daemon, the streams and the tasks of this process."""
@@ -284,7 +284,7 @@ class Silo:
         if visit.sid is None:
             return
         route = request.url_rule.rule if request.url_rule else None
-        is_data = path in self._data_endpoints or route in self._data_endpoints
+        is_data = path in self.data_endpoints or route in self.data_endpoints
         if is_data and not self.store.exists(visit.sid):
             raise SessionExpired
 

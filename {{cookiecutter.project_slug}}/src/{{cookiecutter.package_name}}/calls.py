@@ -1,0 +1,207 @@
+"""What each call of the API takes and answers, for the OpenAPI document.
+
+The tests hold every answer that they get against this table, so it cannot fall behind the views.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import BaseModel
+
+from .keys import Scope
+from .openapi import Answer, Operation, Parameter
+from .pipeline import Options
+from .silo import TaskState
+
+XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
+REPLAYED = {"Idempotency-Replayed": "`true` if it is the answer of an earlier call with this key."}
+UPLOAD = {
+    "Upload-Offset": "How many bytes have come.",
+    "Upload-Complete": "`?1` once all of them have come.",
+}
+LIMIT = {"Upload-Limit": "What an upload must keep to, as a dictionary of RFC 9651."}
+
+LAST_EVENT = Parameter("Last-Event-ID", "header", "The id of the last event that was heard.")
+KEY = Parameter("Idempotency-Key", "header", "The same for each try of one thing: a quoted UUID.")
+OFFSET = Parameter(
+    "Upload-Offset", "header", "Where the body begins.", {"type": "integer", "minimum": 0}, True
+)
+COMPLETE = Parameter(
+    "Upload-Complete", "header", "Whether the body is the rest.", {"enum": ["?0", "?1"]}
+)
+LENGTH = Parameter(
+    "Upload-Length", "header", "How long the file is.", {"type": "integer", "minimum": 0}
+)
+NAME = Parameter(
+    "Content-Disposition", "header", "The file's name, as in `attachment; filename=a.csv`."
+)
+TOKEN = Parameter("token", "query", "A signed link's, instead of the session.")
+
+ONCE = ("invalid_idempotency_key", "in_flight", "idempotency_mismatch")
+READABLE = ("unsupported_type", "empty_file")
+PLACED = ("unknown_upload", "session_expired")
+
+
+class StoredFile(BaseModel):
+    """A file of the session; `size` is in bytes, `sha256` in hex."""
+
+    id: str
+    name: str
+    size: int
+    sha256: str
+
+
+class Files(BaseModel):
+    """The session's files."""
+
+    files: list[StoredFile]
+
+
+class UploadState(BaseModel):
+    """How an upload stands; `size` is how many bytes it will have, `offset` how many have come."""
+
+    id: str
+    name: str
+    size: int
+    offset: int
+
+
+class SessionState(BaseModel):
+    """How the session stands; `expires_in` is in seconds."""
+
+    session: Literal["none", "live", "expired"]
+    files: list[StoredFile]
+    options: dict[str, Any] | None
+    job: TaskState | None
+    expires_in: float | None
+
+
+class Link(BaseModel):
+    """A link for the browser's own download; `expires_in` is in seconds."""
+
+    url: str
+    expires_in: int
+
+
+class Health(BaseModel):
+    """Whether the server can serve."""
+
+    status: Literal["ok", "unavailable"]
+
+
+FORM = {
+    "type": "object",
+    "properties": {
+        "file": {"type": "array", "items": {"type": "string", "format": "binary"}, "minItems": 1}
+    },
+    "required": ["file"],
+}
+UPLOADS = {
+    "type": "object",
+    "properties": {"uploads": {"type": "array", "items": {"type": "string"}, "minItems": 1}},
+    "required": ["uploads"],
+}
+BYTES = {"type": "string", "format": "binary"}
+
+CALLS = {
+    "app.options_schema": Operation({200: Answer({"type": "object"})}),
+    "app.status": Operation({200: Answer(SessionState)}),
+    "arrival.upload": Operation(
+        {201: Answer(Files, headers=REPLAYED)},
+        (
+            *ONCE,
+            *READABLE,
+            *PLACED,
+            "already_running",
+            "no_file",
+            "invalid_uploads",
+            "upload_incomplete",
+        ),
+        {"multipart/form-data": FORM, "application/json": UPLOADS},
+        (KEY,),
+    ),
+    "resumable.discover": Operation({204: Answer(headers=LIMIT)}),
+    "resumable.create": Operation(
+        {201: Answer(UploadState, headers={**UPLOAD, **LIMIT, **REPLAYED, "Location": "Its URL."})},
+        (
+            *ONCE,
+            *READABLE,
+            "already_running",
+            "too_many_uploads",
+            "inconsistent_length",
+            "cut_off",
+            "session_expired",
+        ),
+        {"application/octet-stream": BYTES},
+        (KEY, NAME, COMPLETE, LENGTH),
+    ),
+    "resumable.offset": Operation(
+        {204: Answer(headers={**UPLOAD, **LIMIT, "Upload-Length": LENGTH.about})},
+        (*PLACED, "busy", "no_space"),
+    ),
+    "resumable.append": Operation(
+        {200: Answer(UploadState, headers=UPLOAD), 204: Answer(headers=UPLOAD)},
+        (
+            *PLACED,
+            *READABLE,
+            "mismatching_offset",
+            "inconsistent_length",
+            "completed_upload",
+            "cut_off",
+            "unsupported_media_type",
+        ),
+        {"application/partial-upload": BYTES},
+        (OFFSET, COMPLETE, LENGTH),
+    ),
+    "resumable.abandon": Operation({204: Answer()}, PLACED),
+    "app.process": Operation(
+        {202: Answer(TaskState, headers=REPLAYED)},
+        (*ONCE, "already_running", "nothing_uploaded", "unsupported_media_type", "invalid_options"),
+        {"application/json": Options},
+        (KEY,),
+    ),
+    "app.progress": Operation({200: Answer(TaskState)}),
+    "app.events": Operation(
+        {200: Answer(media="text/event-stream"), 204: Answer()},
+        ("too_many_streams", "streams_full"),
+        parameters=(LAST_EVENT,),
+    ),
+    "app.cancel": Operation({202: Answer(TaskState)}, ("not_running",)),
+    "app.report": Operation(
+        {200: Answer({"type": "object"}), 206: Answer(media="application/json")},
+        ("not_ready", "range_not_satisfiable"),
+    ),
+    "app.report_link": Operation({201: Answer(Link)}, ("not_ready",)),
+    "app.workbook": Operation(
+        {
+            200: Answer(media=XLSX, headers={"Content-Disposition": "The name to save it under."}),
+            206: Answer(media=XLSX),
+        },
+        ("not_ready", "forbidden_link", "range_not_satisfiable"),
+        parameters=(TOKEN,),
+    ),
+    "app.reset": Operation({204: Answer()}),
+    "app.healthz": Operation({200: Answer(Health)}),
+    "app.readyz": Operation({200: Answer(Health), 503: Answer(Health)}),
+}
+"""By endpoint; beside these problems there are those that every call may meet."""
+
+SCOPE_OF: dict[str, Scope] = {
+    "arrival.upload": "upload",
+    "resumable.create": "upload",
+    "resumable.offset": "upload",
+    "resumable.append": "upload",
+    "resumable.abandon": "upload",
+    "app.process": "process",
+    "app.cancel": "process",
+    "app.reset": "process",
+    "app.options_schema": "read",
+    "app.status": "read",
+    "app.progress": "read",
+    "app.events": "read",
+    "app.report": "read",
+    "app.report_link": "read",
+    "app.workbook": "read",
+}
+"""What a key must be for to make a call, where keys are asked for."""
