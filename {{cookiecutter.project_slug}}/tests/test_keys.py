@@ -112,7 +112,8 @@ def test_who_is_refused_learns_how_to_ask(guarded: Flask) -> None:
 
 def test_the_page_and_the_health_ask_for_none(guarded: Flask) -> None:
     for path in ("/", "/healthz", "/readyz", "/static/app.js"):
-        assert guarded.test_client().get(path).status_code == 200
+        with guarded.test_client().get(path) as answer:
+            assert answer.status_code == 200
 
 
 def test_without_the_setting_nobody_is_asked(app: Flask) -> None:
