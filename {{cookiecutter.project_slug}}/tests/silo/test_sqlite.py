@@ -8,6 +8,7 @@ import signal
 import sqlite3
 import stat
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ import pytest
 from {{ cookiecutter.package_name }}.silo.errors import StoreFull, StoreUnavailable
 from {{ cookiecutter.package_name }}.silo.records import NEW, Put, Records, open_records
 from {{ cookiecutter.package_name }}.silo.sessions import sqlite
+from {{ cookiecutter.package_name }}.silo.sessions.turn import Turn
 
 
 @pytest.fixture
@@ -101,6 +103,18 @@ def test_connections_do_not_cross_a_fork(url: str) -> None:
     found = records.read("n", "n")
     assert found
     assert found.value == b"3"
+
+
+def test_a_new_file_is_prepared_by_one_process_at_a_time(tmp_path: Path) -> None:
+    file = tmp_path / "silo.db"
+    with ThreadPoolExecutor(1) as pool:
+        with Turn(tmp_path / "silo.turn"):
+            opening = pool.submit(open_records, f"sqlite:///{file}")
+            with pytest.raises(TimeoutError):
+                opening.result(timeout=0.1)
+            assert file.stat().st_size == 0
+        opening.result(timeout=10).close()
+    assert file.stat().st_size > 0
 
 
 def test_threads_that_end_leave_no_connection_behind(url: str) -> None:

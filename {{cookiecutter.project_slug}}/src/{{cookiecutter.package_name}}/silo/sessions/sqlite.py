@@ -128,7 +128,8 @@ class SqliteRecords(Records):
         connection = sqlite3.connect(
             self._path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
         )
-        connection.execute("PRAGMA journal_mode = WAL")
+        with self._turn:  # a file that is not in WAL mode yet lets nobody wait who would have it so
+            connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = NORMAL")
         return connection
 
