@@ -21,6 +21,10 @@ PAGES = {
         "Each watcher holds an event stream of one web process, and is told something every 2 s by",
         "another process. The server looks for news every 100 ms, a lag of 50 ms by itself.",
     ),
+    "upload": (
+        "Each way brings one file to one gunicorn worker and has it stored, forced to disk and",
+        "hashed; the bare copy writes what a socket brings. Growth is the worker's, at its most.",
+    ),
 }
 """Each benchmark's name, by which its figures are stored, and what is said above them."""
 

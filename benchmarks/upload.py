@@ -10,11 +10,9 @@ from __future__ import annotations
 
 import argparse
 import http.client
-import importlib.metadata
 import json
 import multiprocessing
 import os
-import platform
 import socket
 import subprocess
 import sys
@@ -24,6 +22,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+from report import about, keep
 
 HERE = Path(__file__).parent
 MB = 10**6
@@ -201,7 +201,7 @@ def compared(megabytes: int, times: int, folder: Path) -> dict[str, Any]:
             "MB/s, median": round(sorted(rates[name])[len(rates[name]) // 2]),
             "MB/s, from": round(min(rates[name])),
             "MB/s, to": round(max(rates[name])),
-            "memory (MB)": None if name == "a bare copy" else round(max(grown[name]), 1),
+            "growth (MB)": "" if name == "a bare copy" else round(max(grown[name]), 1),
         }
         for name in ways
     }
@@ -214,20 +214,8 @@ def main() -> None:
     given = parser.parse_args()
     with tempfile.TemporaryDirectory(dir=HERE) as folder:
         figures = compared(given.megabytes, given.times, Path(folder))
-    versions = {name: importlib.metadata.version(name) for name in ("flask", "gunicorn")}
-    about = {
-        "megabytes": given.megabytes,
-        "times": given.times,
-        "machine": f"{os.cpu_count()} cores {platform.machine()}",
-        "python": platform.python_version(),
-        **versions,
-        "date": time.strftime("%Y-%m-%d"),
-    }
-    (HERE / "upload.json").write_text(json.dumps({**about, "uploads": figures}, indent=2) + "\n")
-    columns = list(next(iter(figures.values())))
-    print(f"{'':<30}" + "".join(f"{column:>14}" for column in columns))
-    for name, row in figures.items():
-        print(f"{name:<30}" + "".join(f"{row[column] or '':>14}" for column in columns))
+    group = f"{given.megabytes} MB, {given.times} times in turn"
+    keep(HERE / "upload.json", {**about("flask", "gunicorn"), group: figures})
 
 
 if __name__ == "__main__":
