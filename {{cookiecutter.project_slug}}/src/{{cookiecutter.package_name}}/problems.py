@@ -15,7 +15,7 @@ from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 from werkzeug.wsgi import get_input_stream
 
 from .silo.errors import NO_SPACE
-from .silo.extension import OUR_FAULT, STATUS_OF, problem
+from .silo.refusals import OUR_FAULT, STATUS_OF, problem
 from .silo.tasks.base import FULL
 
 log = logging.getLogger(__name__)

@@ -20,7 +20,7 @@ from werkzeug.serving import make_server
 from werkzeug.test import TestResponse
 
 from {{ cookiecutter.package_name }}.silo import BackgroundTask, SessionBusy, Silo, SiloError
-from {{ cookiecutter.package_name }}.silo.extension import problem
+from {{ cookiecutter.package_name }}.silo.refusals import problem
 from {{ cookiecutter.package_name }}.silo.sessions.ids import SessionIds, session_key
 from {{ cookiecutter.package_name }}.silo.tasks.base import Reporter
 

@@ -18,10 +18,10 @@ from werkzeug.test import TestResponse, encode_multipart
 from {{ cookiecutter.package_name }}.silo import Idempotent, Silo
 from {{ cookiecutter.package_name }}.silo.answers import ANSWER_SECONDS, KEPT
 from {{ cookiecutter.package_name }}.silo.errors import StoreUnavailable
-from {{ cookiecutter.package_name }}.silo.extension import problem
 from {{ cookiecutter.package_name }}.silo.guests import ANSWER_BYTES
 from {{ cookiecutter.package_name }}.silo.idempotency import BODY_BYTES
 from {{ cookiecutter.package_name }}.silo.records import Records
+from {{ cookiecutter.package_name }}.silo.refusals import problem
 
 from .conftest import LEASE, RETAIN, TTL, OpenRecords
 

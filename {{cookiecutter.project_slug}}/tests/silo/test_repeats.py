@@ -17,9 +17,9 @@ from werkzeug.datastructures import FileStorage
 from werkzeug.test import TestResponse, encode_multipart
 
 from {{ cookiecutter.package_name }}.silo import Idempotent, Silo, gen_keyfunc
-from {{ cookiecutter.package_name }}.silo.extension import problem
 from {{ cookiecutter.package_name }}.silo.idempotency import KeyFunc
 from {{ cookiecutter.package_name }}.silo.records import Records
+from {{ cookiecutter.package_name }}.silo.refusals import problem
 
 from .conftest import LEASE, TTL, OpenRecords
 

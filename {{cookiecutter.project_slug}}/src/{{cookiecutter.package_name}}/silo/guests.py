@@ -9,7 +9,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from .answers import Answer, Claim, releasing
-from .records import Delete, Step
+from .records import Step
+from .sessions.locks import Hold
 
 if TYPE_CHECKING:
     from flask import Response
@@ -87,15 +88,15 @@ class Caching:
 class Turn:
     """A lock to be let go."""
 
-    def __init__(self, silo: Silo, unlock: Delete) -> None:
+    def __init__(self, silo: Silo, hold: Hold) -> None:
         self._records = silo.store.records
-        self._unlock = unlock
+        self._hold = hold
 
     def steps(self, response: Response) -> list[Step]:
         return []
 
     def settle(self, response: Response | None) -> None:
-        self._records.apply(self._unlock)
+        self._records.apply(*self._hold.unlock)
 
 
 def answer_of(silo: Silo, response: Response) -> Answer | None:

@@ -126,10 +126,10 @@ class Idempotent:
 
         def answer(proceed: Callable[[], Any]) -> Any:
             silo, name = self._silo, _name(tell())
-            unlock = silo.repeats.hold(name, seconds, wait)
-            if unlock is None:
+            hold = silo.repeats.hold(name, seconds, wait)
+            if hold is None:
                 raise SessionBusy("The same call is still at work. Try again in a moment.")
-            silo.attach(Turn(silo, unlock))
+            silo.attach(Turn(silo, hold))
             # Whoever held it until now may have cached just what is asked for.
             caching: Caching | None = g.pop("silo_caching", None)
             found = caching.found() if caching else None

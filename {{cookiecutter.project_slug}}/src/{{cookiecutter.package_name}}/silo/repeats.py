@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import json
-import time
 from typing import TYPE_CHECKING
 
 from .answers import Answer
 from .codec import dump
-from .records import NEW, Delete, Put
+from .records import Put
 from .sessions.ids import SessionKey
+from .sessions.locks import Hold, Leases
 
 if TYPE_CHECKING:
     from .sessions.base import SessionStore
-
-PAUSE_SECONDS = 0.01
 
 
 class Repeats:
@@ -45,22 +43,9 @@ class Repeats:
         value = dump([answer.plain(), seen])
         return Put("cached", name, value, self._store.clock() + seconds)
 
-    def hold(self, name: str, seconds: float, wait: float) -> Delete | None:
+    def hold(self, name: str, seconds: float, wait: float) -> Hold | None:
         """Take a turn of so many seconds, waiting for it if need be.
 
-        Returns the step that ends it, or None if others had it all the time.
+        Returns None if others had it all the time; `unlock` are the steps that end it.
         """
-        deadline = time.monotonic() + wait
-        while True:
-            found = self._records.read("hold", name)
-            if found is None or found.due <= self._store.clock():
-                due = self._store.clock() + seconds
-                version = self._records.apply(
-                    Put("hold", name, b"", due, found.version if found else NEW)
-                )
-                if version:
-                    return Delete("hold", name, version)
-            elif time.monotonic() >= deadline:
-                return None
-            else:
-                time.sleep(PAUSE_SECONDS)
+        return Leases(self._records, self._store.clock, seconds, "hold").take(name, wait)

@@ -149,10 +149,13 @@ class Leases:
     long as a lease lasts, because a clock that was set back must not keep a session locked.
     """
 
-    def __init__(self, records: Records, clock: Callable[[], float], lease: float) -> None:
+    def __init__(
+        self, records: Records, clock: Callable[[], float], lease: float, kind: str = "lock"
+    ) -> None:
         self._records = records
         self._clock = clock
         self._lease = lease
+        self._kind = kind
 
     def take(self, key: str, seconds: float) -> Hold | None:
         began = since = time.monotonic()
@@ -161,14 +164,14 @@ class Leases:
         while True:
             if self._is_free(found, since):
                 due = self._clock() + self._lease
-                version = self._records.apply(Put("lock", key, b"", due, watched))
+                version = self._records.apply(Put(self._kind, key, b"", due, watched))
                 if version:
-                    return Hold(key, (Delete("lock", key, version),))
+                    return Hold(key, (Delete(self._kind, key, version),))
             elif time.monotonic() - began >= seconds:
                 return None
             else:
                 time.sleep(PAUSE_SECONDS)
-            found = self._records.read("lock", key)
+            found = self._records.read(self._kind, key)
             if found is None or found.version != watched:
                 watched, since = (found.version if found else NEW), time.monotonic()
 
