@@ -15,7 +15,8 @@ HERE = Path(__file__).parent
 PAGES = {
     "store": (
         "Ours keeps sessions in a SQLite file that several processes share and that outlives them;",
-        "flask-silo keeps them in the memory of one process. p50 and p99 stand as `p50 / p99`.",
+        "flask-silo keeps them in the memory of one process. p50 and p99 stand as `p50 / p99`. Its",
+        "README names no server, so it is served both by `flask run` and by gunicorn, as ours is.",
     ),
     "streams": (
         "Each watcher holds an event stream of one web process, and is told something every 2 s by",
