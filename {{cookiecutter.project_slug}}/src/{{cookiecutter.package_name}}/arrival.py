@@ -78,8 +78,7 @@ def uploads_named() -> list[str]:
     if not isinstance(ids, list) or not all(isinstance(each, str) for each in ids):
         raise Problem("invalid_uploads", "Uploads are a list of ids.")
     if len(set(ids)) < len(ids):
-        said = "Each upload can be named once."
-        raise Problem("invalid_uploads", said)
+        raise Problem("invalid_uploads", "Each upload can be named once.")
     return ids
 
 

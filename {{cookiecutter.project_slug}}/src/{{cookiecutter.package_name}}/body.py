@@ -11,6 +11,8 @@ from .problems import Problem
 from .uploads import HEAD_BYTES, check_head
 
 BEAT_SECONDS = 0.2
+TYPES = "https://iana.org/assignments/http-problem-types#"
+"""What the draft's types of problems begin with."""
 
 
 class Arriving:
@@ -65,5 +67,5 @@ def inconsistent_length() -> Problem:
     return Problem(
         "inconsistent_length",
         "What is sent does not have the length that was announced.",
-        type="https://iana.org/assignments/http-problem-types#inconsistent-upload-length",
+        type=f"{TYPES}inconsistent-upload-length",
     )

@@ -105,8 +105,8 @@ UPLOADS = {
 BYTES = {"type": "string", "format": "binary"}
 
 CALLS = {
-    "app.options_schema": Operation({200: Answer({"type": "object"})}),
-    "app.status": Operation({200: Answer(SessionState)}),
+    "app.options_schema": Operation({200: Answer({"type": "object"})}, scope="read"),
+    "app.status": Operation({200: Answer(SessionState)}, scope="read"),
     "arrival.upload": Operation(
         {201: Answer(Files, headers=REPLAYED)},
         (
@@ -120,6 +120,7 @@ CALLS = {
         ),
         {"multipart/form-data": FORM, "application/json": UPLOADS},
         (KEY,),
+        scope="upload",
     ),
     "resumable.discover": Operation({204: Answer(headers=LIMIT)}),
     "resumable.create": Operation(
@@ -135,10 +136,12 @@ CALLS = {
         ),
         {"application/octet-stream": BYTES},
         (KEY, NAME, COMPLETE, LENGTH),
+        scope="upload",
     ),
     "resumable.offset": Operation(
         {204: Answer(headers={**UPLOAD, **LIMIT, "Upload-Length": LENGTH.about})},
         (*PLACED, "busy", "no_space"),
+        scope="upload",
     ),
     "resumable.append": Operation(
         {200: Answer(UploadState, headers=UPLOAD), 204: Answer(headers=UPLOAD)},
@@ -153,26 +156,30 @@ CALLS = {
         ),
         {"application/partial-upload": BYTES},
         (OFFSET, COMPLETE, LENGTH),
+        scope="upload",
     ),
-    "resumable.abandon": Operation({204: Answer()}, PLACED),
+    "resumable.abandon": Operation({204: Answer()}, PLACED, scope="upload"),
     "app.process": Operation(
         {202: Answer(TaskState, headers=REPLAYED)},
         (*ONCE, "already_running", "nothing_uploaded", "unsupported_media_type", "invalid_options"),
         {"application/json": Options},
         (KEY,),
+        scope="process",
     ),
-    "app.progress": Operation({200: Answer(TaskState)}),
+    "app.progress": Operation({200: Answer(TaskState)}, scope="read"),
     "app.events": Operation(
         {200: Answer(media="text/event-stream"), 204: Answer()},
         ("too_many_streams", "streams_full"),
         parameters=(LAST_EVENT,),
+        scope="read",
     ),
-    "app.cancel": Operation({202: Answer(TaskState)}, ("not_running",)),
+    "app.cancel": Operation({202: Answer(TaskState)}, ("not_running",), scope="process"),
     "app.report": Operation(
         {200: Answer({"type": "object"}), 206: Answer(media="application/json")},
         ("not_ready", "range_not_satisfiable"),
+        scope="read",
     ),
-    "app.report_link": Operation({201: Answer(Link)}, ("not_ready",)),
+    "app.report_link": Operation({201: Answer(Link)}, ("not_ready",), scope="read"),
     "app.workbook": Operation(
         {
             200: Answer(media=XLSX, headers={"Content-Disposition": "The name to save it under."}),
@@ -180,28 +187,14 @@ CALLS = {
         },
         ("not_ready", "forbidden_link", "range_not_satisfiable"),
         parameters=(TOKEN,),
+        scope="read",
     ),
-    "app.reset": Operation({204: Answer()}),
+    "app.reset": Operation({204: Answer()}, scope="process"),
     "app.healthz": Operation({200: Answer(Health)}),
     "app.readyz": Operation({200: Answer(Health), 503: Answer(Health)}),
 }
 """By endpoint; beside these problems there are those that every call may meet."""
 
 SCOPE_OF: dict[str, Scope] = {
-    "arrival.upload": "upload",
-    "resumable.create": "upload",
-    "resumable.offset": "upload",
-    "resumable.append": "upload",
-    "resumable.abandon": "upload",
-    "app.process": "process",
-    "app.cancel": "process",
-    "app.reset": "process",
-    "app.options_schema": "read",
-    "app.status": "read",
-    "app.progress": "read",
-    "app.events": "read",
-    "app.report": "read",
-    "app.report_link": "read",
-    "app.workbook": "read",
+    endpoint: call.scope for endpoint, call in CALLS.items() if call.scope
 }
-"""What a key must be for to make a call, where keys are asked for."""

@@ -65,7 +65,8 @@ def run(
     """
     store, session = FileStore(location), SessionKey(key)
     kept = ResultCache(location, **cache) if cache else None
-    found = kept.find(key_of(files, options)) if kept else None
+    name = key_of(files, options) if kept else ""
+    found = kept.find(name) if kept else None
     if found:
         reuse(task, store, session, found)
         return
@@ -83,7 +84,7 @@ def run(
         store.save(session, workbook_name(task.id), workbook)
         store.save(session, json_name(task.id), written)
         if kept:
-            kept.keep(key_of(files, options), written, workbook)
+            kept.keep(name, written, workbook)
 
 
 def reuse(task: Reporter, store: FileStore, session: SessionKey, found: Found) -> None:

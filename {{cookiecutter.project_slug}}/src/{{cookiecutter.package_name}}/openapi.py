@@ -15,6 +15,7 @@ from pydantic import BaseModel, TypeAdapter
 from werkzeug.routing import Rule
 
 from .about import TITLE
+from .keys import Scope
 from .problems import STATUS_OF_CODE, TITLES
 
 Json = dict[str, Any]
@@ -80,13 +81,15 @@ class Parameter:
 class Operation:
     """What a call takes and answers: good answers by status, the codes of its problems.
 
-    `bodies` are by media type: a type that becomes a JSON Schema, or a schema.
+    `bodies` are by media type: a type that becomes a JSON Schema, or a schema. `scope` is what a
+    key must be for to make the call, where keys are asked for; None asks for none.
     """
 
     answers: Mapping[int, Answer]
     problems: tuple[str, ...] = ()
     bodies: Mapping[str, Any] = field(default_factory=dict)
     parameters: tuple[Parameter, ...] = ()
+    scope: Scope | None = None
 
 
 def document(app: Flask, calls: Mapping[str, Operation], data_endpoints: Iterable[str]) -> Json:
@@ -95,13 +98,13 @@ def document(app: Flask, calls: Mapping[str, Operation], data_endpoints: Iterabl
     schema_of(ProblemJson, schemas)
     expiring, paths = set(data_endpoints), defaultdict[str, Json](dict)
     for rule in sorted(app.url_map.iter_rules(), key=lambda rule: rule.rule):
-        operation = calls.get(rule.endpoint)
-        for method in methods_of(rule) if operation else ():
-            assert operation
-            path = re.sub(r"<(\w+)>", r"{\1}", rule.rule)
-            problems = {*operation.problems, *common(method, rule.rule in expiring)}
-            told = described(rule, app.view_functions[rule.endpoint], operation, problems, schemas)
-            paths[path][method.lower()] = told
+        if rule.endpoint not in calls:
+            continue
+        operation, view = calls[rule.endpoint], app.view_functions[rule.endpoint]
+        path = re.sub(r"<(\w+)>", r"{\1}", rule.rule)
+        for method in methods_of(rule):
+            problems = common(method, operation, rule.rule in expiring)
+            paths[path][method.lower()] = described(rule, view, operation, problems, schemas)
     return {
         "openapi": "3.1.0",
         "info": {"title": TITLE, "version": VERSION},
@@ -126,13 +129,15 @@ def methods_of(rule: Rule) -> list[str]:
     return sorted(methods - {"OPTIONS"} or methods)
 
 
-def common(method: str, expires: bool) -> set[str]:
-    """The problems that every such call may meet."""
-    codes = {"bad_request", "internal", "unavailable", "no_key", "no_scope"}
+def common(method: str, operation: Operation, expires: bool) -> set[str]:
+    """The problems that a call may meet: its own, and those that every such call may."""
+    codes = {*operation.problems, "bad_request", "internal", "unavailable"}
+    if operation.scope:
+        codes |= {"no_key", "no_scope"}
     if expires:
         codes.add("session_expired")
     if method not in SAFE:
-        codes |= {"cross_site", "too_large", "busy", "no_space", "too_often"}
+        codes |= {"cross_site", "too_large", "busy", "no_space"}
     return codes
 
 

@@ -24,21 +24,15 @@ HEAR_SECONDS = 30
 CHUNK_BYTES = 2**16
 
 TITLES = {
-    400: "Bad Request",
+    **{status: title for status, title, _ in STATUS_OF.values()},
     401: "Unauthorized",
     403: "Forbidden",
     404: "Not Found",
     405: "Method Not Allowed",
-    409: "Conflict",
-    410: "Gone",
     413: "Content Too Large",
     415: "Unsupported Media Type",
     416: "Range Not Satisfiable",
-    422: "Unprocessable Content",
-    429: "Too Many Requests",
     500: "Internal Server Error",
-    503: "Service Unavailable",
-    507: "Insufficient Storage",
 }
 STATUS_OF_CODE = {
     **{code: status for status, _, code in STATUS_OF.values()},
@@ -67,7 +61,6 @@ STATUS_OF_CODE = {
     "invalid_options": 422,
     "invalid_uploads": 422,
     "no_file": 422,
-    "too_often": 429,
     "internal": 500,
 }
 """Every problem that an answer may name, by the code that programs read."""
@@ -139,7 +132,7 @@ def of_problem(error: Problem) -> Response:
 def of_size(_: RequestEntityTooLarge) -> Response:
     megabytes, parts = (request.max_content_length or 0) // 2**20, request.max_form_parts
     said = f"At most {megabytes:,} MB and {parts:,} files can be sent at a time."
-    return problem(413, "Content Too Large", "too_large", said)
+    return of_problem(Problem("too_large", said))
 
 
 def of_http(error: HTTPException) -> Response:
@@ -160,13 +153,13 @@ def of_storage(error: OSError) -> Response:
     if error.errno not in (*FULL, errno.EACCES, errno.EPERM):
         return of_anything(error)
     log.error("nothing can be stored", exc_info=error)
-    return problem(507, "Insufficient Storage", "no_space", NO_SPACE)
+    return of_problem(Problem("no_space", NO_SPACE))
 
 
 def of_anything(error: Exception) -> Response:
     """What nobody foresaw: logged with its traceback, and said without it."""
     log.error("unforeseen", exc_info=error)
-    return problem(500, "Internal Server Error", "internal", OUR_FAULT)
+    return of_problem(Problem("internal", OUR_FAULT))
 
 
 def say_when(response: Response) -> Response:

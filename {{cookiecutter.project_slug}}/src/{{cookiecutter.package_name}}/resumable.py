@@ -21,7 +21,7 @@ from flask import Blueprint, Response, jsonify, request, url_for
 from werkzeug.http import parse_options_header
 from werkzeug.wsgi import get_input_stream
 
-from .body import Arriving, inconsistent_length
+from .body import TYPES, Arriving, inconsistent_length
 from .pending import Entry, Pending, unknown
 from .problems import Problem
 from .silo import SessionExpired
@@ -31,7 +31,6 @@ from .views import NAMESPACE, idempotent, refuse_while_running, the_files, the_s
 
 DATA_ENDPOINTS = ("/api/uploads/<upload>",)
 PARTIAL = "application/partial-upload"
-TYPES = "https://iana.org/assignments/http-problem-types#"
 INTEGER = re.compile(r"([0-9]{1,15})(;.*)?", re.ASCII)
 BOOLEAN = re.compile(r"\?([01])(;.*)?", re.ASCII)
 SILENT_SECONDS = 60

@@ -238,6 +238,19 @@ class Caller:
         return {**self.headers, **({"X-Session-ID": self.sid} if self.sid else {})}
 
 
+def insist(call: Callable[[int, str | None], Answer], port: int, sid: str | None) -> Answer:
+    """Make a call with its key until it is answered, as a client does that retries."""
+    while True:
+        try:
+            answer = call(port, sid)
+        except (OSError, http.client.HTTPException):
+            continue
+        if answer.status != 409:
+            return answer
+        assert answer.json["error"] in ("in_flight", "busy")
+        time.sleep(0.05)
+
+
 def rest(offset: int) -> dict[str, str]:
     """What says that the rest of an upload comes."""
     headers = {"Upload-Offset": str(offset), "Upload-Complete": "?1"}

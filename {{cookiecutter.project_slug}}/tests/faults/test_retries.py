@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import http.client
 import random
 import socket
 import sqlite3
-import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -15,7 +13,7 @@ import pytest
 from support import eventually
 
 from .chaos import LARGE, SMALL, Round
-from .server import Answer, Caller, Server, form
+from .server import Answer, Caller, Server, form, insist
 
 pytestmark = pytest.mark.skipif(
     not Path("/proc/self/task").exists(), reason="processes are found in /proc"
@@ -86,7 +84,7 @@ def test_a_crowd_with_one_key_gets_one_job_though_workers_are_killed(
     """Twenty send it until they are answered, while two of the four workers are killed."""
     before = stored(server, "job")
     with ThreadPoolExecutor(20) as pool:
-        calls = [pool.submit(insist, server.port, caller.sid) for _ in range(20)]
+        calls = [pool.submit(insist, start, server.port, caller.sid) for _ in range(20)]
         server.kill(*random.sample(server.workers(), 2))
         answers = [call.result(60) for call in calls]
     server.ensure_up()
@@ -97,17 +95,8 @@ def test_a_crowd_with_one_key_gets_one_job_though_workers_are_killed(
     assert stored(server, "job") == before + 1
 
 
-def insist(port: int, sid: str | None) -> Answer:
-    """Send a start with one key until it is answered, as a client does that retries."""
-    while True:
-        try:
-            answer = retry(Caller(port, sid), "/api/process", b"{}", "application/json")
-        except (OSError, http.client.HTTPException):
-            continue
-        if answer.status != 409:
-            return answer
-        assert answer.json["error"] in ("in_flight", "busy")
-        time.sleep(0.05)
+def start(port: int, sid: str | None) -> Answer:
+    return retry(Caller(port, sid), "/api/process", b"{}", "application/json")
 
 
 def send_and_hang_up(caller: Caller, path: str, body: bytes, kind: str) -> None:

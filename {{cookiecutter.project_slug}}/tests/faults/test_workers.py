@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 from support import eventually
 
-from .server import Answer, Caller, free_port
+from .server import Answer, Caller, free_port, insist
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="gunicorn is for other systems")
 
@@ -119,7 +119,7 @@ def test_a_killed_worker_s_key_heals_within_its_lease(port: int, holder: Path) -
     caller = Caller(port)
     caller.post("/api/increment")
     with ThreadPoolExecutor(20) as pool:
-        calls = [pool.submit(insistent_call, port, caller.sid) for _ in range(20)]
+        calls = [pool.submit(insist, call_once, port, caller.sid) for _ in range(20)]
         pid = int(eventually(lambda: holder.exists() and holder.read_text()))
         os.kill(pid, signal.SIGKILL)
         began = time.monotonic()
@@ -130,14 +130,5 @@ def test_a_killed_worker_s_key_heals_within_its_lease(port: int, holder: Path) -
     assert caller.get("/api/count").json == {"value": 2}
 
 
-def insistent_call(port: int, sid: str | None) -> Answer:
-    """Send the same call with the same key until it is answered, as a client does that retries."""
-    while True:
-        try:
-            answer = Caller(port, sid).call("POST", "/api/once", b"", {"Idempotency-Key": '"once"'})
-        except (OSError, http.client.HTTPException):
-            continue
-        if answer.status != 409:
-            return answer
-        assert answer.json["error"] in ("in_flight", "busy")
-        time.sleep(0.05)
+def call_once(port: int, sid: str | None) -> Answer:
+    return Caller(port, sid).call("POST", "/api/once", b"", {"Idempotency-Key": '"once"'})

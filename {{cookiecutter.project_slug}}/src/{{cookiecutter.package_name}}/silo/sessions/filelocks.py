@@ -10,8 +10,9 @@ from __future__ import annotations
 import os
 import struct
 import sys
-import threading
 from pathlib import Path
+
+from .lockfile import LockFile
 
 if sys.platform == "win32":
     import msvcrt
@@ -26,20 +27,18 @@ class FileLocks:
     """Any number of locks in one file. `key` begins with 15 hexadecimal digits."""
 
     def __init__(self, path: Path) -> None:
-        self._path = path
-        self._held: dict[str, object] = {}
-        self._opened: tuple[int, int] | None = None
-        self._opening = threading.Lock()
+        self._file = LockFile(path)
+        self._held: dict[tuple[int, str], object] = {}
 
     def take(self, key: str) -> bool:
         """Take a lock if it is free, without waiting. Raises OSError."""
-        descriptor, mine = self._descriptor(), object()
-        if self._held.setdefault(key, mine) is not mine:
+        descriptor, own, mine = self._file.descriptor(), _own(key), object()
+        if self._held.setdefault(own, mine) is not mine:
             return False  # the system would grant it to this process once more
         try:
             _lock(descriptor, int(key[:DIGITS], 16))
         except OSError as error:
-            del self._held[key]
+            del self._held[own]
             if isinstance(error, (BlockingIOError, PermissionError)):
                 return False
             raise
@@ -47,28 +46,20 @@ class FileLocks:
 
     def free(self, key: str) -> None:
         """Let go of a lock that this process holds."""
-        descriptor = self._descriptor()
-        if key in self._held:
-            _unlock(descriptor, int(key[:DIGITS], 16))
-            self._held.pop(key, None)
+        own = _own(key)
+        if own in self._held:
+            _unlock(self._file.descriptor(), int(key[:DIGITS], 16))
+            self._held.pop(own, None)
 
     def close(self) -> None:
         """Let go of all locks."""
-        with self._opening:
-            if self._opened and self._opened[0] == os.getpid():
-                os.close(self._opened[1])
-            self._opened = None
-            self._held.clear()
+        self._file.close()
+        self._held.clear()
 
-    def _descriptor(self) -> int:
-        """The file's, opened anew after a fork: what the parent holds is not the child's."""
-        if self._opened is None or self._opened[0] != os.getpid():
-            with self._opening:
-                if self._opened is None or self._opened[0] != os.getpid():
-                    self._held.clear()
-                    flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC
-                    self._opened = os.getpid(), os.open(self._path, flags, 0o600)
-        return self._opened[1]
+
+def _own(key: str) -> tuple[int, str]:
+    """What a parent holds is not its forked child's."""
+    return os.getpid(), key
 
 
 if sys.platform == "win32":
