@@ -30,13 +30,15 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     [(stage, VICTIMS[number % len(VICTIMS)]) for number, stage in enumerate(STAGES)],
     ids=lambda function: function.__name__,
 )
-def test_a_kill_at_each_stage_loses_nothing(server: Server, stage: object, victim: object) -> None:
+def test_s31_a_kill_at_each_stage_loses_nothing(
+    server: Server, stage: object, victim: object
+) -> None:
     outcome = play(server, stage, victim)  # type: ignore[arg-type]  # parametrized
     assert not outcome.startswith("failed"), outcome
     assert left_behind(server) == []
 
 
-def test_a_poison_file_stops_after_its_attempts(server: Server) -> None:
+def test_s31_a_poison_file_stops_after_its_attempts(server: Server) -> None:
     """A child that is killed at each attempt fails its job with a sentence, and no other."""
     poisoned, healthy = (Round(server, Caller(server.port)) for _ in range(2))
     poisoned.upload(LARGE)
@@ -58,7 +60,7 @@ def works_on(attempt: int, job: dict[str, object]) -> bool:
     return job["attempt"] == attempt and job["running"] is True and job["progress"] != 0
 
 
-def test_sigterm_under_load_drains_and_the_job_goes_on_after_the_next_start(
+def test_s35_sigterm_under_load_drains_and_the_job_goes_on_after_the_next_start(
     tmp_path: Path,
 ) -> None:
     server = Server(tmp_path / "data", SILO_WORKERS=1)

@@ -56,7 +56,9 @@ def stored(server: Server, kind: str) -> int:
 
 
 @pytest.mark.parametrize("keys", ["none", "one", "many"])
-def test_of_many_calls_at_once_one_starts_a_job(server: Server, caller: Caller, keys: str) -> None:
+def test_s29_of_many_calls_at_once_one_starts_a_job(
+    server: Server, caller: Caller, keys: str
+) -> None:
     """Fifty over four workers: one job, and every answer is that job or a 409."""
 
     def start(number: int) -> Answer:
@@ -78,7 +80,7 @@ def test_of_many_calls_at_once_one_starts_a_job(server: Server, caller: Caller, 
     assert {answer.status for answer in answers} <= {202, 409}
 
 
-def test_a_crowd_with_one_key_gets_one_job_though_workers_are_killed(
+def test_s29_a_crowd_with_one_key_gets_one_job_though_workers_are_killed(
     server: Server, caller: Caller
 ) -> None:
     """Twenty send it until they are answered, while two of the four workers are killed."""
@@ -119,7 +121,7 @@ def retry(caller: Caller, path: str, body: bytes, kind: str) -> Answer:
     return caller.call("POST", path, body, headers)
 
 
-def test_a_start_whose_answer_is_lost_is_not_repeated(server: Server, caller: Caller) -> None:
+def test_s29_a_start_whose_answer_is_lost_is_not_repeated(server: Server, caller: Caller) -> None:
     call = ("/api/process", b'{"largest": 5}', "application/json")
     before = stored(server, "job")
     send_and_hang_up(caller, *call)
@@ -150,7 +152,7 @@ def test_a_first_upload_whose_answer_is_lost_is_found_again(server: Server) -> N
     round_.reset()
 
 
-def test_a_restarted_server_still_knows_the_answer(server: Server) -> None:
+def test_s30_a_restarted_server_still_knows_the_answer(server: Server) -> None:
     caller = Caller(server.port)
     body, kind = form("orders.csv", SMALL)
     first = retry(caller, "/api/upload", body, kind)

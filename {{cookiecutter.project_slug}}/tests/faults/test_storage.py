@@ -38,7 +38,7 @@ def limit(server: Server, size: int) -> None:
         resource.prlimit(pid, resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
 
 
-def test_a_full_disk_is_said_and_nothing_is_lost(server: Server) -> None:
+def test_s34_a_full_disk_is_said_and_nothing_is_lost(server: Server) -> None:
     round_ = Round(server, Caller(server.port))
     round_.upload(SMALL)
     before = round_.ask()["files"]
@@ -59,7 +59,7 @@ def obey_permissions() -> None:
     ctypes.CDLL(None).prctl(CAPABILITY_DROP, OVERRIDE_PERMISSIONS, 0, 0, 0)
 
 
-def test_a_read_only_directory_is_said_and_works_again(tmp_path: Path) -> None:
+def test_s34_a_read_only_directory_is_said_and_works_again(tmp_path: Path) -> None:
     server = Server(tmp_path / "data", workers=1, prepare=obey_permissions)
     server.start()
     round_, stranger = Round(server, Caller(server.port)), Caller(server.port)
@@ -82,7 +82,7 @@ def test_a_read_only_directory_is_said_and_works_again(tmp_path: Path) -> None:
     assert server.stop() == 0
 
 
-def test_an_upload_keeps_what_fitted_on_a_full_disk(server: Server) -> None:
+def test_s34_an_upload_keeps_what_fitted_on_a_full_disk(server: Server) -> None:
     round_, data = Round(server, Caller(server.port)), LARGE * 8
     path = round_.caller.create("large.csv", len(data))
     limit(server, MUCH)
@@ -98,7 +98,7 @@ def test_an_upload_keeps_what_fitted_on_a_full_disk(server: Server) -> None:
     assert left_behind(server) == []
 
 
-def test_a_locked_store_is_said_and_works_again(server: Server) -> None:
+def test_s34_a_locked_store_is_said_and_works_again(server: Server) -> None:
     round_ = Round(server, Caller(server.port))
     round_.upload(SMALL)
     other = sqlite3.connect(server.data / "silo.db", isolation_level=None)

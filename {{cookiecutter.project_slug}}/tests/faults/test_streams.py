@@ -148,7 +148,7 @@ def test_whoever_comes_back_hears_every_line_once_and_one_end(
     assert bool(client.hints) == (accident is restart)
 
 
-def test_a_stop_does_not_wait_for_streams(server: Server) -> None:
+def test_s35_a_stop_does_not_wait_for_streams(server: Server) -> None:
     held = Held(server)
     clients = [held.caller.listen("/api/events") for _ in range(5)]
     for client in clients:

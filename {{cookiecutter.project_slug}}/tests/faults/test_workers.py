@@ -93,7 +93,7 @@ def test_every_increment_counts(port: int) -> None:
     assert caller.get("/api/count").json == {"value": CALLS}
 
 
-def test_a_holder_that_is_killed_blocks_nobody_for_long(port: int, holder: Path) -> None:
+def test_s31_a_holder_that_is_killed_blocks_nobody_for_long(port: int, holder: Path) -> None:
     """The others go on when its lease is over, and what it had changed was never kept."""
     caller = Caller(port)
     caller.post("/api/increment")

@@ -26,7 +26,7 @@ def test_it_says_the_time(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("jump", [DAY, -DAY])
-def test_setting_the_machines_clock_moves_nothing(
+def test_s33_setting_the_machines_clock_moves_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, jump: int
 ) -> None:
     """Neither in a process that runs nor in one that is started afterwards."""
@@ -38,7 +38,7 @@ def test_setting_the_machines_clock_moves_nothing(
     assert abs(started_later() - before) < 5
 
 
-def test_after_a_new_start_of_the_machine_it_is_set_anew(
+def test_s33_after_a_new_start_of_the_machine_it_is_set_anew(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before, real = steady_clock(tmp_path)(), time.time

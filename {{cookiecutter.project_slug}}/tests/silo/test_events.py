@@ -159,7 +159,7 @@ def test_old_events_leave_and_their_absence_is_told(events: Events) -> None:
     assert data(hear(events.stream("news", f"{ids[49]}.0"), KEPT_EVENTS)) == data(kept)
 
 
-def test_a_stream_holds_so_many_bytes_and_no_more(events: Events, records: Records) -> None:
+def test_s37_a_stream_holds_so_many_bytes_and_no_more(events: Events, records: Records) -> None:
     large = "x" * (KEPT_BYTES // 4)
     for number in range(10):
         events.publish("news", [number, large])
@@ -191,7 +191,7 @@ def test_what_cannot_be_sent_is_refused_where_it_is_published(
     assert records.count("stream") == 0
 
 
-def test_a_stream_has_one_end_whoever_ends_it(open_events: OpenEvents) -> None:
+def test_s37_a_stream_has_one_end_whoever_ends_it(open_events: OpenEvents) -> None:
     stream = open_events().stream("news")
     next(stream)
     barrier = threading.Barrier(8)
@@ -309,7 +309,7 @@ def test_a_full_process_or_a_greedy_owner_is_refused(open_events: OpenEvents) ->
     events.stream("news", owner="me").close()
 
 
-def test_a_silent_stream_is_kept_alive(open_events: OpenEvents) -> None:
+def test_s37_a_silent_stream_is_kept_alive(open_events: OpenEvents) -> None:
     steady = Clock()
     events = open_events(monotonic=steady)
     stream = events.stream("news", keep_alive=15)

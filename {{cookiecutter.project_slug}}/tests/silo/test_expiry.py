@@ -78,7 +78,7 @@ def test_a_session_is_created_once_however_many_ask_at_once(open_store: OpenStor
     assert created == [SID]
 
 
-def test_several_cleaners_end_each_session_once(open_store: OpenStore, clock: Clock) -> None:
+def test_s36_several_cleaners_end_each_session_once(open_store: OpenStore, clock: Clock) -> None:
     ended: list[str] = []
     removed: list[SessionKey] = []
     stores = [open_store() for _ in range(4)]
@@ -192,7 +192,7 @@ def test_what_belongs_to_a_session_goes_with_it(store: SessionStore, clock: Cloc
     assert removed == [session_key(SID)]
 
 
-def test_the_jobs_of_a_session_go_with_it(store: SessionStore, clock: Clock) -> None:
+def test_s32_the_jobs_of_a_session_go_with_it(store: SessionStore, clock: Clock) -> None:
     store.register_namespace("work", lambda: {"task": BackgroundTask("quick")})
     with store.transaction(SID) as state:
         state["work"]["task"].start(lambda task: None)
@@ -204,7 +204,7 @@ def test_the_jobs_of_a_session_go_with_it(store: SessionStore, clock: Clock) -> 
     assert task.state.status == "idle"
 
 
-def test_reset_and_destroy_cancel_tasks(store: SessionStore) -> None:
+def test_s32_reset_and_destroy_cancel_tasks(store: SessionStore) -> None:
     def ends_when_cancelled(task: Reporter) -> None:
         while True:
             task.update(message="still at it")
@@ -257,7 +257,7 @@ def test_the_second_look_spares_a_session_that_lives_again(
 
 
 @pytest.mark.parametrize("kind", ["session", "garbage"])
-def test_a_pass_that_broke_off_is_made_good_by_the_next(
+def test_s36_a_pass_that_broke_off_is_made_good_by_the_next(
     store: SessionStore, clock: Clock, caplog: pytest.LogCaptureFixture, kind: str
 ) -> None:
     trouble = [OSError("the disk went away")]

@@ -210,7 +210,7 @@ def is_replay(answer: TestResponse) -> bool:
 # The answer
 
 
-def test_the_same_key_gets_the_same_answer_and_has_one_effect(client: FlaskClient) -> None:
+def test_s30_the_same_key_gets_the_same_answer_and_has_one_effect(client: FlaskClient) -> None:
     sid = session(client)
     first, again = send(client, sid=sid), send(client, sid=sid)
     assert (first.status_code, first.get_json()) == (201, {"value": 2})
@@ -247,7 +247,7 @@ def test_a_view_with_a_transaction_of_its_own_or_none_acts_once(
     assert len(world.effects) == 1
 
 
-def test_a_key_is_a_session_and_endpoint_s_own(client: FlaskClient) -> None:
+def test_s30_a_key_is_a_session_and_endpoint_s_own(client: FlaskClient) -> None:
     mine, yours = session(client), session(client)
     assert not is_replay(send(client, sid=mine))
     assert not is_replay(send(client, sid=yours))
@@ -346,7 +346,7 @@ SENT = [("file", "a.csv", b"x" * 100_000), ("file", "b.csv", b"y")]
         (form("b1", SENT), form("b1", SENT[::-1])),
     ],
 )
-def test_another_payload_under_the_same_key_is_refused(
+def test_s30_another_payload_under_the_same_key_is_refused(
     client: FlaskClient, first: dict[str, Any], second: dict[str, Any]
 ) -> None:
     sid = session(client)
@@ -411,7 +411,7 @@ def test_a_state_that_cannot_be_kept_lets_the_key_go(
 # At the same time
 
 
-def test_a_second_request_is_told_to_wait_while_the_first_is_in_flight(
+def test_s30_a_second_request_is_told_to_wait_while_the_first_is_in_flight(
     client: FlaskClient, app: Flask, world: World
 ) -> None:
     sid = session(client)
@@ -585,7 +585,7 @@ def test_no_session_id_is_stored(client: FlaskClient, records: Records, clock: C
 
 
 @pytest.mark.parametrize("swept", [True, False])
-def test_an_answer_is_forgotten_after_a_day(
+def test_s30_an_answer_is_forgotten_after_a_day(
     client: FlaskClient, app: Flask, clock: Clock, records: Records, swept: bool
 ) -> None:
     sid = session(client)
@@ -657,7 +657,9 @@ def test_a_destroyed_session_leaves_no_answers(
     assert (records.count("answer"), records.count("answers")) == (0, 0)
 
 
-def test_the_oldest_of_too_many_answers_is_forgotten(client: FlaskClient, records: Records) -> None:
+def test_s30_the_oldest_of_too_many_answers_is_forgotten(
+    client: FlaskClient, records: Records
+) -> None:
     sid = session(client)
     for n in range(KEPT + 1):
         send(client, key=f"key-{n}", sid=sid)

@@ -113,7 +113,7 @@ def test_every_report_renews_the_lease(jobs: Jobs, clock: Clock) -> None:
     assert read(jobs, job.id).status == "running"
 
 
-def test_a_late_worker_is_not_heard(jobs: Jobs, clock: Clock) -> None:
+def test_s32_a_late_worker_is_not_heard(jobs: Jobs, clock: Clock) -> None:
     late = claim(jobs, add(jobs))
     jobs.report(late.id, late.attempt, progress=30)
     clock.advance(LEASE)

@@ -183,7 +183,7 @@ class SessionMachine(RuleBasedStateMachine):
 
 
 @pytest.mark.parametrize("name", RECORDS)
-def test_sessions_live_as_the_model_does(name: str) -> None:
+def test_s36_sessions_live_as_the_model_does(name: str) -> None:
     machine = type("Machine", (SessionMachine,), {"backend": name})
     run_state_machine_as_test(
         machine, settings=settings(max_examples=60, stateful_step_count=40, deadline=None)

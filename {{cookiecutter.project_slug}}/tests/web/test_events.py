@@ -56,7 +56,7 @@ def assert_rising(events: list[Event]) -> None:
     assert all(one < other for one, other in pairwise(ids)), ids
 
 
-def test_the_end_is_told_again_to_whoever_asks_later(held: Person, gate: Gate) -> None:
+def test_s37_the_end_is_told_again_to_whoever_asks_later(held: Person, gate: Gate) -> None:
     gate.open.set()
     assert held.end().name == "complete"
     events = held.events()
@@ -67,7 +67,7 @@ LINES = ["First line", "Second line", "Third line"]
 
 
 @pytest.mark.parametrize("heard", [0, 1, 2, 3])
-def test_a_stream_goes_on_after_the_last_line_that_was_heard(
+def test_s37_a_stream_goes_on_after_the_last_line_that_was_heard(
     held: Person, gate: Gate, heard: int
 ) -> None:
     gate.open.set()
@@ -164,7 +164,7 @@ def test_a_stream_whose_job_vanishes_says_expired(held: Person) -> None:
     pieces.close()
 
 
-def test_a_session_follows_so_many_streams_and_no_more(held: Person) -> None:
+def test_s37_a_session_follows_so_many_streams_and_no_more(held: Person) -> None:
     streams = [held.listen() for _ in range(PER_OWNER)]
     for each in streams:
         next(each)
@@ -178,7 +178,7 @@ def test_a_session_follows_so_many_streams_and_no_more(held: Person) -> None:
         each.close()
 
 
-def test_a_full_server_says_when_there_may_be_room(held: Person) -> None:
+def test_s37_a_full_server_says_when_there_may_be_room(held: Person) -> None:
     held.app.extensions["silo"].events.watcher.per_process = 0
     refused = held.get("/api/events")
     assert error(refused) == (503, "streams_full")

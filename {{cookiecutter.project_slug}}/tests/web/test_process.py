@@ -148,7 +148,7 @@ def test_a_running_job_is_cancelled(endless: Person, monkeypatch: pytest.MonkeyP
     assert endless.end().name == "complete"
 
 
-def test_a_reset_stops_the_running_job_and_its_child(endless: Person) -> None:
+def test_s32_a_reset_stops_the_running_job_and_its_child(endless: Person) -> None:
     jobs = endless.app.extensions["silo"].store.runner.jobs
     job = endless.get("/api/progress").json["id"]
     assert endless.post("/api/reset").status_code == 204
@@ -211,7 +211,7 @@ def test_an_unforeseen_error_is_logged_and_not_told(
     assert "secret detail of /etc/passwd" in record.getMessage()
 
 
-def test_fifty_starts_at_once_start_one_job(
+def test_s29_fifty_starts_at_once_start_one_job(
     make_app: MakeApp, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(views, "run", steps.endless)
