@@ -16,9 +16,8 @@ from {{ cookiecutter.package_name }}.columns import (
     group,
     profile,
     shorten,
-    total,
 )
-from {{ cookiecutter.package_name }}.report import Cell
+from {{ cookiecutter.package_name }}.values import Cell, total
 
 FLOATS = st.floats(allow_nan=False, allow_infinity=False)
 NUMBERS = st.lists(st.integers() | FLOATS | st.integers(10**300, 10**320), min_size=1)

@@ -20,8 +20,10 @@ from pydantic import ValidationError
 
 from {{ cookiecutter.package_name }} import step
 from {{ cookiecutter.package_name }}.pipeline import Options, process
-from {{ cookiecutter.package_name }}.report import Cell, Report, to_json
+from {{ cookiecutter.package_name }}.report import Report
+from {{ cookiecutter.package_name }}.report_json import to_json
 from {{ cookiecutter.package_name }}.step import Cancelled, SilentProgress, UserError
+from {{ cookiecutter.package_name }}.values import Cell
 from {{ cookiecutter.package_name }}.workbook import write_workbook
 
 SAMPLE = Path(step.__file__).parent / "static" / "sample.xlsx"

@@ -7,6 +7,7 @@ import math
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,18 +15,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from {{ cookiecutter.package_name }}.report import (
-    JSON_ROWS,
     MAX_COLUMNS,
     MAX_ROWS,
     Attachment,
-    Cell,
     Chart,
     Column,
+    Figure,
     Report,
     Table,
-    to_json,
+    Total,
     unique,
 )
+from {{ cookiecutter.package_name }}.report_json import JSON_ROWS, to_json
+from {{ cookiecutter.package_name }}.values import Cell
 
 REGION, SALES = Column("Region"), Column("Sales", "integer")
 TEXT = st.text(st.characters())  # lone surrogates and controls, too
@@ -60,7 +62,7 @@ def json_cell(value: Cell) -> Any:
         (lambda: table([("North", Decimal(1))]), "a cell is a Decimal"),
         (lambda: table([("North", ["list"])]), "a cell is a list"),
         (lambda: table(iter([("North", 1)])), "rows must be a list or a tuple"),
-        (lambda: table([("a", 1)] * (MAX_ROWS + 1)), "1,048,576 rows"),
+        (lambda: table([("a", 1)] * (MAX_ROWS + 1)), "1,048,575 rows"),
         (lambda: table([()], columns=[REGION, REGION]), "two columns are named 'Region'"),
         (lambda: Table("Totals", [], []), "it has 0 columns"),
         (
@@ -70,7 +72,16 @@ def json_cell(value: Cell) -> Any:
         (lambda: table(chart=Chart("C", "Land", "Sales")), "'Land' that it does not have"),
         (lambda: table(chart=Chart("C", "Region", "Price")), "'Price' that it does not have"),
         (lambda: table(chart=Chart("C", "Sales", "Region")), "'Region', which is not a column of"),
-        (lambda: table(chart=Chart("C", "Region", "Sales", limit=0)), "no room for a bar"),
+        (lambda: table(chart=Chart("C", "Region", "Sales", limit=0)), "no room for a row"),
+        (
+            lambda: table(chart=Chart("C", "Region", "Sales", kind="radar")),  # type: ignore[arg-type]
+            "kind 'radar'",
+        ),
+        (
+            lambda: table(chart=Chart("C", "Region", ["Sales"] * 2, kind="pie")),
+            "draws 2 columns, not 1 to 1",
+        ),
+        (lambda: table(chart=Chart("C", "Region", [])), "draws 0 columns"),
     ],
 )
 def test_a_mistake_in_a_table_is_named_where_it_is_made(mistake: Any, sentence: str) -> None:
@@ -84,9 +95,65 @@ def test_two_tables_of_one_name_are_a_mistake() -> None:
         Report("R", [table(), table()])
 
 
-def test_a_kind_that_does_not_exist_is_a_mistake() -> None:
-    with pytest.raises(ValueError, match="Column 'Price': kind 'money'"):
-        Column("Price", "money")  # type: ignore[arg-type]  # the mistake under test
+@pytest.mark.parametrize(
+    ("mistake", "sentence"),
+    [
+        (lambda: Column("Price", "money"), "Column 'Price': kind 'money' is none of"),  # type: ignore[arg-type]
+        (lambda: Column("Price", "number", "median"), "total 'median' is none of"),  # type: ignore[arg-type]
+        (lambda: Column("Price", "text", "sum"), "a column of text has no sum"),
+        (lambda: Column("Price", "integer", decimals=2), "has decimals, not a integer"),
+        (lambda: Column("Price", "number", decimals=11), "11 decimals are not 0 to 10"),
+        (lambda: Column("Price", "percent", unit="EUR"), "has a unit, not a percent"),
+        (lambda: Figure("Orders", 1, "money"), "Figure 'Orders': kind 'money'"),  # type: ignore[arg-type]
+        (lambda: Figure("Orders", Decimal(1)), "cannot show a Decimal"),  # type: ignore[arg-type]
+        (lambda: Attachment("a.csv", Path("missing")), "Attachment 'a.csv': missing is not a file"),
+        (lambda: Report("R", files=[Attachment("a", b"")] * 2), "Two files are named 'a'"),
+    ],
+)
+def test_another_mistake_is_named_where_it_is_made(mistake: Any, sentence: str) -> None:
+    with pytest.raises(ValueError, match=sentence):
+        mistake()
+
+
+@pytest.mark.parametrize(
+    ("total", "expected"),
+    [("sum", 1111.5), ("mean", 370.5), ("min", 0.5), ("max", 1000), ("count", 4), (None, None)],
+)
+def test_a_total_is_of_the_numbers_and_a_count_of_all_that_is_there(
+    total: Total | None, expected: Any
+) -> None:
+    rows: list[tuple[Cell, ...]] = [("a", 1000), ("b", 0.5), ("c", 111), ("d", "n/a"), ("e", None)]
+    made = Table("T", [Column("Key"), Column("Value", "number", total)], rows).totals()
+    assert (made[1] if made else None) == expected
+
+
+def test_totals_are_over_all_rows_and_say_what_they_are() -> None:
+    rows = [(str(n), n, n / 2) for n in range(JSON_ROWS + 1)]
+    columns = [Column("Key"), Column("Whole", "integer", "sum"), Column("Half", "number")]
+    shown = to_json(Report("R", [Table("T", columns, rows)]))["tables"][0]
+    assert shown["totals"] == ["Total", sum(range(JSON_ROWS + 1)), None]
+    columns[2] = Column("Half", "number", "max")
+    assert Table("T", columns, rows).totals() == ["Totals", 125250, 250.0]
+    columns = [Column("Whole", "integer", "sum"), Column("Half", "number", "sum")]
+    assert Table("T", columns, [(1, 2), (3, 4)]).totals() == [4, 6]
+
+
+@pytest.mark.parametrize("total", ["sum", "mean", "min", "max", "count"])
+@given(cells=st.lists(CELLS))
+def test_any_column_has_a_total(total: Total, cells: list[Cell]) -> None:
+    made = Table("T", [Column("C", "number", total)], [[cell] for cell in cells])
+    json.dumps(to_json(Report("R", [made])), allow_nan=False)
+
+
+def test_a_pie_with_a_share_below_zero_is_drawn_as_bars() -> None:
+    def kind(value: float, limit: int = 2) -> Any:
+        chart = Chart("C", "Region", "Sales", kind="pie", limit=limit)
+        made = table([("a", 1), ("b", value)], chart)
+        return to_json(Report("R", [made]))["tables"][0]["chart"]["kind"]
+
+    assert kind(2) == "pie"
+    assert kind(-2) == "bar"
+    assert kind(-2, limit=1) == "pie"
 
 
 @given(rows=st.lists(st.tuples(CELLS, CELLS)), texts=st.tuples(TEXT, TEXT, TEXT, TEXT))
@@ -107,35 +174,45 @@ def test_the_page_gets_the_first_rows_and_the_true_number() -> None:
     assert answer["row_count"] == JSON_ROWS + 7
 
 
-def test_the_page_gets_names_kinds_notes_files_and_the_chart(tmp_path: Any) -> None:
-    file = Attachment("raw.csv", tmp_path / "raw.csv")
+def test_the_page_gets_all_that_is_in_a_report(tmp_path: Path) -> None:
+    (tmp_path / "raw.csv").write_bytes(b"1,2")
+    files = [Attachment("raw.csv", tmp_path / "raw.csv"), Attachment("a.bin", b"bytes")]
+    figures = [Figure("Revenue", 1.5, decimals=1, unit="EUR")]
     shown = table(chart=Chart("Sales by region", "Region", "Sales", limit=3))
-    assert to_json(Report("R", [shown, Table("Empty", [REGION], [])], ["A note"], [file])) == {
+    tables = [shown, Table("Empty", [REGION], [])]
+    assert to_json(Report("R", tables, ["A note"], files, figures, ["Mind this"])) == {
         "title": "R",
+        "figures": [
+            {"label": "Revenue", "value": 1.5, "kind": "number", "decimals": 1, "unit": "EUR"}
+        ],
+        "warnings": ["Mind this"],
         "notes": ["A note"],
-        "files": ["raw.csv"],
+        "workbook": True,
+        "files": [{"name": "raw.csv", "size": 3}, {"name": "a.bin", "size": 5}],
         "tables": [
             {
                 "name": "Totals",
                 "columns": [
-                    {"name": "Region", "kind": "text"},
-                    {"name": "Sales", "kind": "integer"},
+                    {"name": "Region", "kind": "text", "decimals": None, "unit": ""},
+                    {"name": "Sales", "kind": "integer", "decimals": None, "unit": ""},
                 ],
                 "rows": [["North", 1]],
                 "row_count": 1,
+                "totals": None,
                 "chart": {
                     "kind": "bar",
                     "title": "Sales by region",
                     "labels": "Region",
-                    "values": "Sales",
+                    "values": ["Sales"],
                     "limit": 3,
                 },
             },
             {
                 "name": "Empty",
-                "columns": [{"name": "Region", "kind": "text"}],
+                "columns": [{"name": "Region", "kind": "text", "decimals": None, "unit": ""}],
                 "rows": [],
                 "row_count": 0,
+                "totals": None,
                 "chart": None,
             },
         ],
@@ -167,6 +244,13 @@ def test_a_cell_in_json_is_exact_or_readable_text(value: Cell, shown: Any) -> No
     answer = json_cell(value)
     assert answer == shown
     assert type(answer) is type(shown)
+
+
+def test_a_report_may_be_nothing_but_its_files() -> None:
+    file = Attachment("a.pdf", b"%PDF")
+    assert not to_json(Report("R", files=[file]))["workbook"]
+    assert to_json(Report("R"))["workbook"]
+    assert to_json(Report("R", files=[file], figures=[Figure("F", 1)]))["workbook"]
 
 
 @given(names=st.lists(st.sampled_from(["A", "B", "A (2)", "A (2) (2)", ""])))

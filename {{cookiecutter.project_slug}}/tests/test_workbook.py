@@ -5,6 +5,8 @@ from __future__ import annotations
 import io
 import math
 import re
+import subprocess
+import sys
 import zipfile
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
@@ -21,14 +23,16 @@ from python_calamine import CalamineWorkbook
 from {{ cookiecutter.package_name }}.about import TITLE
 from {{ cookiecutter.package_name }}.cells import CELL_LENGTH, cut, sheet_names
 from {{ cookiecutter.package_name }}.report import (
-    Cell,
     Chart,
+    ChartKind,
     Column,
+    Figure,
     Kind,
     Report,
     Table,
-    clean,
+    Total,
 )
+from {{ cookiecutter.package_name }}.values import Cell, clean
 from {{ cookiecutter.package_name }}.workbook import write_workbook
 
 TEXT = st.text(st.characters(), max_size=40)  # lone surrogates and controls, too
@@ -341,3 +345,121 @@ def test_a_workbook_is_written_to_a_path_and_to_an_open_file(tmp_path: Path) -> 
         write_workbook(report, file)
     for name in ("a.xlsx", "b.xlsx"):
         assert load_workbook(tmp_path / name)["Sales"]["B4"].value == 998
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "shown_as"),
+    [
+        (Column("C", "number", decimals=0), 1234.5, "#,##0"),
+        (Column("C", "number", decimals=4), 0.0001, "#,##0.0000"),
+        (Column("C", "percent", decimals=2), 0.5, "0.00%"),
+        (Column("C", "percent", decimals=0), 0.5, "0%"),
+        (Column("C", "number", unit="EUR"), 1.5, '#,##0.00" EUR"'),
+        (Column("C", "integer", unit='"x"'), 7, "#,##0\" ''x''\""),
+        (Column("C", "number", unit="kg"), 1e-9, '0.00E+00" kg"'),
+        (Column("C", "number", unit="kg"), "none", "General"),
+    ],
+)
+def test_decimals_and_units_are_the_columns(column: Column, value: Cell, shown_as: str) -> None:
+    cell = sheet_of(Table("T", [column], [[value]]))["A2"]
+    assert (cell.value, cell.number_format) == (value, shown_as)
+
+
+@settings(max_examples=30, deadline=None)
+@given(unit=HOSTILE)
+def test_any_unit_leaves_a_workbook_that_opens(unit: str) -> None:
+    sheet = sheet_of(Table("T", [Column("C", "number", "sum", unit=unit)], [[1.5]]))
+    assert sheet["A2"].value == 1.5
+    form = sheet["A2"].number_format
+    assert form == "#,##0.00" or re.fullmatch('#,##0[.]00" [^"]*"', form, re.DOTALL)
+
+
+@pytest.mark.parametrize(("total", "expected"), [("sum", 30), ("mean", 15), ("count", 2)])
+def test_totals_stand_under_the_table_as_values_and_out_of_the_filter(
+    total: Total, expected: float
+) -> None:
+    columns = [Column("Region"), Column("Sales", "integer", total, unit="pcs")]
+    sheet = sheet_of(Table("T", columns, [("North", 10), ("South", 20)]))
+    assert sheet["B4"].value == expected
+    assert sheet["A4"].value in ("Total", "Mean", "Count")
+    assert sheet["A4"].font.b
+    assert sheet.auto_filter.ref == "A1:B3"
+    assert sheet.max_row == 4
+
+
+def plotted(kind: ChartKind, values: Any = "Sales", low: float = 1) -> Any:
+    columns = [Column("Month"), Column("Sales", "number"), Column("Costs", "number")]
+    rows = [("Jan", 12, 3), ("Feb", low, 4), ("Mar", 9, 5)]
+    return chart_of(Table("T", columns, rows, Chart("By month", "Month", values, kind)))
+
+
+@pytest.mark.parametrize(
+    ("kind", "tag"), [("bar", "barChart"), ("line", "lineChart"), ("pie", "pieChart")]
+)
+def test_a_chart_is_the_workbooks_own(kind: ChartKind, tag: str) -> None:
+    chart = plotted(kind)
+    assert chart.tagname == tag
+    [series] = chart.series
+    assert series.val.numRef.f == "'T'!$B$2:$B$4"
+    assert series.cat.numRef.f == "'T'!$A$2:$A$4"
+
+
+@pytest.mark.parametrize("kind", ["bar", "line"])
+def test_several_columns_are_drawn_with_a_legend(kind: ChartKind) -> None:
+    chart = plotted(kind, ["Sales", "Costs"])
+    assert [series.tx.strRef.f for series in chart.series] == ["'T'!B1", "'T'!C1"]
+    assert chart.legend is not None
+    assert plotted(kind).legend is None
+
+
+def test_a_pie_says_what_its_slices_are() -> None:
+    pie = plotted("pie")
+    assert pie.legend is not None
+    assert pie.dataLabels.showPercent
+    colours = [p.graphicalProperties.solidFill.srgbClr for p in pie.series[0].data_points]
+    assert len(set(colours)) == 3
+    assert plotted("pie", low=-1).tagname == "barChart"
+
+
+def test_the_summary_says_figures_and_warnings() -> None:
+    figures = [Figure("Revenue", 1234.5, unit="EUR"), Figure("Best", "North", "text")]
+    report = Report("R", [sales(1)], ["A note"], figures=figures, warnings=["=Mind this"])
+    sheet = load_workbook(written(report))["Summary"]
+    cells = [[cell for cell in row if cell] for row in sheet.iter_rows(values_only=True)]
+    assert [row for row in cells if row] == [
+        ["R"],
+        ["=Mind this"],
+        ["A note"],
+        ["Key figures"],
+        ["Revenue", 1234.5],
+        ["Best", "North"],
+        ["Table", "Rows"],
+        ["Sales", 1],
+    ]
+    assert sheet["B7"].number_format == '#,##0.00" EUR"'
+    assert sheet["A3"].font.b
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="asks Linux how much a process has used")
+def test_a_large_table_is_written_in_little_memory(tmp_path: Path) -> None:
+    """100,000 rows of 10 cells, the rows themselves among the 200 MB."""
+    script = """
+import sys
+from pathlib import Path
+from {{ cookiecutter.package_name }}.report import Chart, Column, Report, Table
+from {{ cookiecutter.package_name }}.workbook import write_workbook
+columns = [Column(f"C{n}", "number", "sum") for n in range(10)]
+rows = [tuple(row * 10.5 + n for n in range(10)) for row in range(100_000)]
+write_workbook(Report("R", [Table("T", columns, rows)]), open(sys.argv[1], "wb"))
+[peak] = [line for line in Path('/proc/self/status').open() if line.startswith('VmHWM')]
+print(peak.split()[1])
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", script, str(tmp_path / "large.xlsx")],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert int(done.stdout) * 1024 < 200 * 10**6
+    sheet = CalamineWorkbook.from_path(tmp_path / "large.xlsx").get_sheet_by_index(1)
+    assert sheet.height == 100_002

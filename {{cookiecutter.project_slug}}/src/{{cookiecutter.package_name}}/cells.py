@@ -14,13 +14,15 @@ from typing import Any
 
 from openpyxl.cell import Cell as SheetCell
 from openpyxl.cell import WriteOnlyCell
-from openpyxl.styles import Alignment, Font, PatternFill
+from openpyxl.styles import Alignment, Border, Font, PatternFill, Side
 from openpyxl.worksheet.worksheet import Worksheet
 
-from .report import Cell, Kind, clean, duration, exact
+from .report import NUMERIC, Shown
+from .values import Cell, clean, duration, exact
 
 CELL_LENGTH = 32_767
 NAME_LENGTH = 31
+UNIT_LENGTH = 100
 """Limits of Excel, which counts UTF-16 units: an emoji is two."""
 FIRST_MONTH = (1900, 3)
 """Excel believes in 29 February 1900, so programs disagree about the days before."""
@@ -28,11 +30,12 @@ FIRST_MONTH = (1900, 3)
 GENERAL = "General"
 SCIENTIFIC = "0.00E+00"
 DATE, DATETIME, TIME, DURATION = "yyyy-mm-dd", "yyyy-mm-dd hh:mm", "hh:mm:ss", "[h]:mm:ss"
-NUMBERS: dict[Kind, str] = {"integer": "#,##0", "number": "#,##0.00", "percent": "0.0%"}
 
 FACE = "Calibri"
 INK, PAPER = "1F3A5F", "FFFFFF"
 PLAIN = Font(FACE, 11)
+TOTAL = Font(FACE, 11, bold=True)
+RULE = Border(top=Side("thin", color=INK))
 HEADING = Font(FACE, 11, bold=True, color=PAPER)
 HEADING_FILL = PatternFill("solid", fgColor=INK)
 SIDES: dict[bool, dict[str, Any]] = {
@@ -89,21 +92,37 @@ def stored(value: Cell) -> Cell:
     return value
 
 
-def number_format(value: Cell, kind: Kind) -> str:
-    """How a cell is shown: as its column's kind says, or plainly where it is of another kind."""
-    if isinstance(value, datetime) and kind != "date":
+def number_format(value: Cell, shown: Shown) -> str:
+    """How a cell is shown: as its column says, or plainly where it is of another kind."""
+    if isinstance(value, datetime) and shown.kind != "date":
         return DATETIME
     if isinstance(value, date):
         return DATE
     if isinstance(value, time | timedelta):
         return TIME if isinstance(value, time) else DURATION
-    if isinstance(value, bool) or not isinstance(value, int | float):
+    if isinstance(value, bool) or not isinstance(value, int | float) or shown.kind not in NUMERIC:
         return GENERAL
-    if kind == "integer" and value != int(value):
-        return GENERAL
-    if kind == "number" and value and not 0.005 <= abs(value) < 1e15:
-        return SCIENTIFIC  # two decimals would show nothing, or too many digits
-    return NUMBERS.get(kind, GENERAL)
+    if shown.kind == "integer" and value != int(value):
+        return with_unit(GENERAL, shown.unit)
+    least = 0.005 if shown.decimals is None else 0
+    if shown.kind == "number" and value and not least <= abs(value) < 1e15:
+        return with_unit(SCIENTIFIC, shown.unit)  # else nothing would be seen, or too many digits
+    return with_unit(numbers_format(shown), shown.unit)
+
+
+def numbers_format(shown: Shown) -> str:
+    """How the numbers of a column are shown, without their unit."""
+    if shown.kind == "integer":
+        return "#,##0"
+    percent = shown.kind == "percent"
+    places = (1 if percent else 2) if shown.decimals is None else shown.decimals
+    return ("0" if percent else "#,##0") + ("." + "0" * places if places else "") + "%" * percent
+
+
+def with_unit(form: str, unit: str) -> str:
+    """The unit stands in quotes, where nothing in it is a sign of the format's own."""
+    text = cut(clean(unit).replace('"', "''").replace("\n", " "), UNIT_LENGTH)
+    return f'{form}" {text}"' if text else form
 
 
 class Pen:
@@ -114,21 +133,29 @@ class Pen:
         self.sheet = sheet
         self._cells: dict[tuple[str, bool, bool], SheetCell] = {}
 
-    def cell(self, value: Cell, kind: Kind) -> SheetCell | None:
+    def cell(self, value: Cell, shown: Shown) -> SheetCell | None:
         """The cell to append before the next one is asked for; None for an empty one."""
         value = stored(value)
         if value is None:
             return None
         quoted = isinstance(value, str) and value.startswith(STARTS_FORMULA)
-        key = (number_format(value, kind), quoted, kind in NUMBERS)
+        key = (number_format(value, shown), quoted, shown.kind in NUMERIC)
         cell = self._cells.get(key) or self._cells.setdefault(key, self._new(*key))
         _put(cell, value)
         return cell
 
-    def heading(self, text: str, kind: Kind = "text") -> SheetCell:
+    def total(self, value: Cell, shown: Shown) -> SheetCell:
+        """A cell of the row of totals, empty or not."""
+        value = stored(value)
+        cell = self._new(number_format(value, shown), False, shown.kind in NUMERIC)
+        _put(cell, value)
+        cell.font, cell.border = TOTAL, RULE
+        return cell
+
+    def heading(self, text: str, is_number: bool = False) -> SheetCell:
         cell = self.text(text, HEADING)
         cell.fill = HEADING_FILL
-        cell.alignment = Alignment(wrap_text=True, vertical="center", **SIDES[kind in NUMBERS])
+        cell.alignment = Alignment(wrap_text=True, vertical="center", **SIDES[is_number])
         return cell
 
     def text(self, text: str, font: Font = PLAIN) -> SheetCell:

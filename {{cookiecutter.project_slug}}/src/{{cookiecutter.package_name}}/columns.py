@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import math
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
-from fractions import Fraction
 from itertools import pairwise
 from typing import Any
 
-from .report import MAX_WHOLE, Cell
+from .values import Cell
+from .values import mean as mean_of
 
 FAMILIES: dict[type, str] = {
     str: "text",
@@ -74,7 +73,7 @@ def profile(name: str, cells: Sequence[Cell]) -> Profile:
         distinct=sum(len(set(members)) for _, members in families),
         minimum=shorten(min(main, default=None)),
         maximum=shorten(max(main, default=None)),
-        mean=_mean(main) if main_family == "number" else None,
+        mean=mean_of(main) if main_family == "number" else None,
         others=filled - len(main),
         is_amount=main_family == "number" and not (types == ["integer"] and _only_names(main)),
     )
@@ -86,16 +85,6 @@ def group(cells: Iterable[Cell]) -> list[tuple[Cell, list[int]]]:
     for place, cell in enumerate(cells):
         places[isinstance(cell, bool), cell].append(place)
     return [(value, found) for (_, value), found in places.items()]
-
-
-def total(cells: Iterable[Cell]) -> int | float:
-    """The sum of the numbers among the cells, exact, and rounded once where it is not whole."""
-    numbers = [c for c in cells if isinstance(c, int | float) and not isinstance(c, bool)]
-    if all(isinstance(number, int) for number in numbers):
-        return sum(numbers)
-    if all(abs(number) <= MAX_WHOLE for number in numbers):
-        return math.fsum(numbers)
-    return _nearest(sum(map(Fraction, numbers), Fraction()))
 
 
 def shorten(value: Cell) -> Cell:
@@ -127,14 +116,3 @@ def _only_names(numbers: Sequence[int | float]) -> bool:
     """Whether whole numbers are years, or number the rows."""
     years = min(numbers) >= 1900 and max(numbers) <= 2100
     return years or all(after == before + 1 for before, after in pairwise(numbers))
-
-
-def _mean(numbers: Sequence[int | float]) -> int | float:
-    return _nearest(Fraction(total(numbers)) / len(numbers))
-
-
-def _nearest(number: Fraction) -> int | float:
-    try:
-        return float(number)
-    except OverflowError:  # no float is that large, but a whole number is
-        return int(number)

@@ -11,7 +11,8 @@ from typing import Any
 
 from .cache import Found, ResultCache, key_of
 from .pipeline import Options, process
-from .report import Report, to_json
+from .report import Report
+from .report_json import to_json
 from .silo.files.base import FileStore
 from .silo.sessions.ids import SessionKey
 from .silo.tasks.base import Reporter

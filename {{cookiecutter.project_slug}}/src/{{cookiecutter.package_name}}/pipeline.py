@@ -16,7 +16,7 @@ from operator import itemgetter
 from pydantic import BaseModel, ConfigDict, Field
 
 from .bar import Bar
-from .columns import Profile, group, profile, shorten, total
+from .columns import Profile, group, profile, shorten
 from .findings import (
     Finding,
     Unread,
@@ -29,6 +29,7 @@ from .findings import (
 from .report import Chart, Column, Kind, Report, Table, unique
 from .step import InputFile, Progress, UserError
 from .tables import Sheet, read
+from .values import total
 
 
 class Options(BaseModel):

@@ -1,4 +1,4 @@
-"""What a processing step returns, and its JSON for the page; `workbook.py` writes it as a file.
+"""What a processing step returns; `report_json.py` shows it on the page, `workbook.py` as a file.
 
 A report is checked where it is built: a mistake in it is a `ValueError` that names the table,
 raised in the step's own tests and not when somebody downloads the file.
@@ -6,58 +6,125 @@ raised in the step's own tests and not when somebody downloads the file.
 
 from __future__ import annotations
 
-import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, time, timedelta
-from itertools import chain
+from itertools import chain, islice
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Literal, Protocol, get_args
 
-Cell = str | int | float | bool | datetime | date | time | timedelta | None
+from .values import Cell, mean, numbers, total
+
+__all__ = ["Attachment", "Cell", "Chart", "Column", "Figure", "Report", "Table", "unique"]
+
 Kind = Literal["text", "integer", "number", "percent", "date", "datetime", "boolean"]
+Total = Literal["sum", "mean", "min", "max", "count"]
+ChartKind = Literal["bar", "line", "pie"]
 
-JSON_ROWS = 500
-"""The page gets at most this many rows of a table; the workbook has them all."""
-MAX_ROWS = 1_048_575
+NUMERIC: tuple[Kind, ...] = ("integer", "number", "percent")
+MAX_DECIMALS = 10
+MAX_ROWS = 1_048_574
 MAX_COLUMNS = 16_384
-"""What fits on a worksheet under its header row."""
-MAX_WHOLE = 2**53
-"""Beyond it neither a worksheet nor JavaScript holds every whole number."""
-MAX_NUMBER = 9.99999999999999e307
-"""The largest number in a worksheet."""
+"""What fits on a worksheet between its header row and its row of totals."""
 
-ILLEGAL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
-LINE_END = re.compile("\r\n?")
+LIMITS: dict[ChartKind, int] = {"bar": 20, "line": 500, "pie": 8}
+"""How many rows a chart draws if it does not say so itself."""
+MAX_SERIES = 6
+
+TOTALS: dict[Total, Callable[[Sequence[int | float]], int | float | None]] = {
+    "sum": total,
+    "mean": lambda found: mean(found) if found else None,
+    "min": lambda found: min(found, default=None),
+    "max": lambda found: max(found, default=None),
+}
+TOTAL_LABELS: dict[Total, str] = {
+    "sum": "Total",
+    "mean": "Mean",
+    "min": "Smallest",
+    "max": "Largest",
+    "count": "Count",
+}
+
+
+class Shown(Protocol):
+    """How a value looks, which columns and key figures say alike.
+
+    A percent is a fraction: 0.25 is shown as 25%. A value that is of another kind is shown as it
+    is. `decimals` are places after the point, of numbers and percents; the default is the kind's.
+    `unit` stands behind a number: "kg", "€".
+    """
+
+    @property
+    def kind(self) -> Kind: ...
+    @property
+    def decimals(self) -> int | None: ...
+    @property
+    def unit(self) -> str: ...
 
 
 @dataclass(frozen=True)
 class Column:
-    """A column's heading, and how its numbers and dates are shown.
+    """A column's heading, how its cells look (see `Shown`), and what stands under it, if anything.
 
-    A percent is a fraction: 0.25 is shown as 25%. A cell that is of another kind is shown as it is.
+    A `total` is of the numbers in the column; "count" is of all cells that are not empty.
     """
 
     name: str
     kind: Kind = "text"
+    total: Total | None = None
+    decimals: int | None = None
+    unit: str = ""
 
     def __post_init__(self) -> None:
-        if self.kind not in get_args(Kind):
-            raise ValueError(
-                f"Column {self.name!r}: kind {self.kind!r} is none of {get_args(Kind)}."
-            )
+        for problem in chain(misfits(self), self._misfits()):
+            raise ValueError(f"Column {self.name!r}: {problem}.")
+
+    def _misfits(self) -> Iterable[str]:
+        if self.total is not None and self.total not in get_args(Total):
+            yield f"total {self.total!r} is none of {get_args(Total)}"
+        if self.total not in (None, "count") and self.kind not in NUMERIC:
+            yield f"a column of {self.kind} has no {self.total}"
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One number that matters, with what it says: "Orders", 1,204. It looks as `Shown` says."""
+
+    label: str
+    value: Cell
+    kind: Kind = "number"
+    decimals: int | None = None
+    unit: str = ""
+
+    def __post_init__(self) -> None:
+        for problem in misfits(self):
+            raise ValueError(f"Figure {self.label!r}: {problem}.")
+        if not isinstance(self.value, get_args(Cell)):
+            kind = type(self.value).__name__
+            raise ValueError(f"Figure {self.label!r}: a report cannot show a {kind}.")
 
 
 @dataclass(frozen=True)
 class Chart:
-    """Bars for the first `limit` rows of a table; `labels` and `values` name two of its columns."""
+    """Draws the first `limit` rows of a table; `labels` and `values` name its columns.
+
+    Bars and lines may draw several columns of numbers, a pie draws one. Shares below zero have no
+    place in a pie, so that one with such a row is drawn as bars.
+    """
 
     title: str
     labels: str
-    values: str
-    kind: Literal["bar"] = "bar"
-    limit: int = 20
+    values: str | Sequence[str]
+    kind: ChartKind = "bar"
+    limit: int | None = None
+
+    @property
+    def series(self) -> Sequence[str]:
+        return [self.values] if isinstance(self.values, str) else self.values
+
+    @property
+    def rows(self) -> int:
+        return LIMITS[self.kind] if self.limit is None else self.limit
 
 
 @dataclass(frozen=True)
@@ -76,6 +143,35 @@ class Table:
     def __post_init__(self) -> None:
         for problem in chain(self._misfits(), self._chart_misfits()):
             raise ValueError(f"Table {self.name!r}: {problem}.")
+
+    def totals(self) -> list[Cell] | None:
+        """What stands under the columns, with a word for it where there is room; None if nothing
+        does."""
+        used = {column.total for column in self.columns if column.total}
+        if not used:
+            return None
+        cells = [self._total(place) for place in range(len(self.columns))]
+        if self.columns[0].total is None:
+            cells[0] = TOTAL_LABELS[used.pop()] if len(used) == 1 else "Totals"
+        return cells
+
+    def chart_kind(self) -> ChartKind | None:
+        """What the chart is drawn as."""
+        if self.chart is None:
+            return None
+        if self.chart.kind != "pie":
+            return self.chart.kind
+        place = [column.name for column in self.columns].index(self.chart.series[0])
+        shares = numbers(row[place] for row in islice(self.rows, self.chart.rows))
+        return "pie" if all(share >= 0 for share in shares) else "bar"
+
+    def _total(self, place: int) -> Cell:
+        how, cells = self.columns[place].total, (row[place] for row in self.rows)
+        if how is None:
+            return None
+        if how == "count":
+            return sum(cell is not None for cell in cells)
+        return TOTALS[how](numbers(cells))
 
     def _misfits(self) -> Iterable[str]:
         width = len(self.columns)
@@ -98,35 +194,77 @@ class Table:
         if self.chart is None:
             return
         kinds = {column.name: column.kind for column in self.columns}
-        for name in (self.chart.labels, self.chart.values):
+        for name in (self.chart.labels, *self.chart.series):
             if name not in kinds:
                 yield f"its chart names a column {name!r} that it does not have"
-        if kinds.get(self.chart.values) not in ("integer", "number", "percent"):
-            yield f"its chart draws {self.chart.values!r}, which is not a column of numbers"
-        if self.chart.limit < 1:
-            yield "its chart has no room for a bar"
+        for name in self.chart.series:
+            if kinds[name] not in NUMERIC:
+                yield f"its chart draws {name!r}, which is not a column of numbers"
+        if self.chart.kind not in LIMITS:
+            yield f"its chart's kind {self.chart.kind!r} is none of {get_args(ChartKind)}"
+        most = 1 if self.chart.kind == "pie" else MAX_SERIES
+        if not 1 <= len(self.chart.series) <= most:
+            yield f"its chart draws {len(self.chart.series)} columns, not 1 to {most}"
+        if self.chart.rows < 1:
+            yield "its chart has no room for a row"
 
 
 @dataclass(frozen=True)
 class Attachment:
-    """A file that the step made and that belongs to the report."""
+    """A file that the step made and that the person may download: its bytes, or a path to them."""
 
     name: str
-    path: Path
+    content: bytes | Path
+
+    def __post_init__(self) -> None:
+        if isinstance(self.content, Path) and not self.content.is_file():
+            raise ValueError(f"Attachment {self.name!r}: {self.content} is not a file.")
+
+    @property
+    def size(self) -> int:
+        """In bytes."""
+        if isinstance(self.content, bytes):
+            return len(self.content)
+        return self.content.stat().st_size
 
 
 @dataclass(frozen=True)
 class Report:
-    """What the person gets. Raises `ValueError` for two tables of one name."""
+    """What the person gets.
+
+    `figures` are the few numbers that matter, `notes` what to know, `warnings` what to mind.
+    Raises `ValueError` for two tables or two files of one name.
+    """
 
     title: str
-    tables: Sequence[Table]
+    tables: Sequence[Table] = ()
     notes: Sequence[str] = ()
     files: Sequence[Attachment] = ()
+    figures: Sequence[Figure] = ()
+    warnings: Sequence[str] = ()
 
     def __post_init__(self) -> None:
         if twice := repeated(table.name for table in self.tables):
             raise ValueError(f"Two tables are named {twice!r}.")
+        if twice := repeated(file.name for file in self.files):
+            raise ValueError(f"Two files are named {twice!r}.")
+
+    @property
+    def has_workbook(self) -> bool:
+        """Whether there is anything to write down; a report may be nothing but its files."""
+        return bool(self.tables or self.figures or not self.files)
+
+
+def misfits(shown: Shown) -> Iterable[str]:
+    """What is wrong with how a value shall look."""
+    if shown.kind not in get_args(Kind):
+        yield f"kind {shown.kind!r} is none of {get_args(Kind)}"
+    if shown.decimals is not None and shown.kind not in ("number", "percent"):
+        yield f"only a number or a percent has decimals, not a {shown.kind}"
+    if shown.decimals is not None and not 0 <= shown.decimals <= MAX_DECIMALS:
+        yield f"{shown.decimals} decimals are not 0 to {MAX_DECIMALS}"
+    if shown.unit and shown.kind not in ("integer", "number"):
+        yield f"only a number has a unit, not a {shown.kind}"
 
 
 def repeated(names: Iterable[str]) -> str | None:
@@ -144,67 +282,3 @@ def unique(names: Iterable[str]) -> list[str]:
             free = f"{name} ({number})"
         taken.append(free)
     return taken
-
-
-def clean(text: str) -> str:
-    """The text without the characters that XML forbids, its line ends as `\\n`."""
-    return LINE_END.sub("\n", ILLEGAL.sub("", text))
-
-
-def exact(number: int | float) -> int | float | str:
-    """The number, or its text where a worksheet or JSON would change it: NaN, 2**53 + 1."""
-    if isinstance(number, int):
-        return number if abs(number) <= MAX_WHOLE else str(number)
-    if abs(number) <= MAX_NUMBER:
-        return number
-    return str(number).replace("inf", "Infinity").replace("nan", "NaN")
-
-
-def duration(value: timedelta) -> str:
-    """Hours, minutes and seconds, as a worksheet shows them: "26:03:04"."""
-    seconds = abs(value) // timedelta(seconds=1)
-    sign = "-" if value < timedelta() else ""
-    return f"{sign}{seconds // 3600}:{seconds // 60 % 60:02}:{seconds % 60:02}"
-
-
-def to_json(report: Report) -> dict[str, Any]:
-    """The report as strict JSON: ISO 8601 dates, no NaN, at most `JSON_ROWS` rows a table.
-
-    `row_count` is the true number of rows.
-    """
-    return {
-        "title": clean(report.title),
-        "notes": [clean(note) for note in report.notes],
-        "files": [clean(file.name) for file in report.files],
-        "tables": [_table(table) for table in report.tables],
-    }
-
-
-def _table(table: Table) -> dict[str, Any]:
-    return {
-        "name": clean(table.name),
-        "columns": [{"name": clean(c.name), "kind": c.kind} for c in table.columns],
-        "rows": [[_cell(value) for value in row] for row in table.rows[:JSON_ROWS]],
-        "row_count": len(table.rows),
-        "chart": table.chart and _chart(table.chart),
-    }
-
-
-def _chart(chart: Chart) -> dict[str, Any]:
-    return {
-        "kind": chart.kind,
-        "title": clean(chart.title),
-        "labels": clean(chart.labels),
-        "values": clean(chart.values),
-        "limit": chart.limit,
-    }
-
-
-def _cell(value: Cell) -> str | int | float | bool | None:
-    if isinstance(value, str):
-        return clean(value)
-    if isinstance(value, timedelta):
-        return duration(value)
-    if isinstance(value, date | time):  # a datetime is a date
-        return value.isoformat()
-    return None if value is None else exact(value)

@@ -5,23 +5,11 @@ It holds no formula, link or macro; `cells.py` says how text and numbers are kep
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
 from openpyxl import Workbook
-from openpyxl.chart import BarChart, Reference
-from openpyxl.chart.axis import ChartLines
-from openpyxl.chart.shapes import GraphicalProperties
-from openpyxl.chart.text import RichText, Text
-from openpyxl.chart.title import Title
-from openpyxl.drawing.line import LineProperties
-from openpyxl.drawing.text import (
-    CharacterProperties,
-    Paragraph,
-    ParagraphProperties,
-    RegularTextRun,
-)
 from openpyxl.styles import Font
 from openpyxl.utils import get_column_letter
 from openpyxl.worksheet.properties import PageSetupProperties
@@ -32,17 +20,20 @@ from .cells import (
     FACE,
     GENERAL,
     INK,
-    NUMBERS,
+    PLAIN,
     SCIENTIFIC,
     Pen,
     number_format,
     sheet_names,
     stored_text,
 )
-from .report import Cell, Chart, Column, Kind, Report, Table, clean
+from .charts import draw
+from .report import NUMERIC, Column, Figure, Report, Shown, Table
+from .values import Cell, clean
 
 TITLE_FONT = Font(FACE, 18, bold=True, color=INK)
-BAR, GRID = "3B6EA8", "D9DEE5"
+WARNING_FONT = Font(FACE, 11, bold=True, color="A8201A")
+ROWS = Column("Rows", "integer")
 SAMPLED_ROWS = 200
 WIDEST = 48
 SUMMARY_WIDTH = 90
@@ -72,13 +63,27 @@ def _write_summary(sheet: Worksheet, report: Report) -> None:
     sheet.row_dimensions[1].height = height(report.title, SUMMARY_WIDTH / 2, 24)
     sheet.append([pen.text(report.title, TITLE_FONT)])
     sheet.append([])
-    for row, note in enumerate(report.notes, start=3):
-        sheet.row_dimensions[row].height = height(note, SUMMARY_WIDTH)
-        sheet.append([pen.text(note)])
+    texts = [
+        *((text, WARNING_FONT) for text in report.warnings),
+        *((text, PLAIN) for text in report.notes),
+    ]
+    for row, (text, font) in enumerate(texts, start=3):
+        sheet.row_dimensions[row].height = height(text, SUMMARY_WIDTH)
+        sheet.append([pen.text(text, font)])
     sheet.append([])
-    sheet.append([pen.heading("Table"), pen.heading("Rows", "integer")])
+    _append_figures(sheet, pen, report.figures)
+    sheet.append([pen.heading("Table"), pen.heading("Rows", is_number=True)])
     for table in report.tables:
-        sheet.append([pen.text(table.name), pen.cell(len(table.rows), "integer")])
+        sheet.append([pen.text(table.name), pen.cell(len(table.rows), ROWS)])
+
+
+def _append_figures(sheet: Worksheet, pen: Pen, figures: Sequence[Figure]) -> None:
+    if not figures:
+        return
+    sheet.append([pen.heading("Key figures"), pen.heading("", is_number=True)])
+    for figure in figures:
+        sheet.append([pen.text(figure.label), pen.total(figure.value, figure)])
+    sheet.append([])
 
 
 def _write_table(sheet: Worksheet, table: Table) -> None:
@@ -90,13 +95,15 @@ def _write_table(sheet: Worksheet, table: Table) -> None:
     sheet.page_setup.orientation = "landscape"
     if len(table.columns) <= 12:
         _fit_page_width(sheet)
+    totals = table.totals()
     for number, column in enumerate(table.columns):
         letter = get_column_letter(number + 1)
         cells = [row[number] for row in table.rows[:SAMPLED_ROWS]]
+        cells += [totals[number]] if totals else []
         sheet.column_dimensions[letter].width = width(column, cells)
     if table.chart and table.rows:
-        sheet.add_chart(bar_chart(sheet, table, table.chart), _anchor(table))
-    _append(sheet, table)
+        sheet.add_chart(draw(sheet, table, table.chart), _anchor(table))
+    _append(sheet, table, totals)
 
 
 def _fit_page_width(sheet: Worksheet) -> None:
@@ -104,14 +111,15 @@ def _fit_page_width(sheet: Worksheet) -> None:
     sheet.sheet_properties.pageSetUpPr = PageSetupProperties(fitToPage=True)
 
 
-def _append(sheet: Worksheet, table: Table) -> None:
+def _append(sheet: Worksheet, table: Table, totals: Sequence[Cell] | None) -> None:
     pen = Pen(sheet)
     sheet.row_dimensions[1].height = max(height(column.name, WIDEST) for column in table.columns)
-    sheet.append([pen.heading(column.name, column.kind) for column in table.columns])
-    kinds = [column.kind for column in table.columns]
+    sheet.append([pen.heading(column.name, column.kind in NUMERIC) for column in table.columns])
     for row in table.rows:
-        cells = (pen.cell(value, kind) for value, kind in zip(row, kinds, strict=True))
+        cells = (pen.cell(value, look) for value, look in zip(row, table.columns, strict=True))
         sheet.append(cells)  # type: ignore[arg-type]  # the stub knows no generator expression
+    if totals:
+        sheet.append([pen.total(*pair) for pair in zip(totals, table.columns, strict=True)])
 
 
 def _anchor(table: Table) -> str:
@@ -123,7 +131,7 @@ def _anchor(table: Table) -> str:
 
 def width(column: Column, cells: Iterable[Cell]) -> float:
     """Wide enough for these cells and for the heading with its filter arrow, within reason."""
-    longest = max((len(shown(value, column.kind)) for value in cells), default=0)
+    longest = max((len(seen(value, column)) for value in cells), default=0)
     return min(max(longest + 2, len(column.name) + 5, 8), WIDEST)
 
 
@@ -133,52 +141,12 @@ def height(text: str, width: float, line: float = 15) -> float:
     return min(lines * line, TALLEST)
 
 
-def shown(value: Cell, kind: Kind) -> str:
+def seen(value: Cell, shown: Shown) -> str:
     """About what the cell looks like."""
-    form = number_format(value, kind)
-    if form == NUMBERS["number"]:
-        return f"{value:,.2f}"
-    if form == NUMBERS["integer"]:
-        return f"{value:,}"
-    if form in (GENERAL, SCIENTIFIC):
+    form = number_format(value, shown)
+    if isinstance(value, int | float) and form.startswith("#,##0"):
+        places = (2 if shown.decimals is None else shown.decimals) if shown.kind == "number" else 0
+        return f"{value:,.{places}f} {shown.unit}".strip()
+    if form.startswith((GENERAL, SCIENTIFIC)):
         return max("" if value is None else str(value)[:WIDEST].splitlines(), key=len, default="")
     return form
-
-
-def bar_chart(sheet: Worksheet, table: Table, chart: Chart) -> BarChart:
-    """Horizontal bars, the first row on top, so that long labels can be read."""
-    names = [column.name for column in table.columns]
-    labels, values = names.index(chart.labels) + 1, names.index(chart.values) + 1
-    last = min(len(table.rows), chart.limit) + 1
-    drawing = BarChart()
-    drawing.type = "bar"
-    drawing.title = chart_title(chart.title, 1300)
-    drawing.legend = None
-    drawing.gapWidth = 40
-    drawing.add_data(Reference(sheet, values, 1, values, last), titles_from_data=True)
-    drawing.set_categories(Reference(sheet, labels, 2, labels, last))
-    drawing.series[0].graphicalProperties = GraphicalProperties(solidFill=BAR)
-    drawing.x_axis.delete = drawing.y_axis.delete = False  # openpyxl's default shows neither
-    drawing.x_axis.scaling.orientation = "maxMin"
-    drawing.x_axis.tickLblPos = "low"  # out of the way of negative bars
-    drawing.y_axis.crosses = "max"  # the other axis is turned, so this is the bottom
-    drawing.y_axis.number_format = axis_format(table, values - 1)
-    drawing.y_axis.title = chart_title(chart.values, 1000)
-    grid = GraphicalProperties(ln=LineProperties(solidFill=GRID))
-    drawing.y_axis.majorGridlines = ChartLines(spPr=grid)
-    drawing.width, drawing.height = 18, 3.5 + 0.7 * (last - 1)
-    return drawing
-
-
-def chart_title(text: str, size: int) -> Title:
-    """A title beside the plot, not over it; `size` is in hundredths of a point."""
-    run = RegularTextRun(t=" ".join(clean(text).split()))
-    look = ParagraphProperties(defRPr=CharacterProperties(sz=size, b=True))
-    return Title(Text(rich=RichText(p=[Paragraph(pPr=look, r=[run])])), overlay=False)
-
-
-def axis_format(table: Table, place: int) -> str:
-    numbers = [row[place] for row in table.rows[:SAMPLED_ROWS]]
-    if table.columns[place].kind == "percent":
-        return "0%"
-    return "#,##0" if any(abs(n) >= 10 for n in numbers if isinstance(n, int | float)) else GENERAL

@@ -1,0 +1,74 @@
+"""Values where they leave Python: as text and as numbers that XML, a worksheet or JSON can hold."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterable, Sequence
+from datetime import date, datetime, time, timedelta
+from fractions import Fraction
+
+Cell = str | int | float | bool | datetime | date | time | timedelta | None
+
+MAX_WHOLE = 2**53
+"""Beyond it neither a worksheet nor JavaScript holds every whole number."""
+MAX_NUMBER = 9.99999999999999e307
+"""The largest number in a worksheet."""
+
+ILLEGAL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
+LINE_END = re.compile("\r\n?")
+
+
+def clean(text: str) -> str:
+    """The text without the characters that XML forbids, its line ends as `\\n`."""
+    return LINE_END.sub("\n", ILLEGAL.sub("", text))
+
+
+def exact(number: int | float) -> int | float | str:
+    """The number, or its text where a worksheet or JSON would change it: NaN, 2**53 + 1."""
+    if isinstance(number, int):
+        return number if abs(number) <= MAX_WHOLE else str(number)
+    if abs(number) <= MAX_NUMBER:
+        return number
+    return str(number).replace("inf", "Infinity").replace("nan", "NaN")
+
+
+def duration(value: timedelta) -> str:
+    """Hours, minutes and seconds, as a worksheet shows them: "26:03:04"."""
+    seconds = abs(value) // timedelta(seconds=1)
+    sign = "-" if value < timedelta() else ""
+    return f"{sign}{seconds // 3600}:{seconds // 60 % 60:02}:{seconds % 60:02}"
+
+
+def numbers(cells: Iterable[Cell]) -> list[int | float]:
+    """The numbers among the cells; True and False are none."""
+    return [c for c in cells if isinstance(c, int | float) and not isinstance(c, bool)]
+
+
+def total(cells: Iterable[Cell]) -> int | float:
+    """The sum of the numbers among the cells, exact, and rounded once where it is not whole."""
+    found = numbers(cells)
+    if all(isinstance(number, int) for number in found):
+        return sum(found)
+    if all(abs(number) <= MAX_WHOLE for number in found):
+        return math.fsum(found)
+    if not all(map(is_finite, found)):
+        return sum(map(float, found))
+    return _nearest(sum(map(Fraction, found), Fraction()))
+
+
+def mean(found: Sequence[int | float]) -> int | float:
+    """The mean of at least one number, rounded once."""
+    summed = total(found)
+    return _nearest(Fraction(summed) / len(found)) if is_finite(summed) else summed
+
+
+def is_finite(number: int | float) -> bool:
+    return isinstance(number, int) or math.isfinite(number)
+
+
+def _nearest(number: Fraction) -> int | float:
+    try:
+        return float(number)
+    except OverflowError:  # no float is that large, but a whole number is
+        return int(number)
