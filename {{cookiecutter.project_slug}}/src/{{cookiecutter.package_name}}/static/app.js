@@ -7,6 +7,7 @@
  */
 
 import { Problem, connection, get, onOtherTab, pause, post, recall, remember, request } from "./api.js";
+import { bytes, el } from "./elements.js";
 
 const root = document.documentElement;
 const title = document.title;
@@ -158,21 +159,8 @@ function sent(count, total) {
   $("bytes").textContent = total ? far : "Connecting…";
 }
 
-function bytes(count) {
-  const power = Math.min(3, Math.floor(Math.log10(count || 1) / 3));
-  const unit = ["byte", "kilobyte", "megabyte", "gigabyte"][power];
-  const options = { style: "unit", unit, unitDisplay: power ? "short" : "long", maximumFractionDigits: 1 };
-  return new Intl.NumberFormat(undefined, options).format(count / 1000 ** power);
-}
-
 function list(box, files) {
-  const item = ({ name, size }) => {
-    const li = document.createElement("li");
-    li.append(document.createElement("bdi"), document.createElement("span"));
-    li.firstChild.textContent = name;
-    li.lastChild.textContent = bytes(size);
-    return li;
-  };
+  const item = ({ name, size }) => el("li", {}, el("bdi", { textContent: name }), el("span", { textContent: bytes(size) }));
   box.replaceChildren(...files.map(item));
 }
 
@@ -235,9 +223,9 @@ async function finish() {
 }
 
 /** A signed link makes it the browser's own download. */
-async function download() {
-  const { url } = await post("report/link");
-  Object.assign(document.createElement("a"), { href: url, download: "" }).click();
+async function download({ dataset: { file } }) {
+  const { url } = await post("report/link", { file });
+  el("a", { href: url, download: "" }).click();
 }
 
 async function reset() {
@@ -306,7 +294,7 @@ async function refuse(errors) {
 
 document.addEventListener("click", ({ target }) => {
   const button = target.closest("[data-do]");
-  if (button) press(button, actions[button.dataset.do]);
+  if (button) press(button, () => actions[button.dataset.do](button));
 });
 
 $("options").addEventListener("submit", (event) => {

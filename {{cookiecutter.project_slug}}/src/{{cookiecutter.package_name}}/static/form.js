@@ -1,6 +1,6 @@
 /** A form from the JSON Schema of the options: text, numbers, yes or no, and choices. */
 
-import { el } from "./report.js";
+import { el } from "./elements.js";
 
 /** The schema of one option, with `$ref` and "or null" resolved. */
 function resolve(schema, property) {
