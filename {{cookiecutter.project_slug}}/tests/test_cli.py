@@ -6,15 +6,18 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from datetime import date
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
+from unittest.mock import Mock
 
 import openpyxl
 import pytest
 from click.testing import CliRunner, Result
+from pydantic import BaseModel, Field
 from web import steps
 
-from {{ cookiecutter.package_name }} import cli
+from {{ cookiecutter.package_name }} import cli, pipeline
 from {{ cookiecutter.package_name }}.about import TITLE
 
 ROWS: list[list[Any]] = [["Region", "Amount"], ["North", 1.5], ["South", 2], ["North", 3.25]]
@@ -57,7 +60,7 @@ def test_without_a_terminal_it_says_what_it_does_and_has_done(run: Run) -> None:
 
 def test_several_files_options_and_an_output_of_ones_own(run: Run, tmp_path: Path) -> None:
     (tmp_path / "out").mkdir()
-    options = ["--option", "category=Town", "--option", "largest=1", "--option", "hidden=no"]
+    options = ["--category", "Town", "--largest", "1", "--no-hidden"]
     result = run("process", "sales.csv", "sales.xlsx", "-o", "out/mine.xlsx", *options)
     assert result.exit_code == 0, result.output
     assert result.output.endswith("Wrote out/mine.xlsx\n")
@@ -82,11 +85,11 @@ def test_the_last_report_is_replaced_as_a_whole(run: Run, tmp_path: Path) -> Non
         (["sales.csv", "-o", "no/such/report.xlsx"], "There is no folder"),
         (["sales.csv", "-o", "."], "is a directory"),
         (["sales.csv", "-o", "sales.csv"], "'sales.csv' is one of the files"),
-        (["sales.csv", "--option", "largest"], "'largest' is not NAME=VALUE"),
-        (["sales.csv", "--option", "largest=ten"], "largest: Input should be a valid integer"),
-        (["sales.csv", "--option", "largest=0"], "largest: Input should be greater than"),
-        (["sales.csv", "--option", "colour=red"], "colour: Extra inputs are not permitted"),
-        (["sales.csv", "--option", "=1"], "Extra inputs are not permitted"),
+        (["sales.csv", "--largest"], "Option '--largest' requires an argument"),
+        (["sales.csv", "--largest", "ten"], "--largest: Input should be a valid integer"),
+        (["sales.csv", "--largest", "0"], "--largest: Input should be greater than"),
+        (["sales.csv", "--colour", "red"], "No such option"),
+        (["sales.csv"] * 101, "Choose 1 to 100 files."),
     ],
 )
 def test_a_call_that_cannot_work_says_why(run: Run, arguments: list[str], said: str) -> None:
@@ -136,13 +139,81 @@ def test_a_time_limit_ends_the_work(run: Run, monkeypatch: pytest.MonkeyPatch) -
     assert "took longer than" in result.output
 
 
+def test_check_says_that_the_step_is_as_it_should_be(run: Run) -> None:
+    result = run("check")
+    assert result.exit_code == 0, result.output
+    assert (
+        result.output == "pipeline.py is as it should be. Its options: category, largest, hidden.\n"
+    )
+
+
+def test_check_tells_each_breach(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pipeline, "ACCEPTS", None)
+    monkeypatch.setattr(pipeline.Options, "__doc__", "")
+    result = run("check")
+    assert result.exit_code == 1
+    assert len(result.output.splitlines()) == 2
+    assert "pipeline.py, line " in result.output
+
+
+def test_a_step_that_breaks_the_contract_is_not_served(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pipeline, "ACCEPTS", None)
+    result = run("serve")
+    assert result.exit_code == 1
+    assert "ACCEPTS must say which files are taken" in result.output
+
+
+class Various(BaseModel):
+    """An option of every sort."""
+
+    choice: Literal["a", "b"] = "a"
+    several: list[Literal["x", "y"]] = []
+    level: Literal[1, 2] = 1
+    since: date | None = None
+    two_words: float = Field(default=0.5, description="Between nothing and one.", le=1)
+
+
+def test_the_command_has_an_option_for_every_option_of_the_step(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pipeline, "Options", Various)
+    said = run("process", "--help").output
+    for text in (
+        "[a|b]",
+        "[x|y]",
+        "--since DATE",
+        "--two-words NUMBER",
+        "Between nothing and one.",
+    ):
+        assert text in said
+    given = "--choice b --several x --several y --level 2 --since 2024-02-29 --two-words 0.25"
+    with monkeypatch.context() as patch:
+        read = Mock(return_value={})
+        patch.setattr(cli, "read_options", read)
+        assert run("process", "sales.csv", *given.split()).exit_code == 0
+    assert cli.read_options(read.call_args.args[0]) == {
+        "choice": "b",
+        "several": ["x", "y"],
+        "level": 2,
+        "since": "2024-02-29",
+        "two_words": 0.25,
+    }
+    assert cli.read_options({"choice": None, "several": ()}) == Various().model_dump(mode="json")
+    for wrong in (["--choice", "c"], ["--level", "3"], ["--since", "soon"], ["--two-words", "2"]):
+        result = run("process", "sales.csv", *wrong)
+        assert result.exit_code == 2
+        assert wrong[0] in result.output
+
+
 def test_help_says_what_there_is(run: Run) -> None:
     overall = run("--help").output
     assert TITLE in overall
     assert "serve" in overall
     assert "process" in overall
     said = run("process", "--help").output
-    for name in ("category", "largest", "hidden", "--output", "report.xlsx"):
+    for name in ("--category", "--largest", "--no-hidden", "--output", "report.xlsx"):
         assert name in said
     for name in ("--host", "--port", "--workers", "127.0.0.1", "8000"):
         assert name in run("serve", "--help").output

@@ -10,7 +10,18 @@ from flask import Flask
 from flask_cors import CORS
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from . import arrival, keys, logs, pending, problems, resumable, security, views
+from . import (
+    arrival,
+    contract,
+    keys,
+    logs,
+    pending,
+    pipeline,
+    problems,
+    resumable,
+    security,
+    views,
+)
 from .cache import ResultCache
 from .calls import SCOPE_OF
 from .config import ConfigError, Settings, load_settings
@@ -32,8 +43,10 @@ def create_app(
 ) -> Flask:
     """The app with its settings from the environment, overruled by `given` (`{"SILO_TTL": 60}`).
 
-    `clock` gives unix seconds; tests pass one of their own. Raises ConfigError.
+    `clock` gives unix seconds; tests pass one of their own. Raises ConfigError, and StepError for a
+    `pipeline.py` that the app cannot be made of.
     """
+    contract.demand(pipeline)
     settings = load_settings(given).settled()
     app = Flask(__name__)
     app.config.from_mapping(

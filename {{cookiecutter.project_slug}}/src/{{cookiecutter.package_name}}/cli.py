@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import contextlib
+import importlib
 import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import click
 from pydantic import ValidationError
 
+from . import contract, controls
 from .about import TITLE
 from .config import ConfigError, load_settings
 from .keys import SCOPES, Keys, Scope
-from .pipeline import Options
 from .problems import field_errors
 from .silo.records import open_records
 from .silo.sessions.memory import MemoryRecords
@@ -59,12 +61,21 @@ def serve(host: str, port: int, workers: int) -> None:
 
     url = f"http://{address(host, port)}"
     with told():
+        contract.demand(step())
         run_server(
             host, port, workers, lambda: click.echo(f"{TITLE} is at {url}  (Ctrl+C stops it)")
         )
 
 
-@main.command()
+class StepCommand(click.Command):
+    """A command that takes the options of the step besides its own."""
+
+    def get_params(self, ctx: click.Context) -> list[click.Parameter]:
+        own = super().get_params(ctx)
+        return [*own[:-1], *flags(), own[-1]]  # the last is --help
+
+
+@main.command(cls=StepCommand)
 @click.argument(
     "files", nargs=-1, required=True, type=click.Path(exists=True, dir_okay=False, path_type=Path)
 )
@@ -76,18 +87,12 @@ def serve(host: str, port: int, workers: int) -> None:
     type=click.Path(dir_okay=False, writable=True, path_type=Path),
     help="The workbook to write.",
 )
-@click.option(
-    "--option",
-    "options",
-    multiple=True,
-    metavar="NAME=VALUE",
-    help=f"May be given several times. Names: {', '.join(Options.model_fields)}.",
-)
-def process(files: tuple[Path, ...], output: Path, options: tuple[str, ...]) -> None:
+def process(files: tuple[Path, ...], output: Path, **options: Any) -> None:
     """Make a report of FILES, as the page does."""
     from .jobs import run_paths  # here, so that `serve` starts without the readers
 
     check_output(output, files)
+    check_count(files)
     chosen = read_options(options)
     with told():
         settings = load_settings()
@@ -102,6 +107,18 @@ def process(files: tuple[Path, ...], output: Path, options: tuple[str, ...]) -> 
     if task.state.error:
         raise click.ClickException(task.state.error)
     click.echo(f"Wrote {output}")
+
+
+@main.command()
+def check() -> None:
+    """Say whether pipeline.py keeps to what the app needs of it."""
+    breaches = list(contract.check(step()))
+    for breach in breaches:
+        click.echo(breach)
+    if breaches:
+        raise click.exceptions.Exit(1)
+    names = ", ".join(step().Options.model_fields) or "none"
+    click.echo(f"pipeline.py is as it should be. Its options: {names}.")
 
 
 @main.group()
@@ -160,10 +177,10 @@ def opened_keys() -> Iterator[Keys]:
 
 @contextlib.contextmanager
 def told() -> Iterator[None]:
-    """Tell the person what is wrong with a setting."""
+    """Tell the person what is wrong with a setting or with the step."""
     try:
         yield
-    except ConfigError as error:
+    except (ConfigError, contract.StepError) as error:
         raise click.ClickException(str(error)) from error
 
 
@@ -178,19 +195,53 @@ def check_output(output: Path, files: tuple[Path, ...]) -> None:
         raise click.BadParameter(f"{str(output)!r} is one of the files.", param_hint="--output")
 
 
-def read_options(given: tuple[str, ...]) -> dict[str, Any]:
-    """The step's options from `name=value` texts. Raises click.BadParameter."""
-    values = {}
-    for text in given:
-        name, equals, value = text.partition("=")
-        if not equals:
-            raise click.BadParameter(f"{text!r} is not NAME=VALUE.", param_hint="--option")
-        values[name] = value
+def check_count(files: tuple[Path, ...]) -> None:
+    """Raises click.BadParameter if the step takes more files, or fewer."""
+    accepts = step().ACCEPTS
+    if not accepts.least <= len(files) <= accepts.most:
+        raise click.BadParameter(accepts.count_sentence, param_hint="FILES")
+
+
+def read_options(given: dict[str, Any]) -> dict[str, Any]:
+    """The step's options; what is not given keeps its default. Raises click.BadParameter."""
+    values = {name: value for name, value in given.items() if value not in (None, ())}
     try:
-        return Options.model_validate(values).model_dump(mode="json")
+        return dict(step().Options.model_validate(values).model_dump(mode="json"))
     except ValidationError as error:
-        said = "; ".join(f"{each['field']}: {each['message']}" for each in field_errors(error))
-        raise click.BadParameter(f"{said}.", param_hint="--option") from error
+        first = field_errors(error)[0]
+        flag = f"--{first['field'].partition('.')[0].replace('_', '-')}"
+        raise click.BadParameter(f"{first['message']}.", param_hint=flag) from error
+
+
+def step() -> ModuleType:
+    """The processing step, loaded when it is needed. Raises click.ClickException."""
+    try:
+        return importlib.import_module(".pipeline", __package__)
+    except Exception as error:
+        raise click.ClickException(str(contract.unloadable(error))) from error
+
+
+def flags() -> list[click.Option]:
+    """An option of the command line for each option of the step."""
+    return [flag(*option) for option in controls.properties(step().Options.model_json_schema())]
+
+
+def flag(name: str, option: controls.Schema) -> click.Option:
+    """Its value is checked by the step's own rules, except for what a choice offers."""
+    kind, long = controls.control(option), f"--{name.replace('_', '-')}"
+    more: dict[str, Any] = {"help": option.get("description"), "default": None}
+    if kind == "checkbox":
+        return click.Option([f"{long}/--no-{long[2:]}"], **more)
+    if kind in ("choice", "choices"):
+        offered = {str(value): value for value in controls.values(option.get("items", option))}
+        several = kind == "choices"
+        more |= {"type": click.Choice(list(offered)), "multiple": several}
+        more["callback"] = lambda _, __, given: (
+            tuple(map(offered.get, given)) if several else offered.get(given)
+        )
+    if kind in ("integer", "number", "date"):
+        more["metavar"] = kind.upper()
+    return click.Option([long], **more)
 
 
 def watch(task: BackgroundTask) -> None:

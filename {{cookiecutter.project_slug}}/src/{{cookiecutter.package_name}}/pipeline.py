@@ -27,9 +27,12 @@ from .findings import (
     unread_tables,
 )
 from .report import Chart, Column, Kind, Report, Table, unique
-from .step import InputFile, Progress, UserError
+from .step import Accepts, InputFile, Progress, UserError
 from .tables import Sheet, read
 from .values import total
+
+ACCEPTS = Accepts()
+"""Which files, and how many: here every table that can be read."""
 
 
 class Options(BaseModel):

@@ -5,11 +5,54 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from dataclasses import dataclass
+from typing import Annotated, Protocol
+
+from pydantic import Field
 
 from .silo.errors import Cancelled, UserError
 
-__all__ = ["Cancelled", "InputFile", "Progress", "SilentProgress", "UserError"]
+__all__ = [
+    "Accepts",
+    "Cancelled",
+    "ColumnName",
+    "InputFile",
+    "Progress",
+    "SilentProgress",
+    "UserError",
+]
+
+TABLES = (".xlsx", ".xlsm", ".xls", ".xlsb", ".ods", ".csv", ".tsv")
+"""The suffixes of what `tables.read` reads."""
+
+ColumnName = Annotated[str, Field(max_length=200, json_schema_extra={"format": "column"})]
+"""An option that is the name of a column; the form offers those of the uploaded tables."""
+
+
+@dataclass(frozen=True)
+class Accepts:
+    """Which files a step takes: their suffixes in lower case, and how many at a time.
+
+    Tables are looked into before they are stored; files of other types are taken as they are.
+    Raises `ValueError`.
+    """
+
+    suffixes: tuple[str, ...] = TABLES
+    least: int = 1
+    most: int = 100
+
+    def __post_init__(self) -> None:
+        if not self.suffixes or any(s[:1] != "." or s != s.lower() for s in self.suffixes):
+            raise ValueError('suffixes are written as in (".csv", ".xlsx").')
+        if not 1 <= self.least <= self.most:
+            raise ValueError(f"{self.least} to {self.most} files cannot be sent.")
+
+    @property
+    def count_sentence(self) -> str:
+        """How many files to choose, for a person."""
+        if self.least == self.most:
+            return f"Choose {'one file' if self.most == 1 else f'exactly {self.most} files'}."
+        return f"Choose {self.least} to {self.most} files."
 
 
 class InputFile(Protocol):

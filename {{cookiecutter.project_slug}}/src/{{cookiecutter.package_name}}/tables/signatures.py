@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from pathlib import PurePath
 
-from ..step import UserError
+from ..step import TABLES, UserError
 
 TEXT_SUFFIXES = (".csv", ".tsv")
 ZIP_SUFFIXES = (".xlsx", ".xlsm", ".xlsb", ".ods")
-SUFFIXES = (".xlsx", ".xlsm", ".xls", ".xlsb", ".ods", *TEXT_SUFFIXES)
+SUFFIXES = TABLES
 
 ZIP = b"PK\x03\x04"
 OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"

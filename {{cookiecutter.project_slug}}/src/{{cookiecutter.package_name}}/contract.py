@@ -1,0 +1,180 @@
+"""What `pipeline.py` keeps to, so that the form, the API and the command line can follow from it.
+
+`check` finds what it does not, each with the line and how to mend it. The app does not start with
+such a step, and the command `check` tells of it.
+"""
+
+from __future__ import annotations
+
+import inspect
+import re
+import sys
+import traceback
+import typing
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+from pydantic.errors import PydanticUserError
+
+from .controls import NoControl, control, properties
+from .report import Attachment, Report
+from .step import Accepts
+
+RESERVED = ("help", "output")
+"""What the command line calls something else by."""
+
+
+class StepError(Exception):
+    """A step that breaks its contract; its text has a line for each breach."""
+
+
+@dataclass(frozen=True)
+class Breach:
+    """What is wrong where, and how to mend it. Line 1 stands for the whole file."""
+
+    file: str
+    line: int
+    sentence: str
+
+    def __str__(self) -> str:
+        return f"{self.file}, line {self.line}: {self.sentence}"
+
+
+def demand(module: ModuleType) -> None:
+    """Raises StepError if the module breaks the contract."""
+    if breaches := list(check(module)):
+        raise StepError("\n".join(map(str, breaches)))
+
+
+def check(module: ModuleType) -> Iterator[Breach]:
+    """What is wrong with a module as a processing step; nothing if all is well."""
+    source = Source(module)
+    options = getattr(module, "Options", None)
+    if not (inspect.isclass(options) and issubclass(options, BaseModel)):
+        yield source.breach(
+            "", "There is no class Options(BaseModel). Write one, empty if need be."
+        )
+    else:
+        yield from check_options(source, options)
+    process = getattr(module, "process", None)
+    if not callable(process):
+        yield source.breach("", "There is no function process(inputs, options, progress).")
+    else:
+        yield from check_process(source, process, options)
+    accepts = getattr(module, "ACCEPTS", None)
+    if not isinstance(accepts, Accepts):
+        yield source.breach(
+            "ACCEPTS", "ACCEPTS must say which files are taken: ACCEPTS = Accepts()."
+        )
+
+
+def unloadable(error: BaseException) -> Breach:
+    """What is wrong with a module that cannot even be loaded."""
+    frames = traceback.extract_tb(error.__traceback__)
+    name, line = "pipeline.py", 1
+    if isinstance(error, SyntaxError) and error.filename:
+        name, line = Path(error.filename).name, error.lineno or 1
+    elif mine := [frame for frame in frames if Path(frame.filename).name == name]:
+        line = mine[-1].lineno or 1
+    return Breach(name, line, f"It cannot be loaded: {type(error).__name__}: {error}")
+
+
+class Source:
+    """A module's text, to find lines in."""
+
+    def __init__(self, module: ModuleType) -> None:
+        path = Path(module.__file__ or module.__name__)
+        self.file = path.name
+        self.lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
+
+    def breach(self, name: str, sentence: str, after: int = 0) -> Breach:
+        """A breach at the line that makes a name: `name:`, `name =`, `class name`, `def name`."""
+        made = re.compile(rf"\s*(?:(?:async\s+)?(?:def|class)\s+)?{re.escape(name)}\s*[:=(]")
+        found = (
+            n for n, line in enumerate(self.lines, 1) if n > after and name and made.match(line)
+        )
+        return Breach(self.file, next(found, max(after, 1)), sentence)
+
+    def line(self, name: str) -> int:
+        return self.breach(name, "").line
+
+
+def check_options(source: Source, options: type[BaseModel]) -> Iterator[Breach]:
+    top = source.line("Options")
+    if not (options.__doc__ or "").strip():
+        yield source.breach(
+            "Options", 'Options has no docstring. Say what a person chooses: """…""".'
+        )
+    try:
+        schema = options.model_json_schema()
+    except PydanticUserError as error:
+        said = f"Options has no JSON Schema, which the form is made of: {error.message}"
+        yield source.breach("Options", said)
+        return
+    for name, option in properties(schema):
+        if name in RESERVED:
+            said = f"Options.{name} has a name that the command line needs. Choose another."
+            yield source.breach(name, said, top)
+        try:
+            control(option)
+        except NoControl as error:
+            yield source.breach(name, f"Options.{name} {error}", top)
+    yield from check_defaults(source, options, top)
+
+
+def check_defaults(source: Source, options: type[BaseModel], top: int) -> Iterator[Breach]:
+    """A default that its own rules refuse would fail whoever leaves it as it is."""
+    for name, field in options.model_fields.items():
+        if field.is_required():
+            continue
+        default = field.get_default(call_default_factory=True, validated_data={})
+        try:
+            options.__pydantic_validator__.validate_assignment(
+                options.model_construct(), name, default
+            )
+        except ValidationError as error:
+            said = next(
+                (each["msg"] for each in error.errors() if each["loc"][:1] == (name,)), None
+            )
+            if said:
+                mend = f"Options.{name} does not take its own default {default!r}: {said}."
+                yield source.breach(name, mend, top)
+
+
+def check_process(source: Source, process: Callable[..., Any], options: Any) -> Iterator[Breach]:
+    def wrong(sentence: str) -> Breach:
+        return source.breach("process", sentence)
+
+    owner = sys.modules.get(getattr(process, "__module__", ""))
+    if not inspect.isfunction(process) or getattr(owner, process.__qualname__, None) is not process:
+        yield wrong(
+            "process cannot be found by its name in another process. Make it a plain `def`."
+        )
+        return
+    if inspect.iscoroutinefunction(process) or inspect.isgeneratorfunction(process):
+        yield wrong("process must return its report: write `def`, without `async` or `yield`.")
+    if not (process.__doc__ or "").strip():
+        yield wrong('process has no docstring. Say what it makes of the files: """…""".')
+    try:
+        inspect.signature(process).bind((), options, None)
+        hints = typing.get_type_hints(process)
+    except TypeError:
+        yield wrong("process takes other parameters. Write process(inputs, options, progress).")
+        return
+    except NameError as error:
+        yield wrong(f"A type of process is unknown: {error}. Import it.")
+        return
+    second = list(inspect.signature(process).parameters)[1]
+    if hints.get(second) is not options:
+        yield wrong(f"The second parameter of process must be typed: `{second}: Options`.")
+    if not returns_report(hints.get("return")):
+        yield wrong("process must say that it returns a report: `-> Report` or `-> Attachment`.")
+
+
+def returns_report(hint: Any) -> bool:
+    kinds = typing.get_args(hint) or (hint,)
+    return all(inspect.isclass(kind) and issubclass(kind, (Report, Attachment)) for kind in kinds)
