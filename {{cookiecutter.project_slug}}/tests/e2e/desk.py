@@ -15,9 +15,9 @@ from pydantic import BaseModel, ConfigDict, Field
 from werkzeug.serving import make_server
 
 from {{ cookiecutter.package_name }} import create_app, jobs, views
-from {{ cookiecutter.package_name }}.report import Chart, Column, Report, Table
+from {{ cookiecutter.package_name }}.report import Attachment, Chart, Column, Figure, Report, Table
 from {{ cookiecutter.package_name }}.silo import SessionStore
-from {{ cookiecutter.package_name }}.step import InputFile, Progress, UserError
+from {{ cookiecutter.package_name }}.step import ColumnName, InputFile, Progress, UserError
 
 HOUR = 3600.0
 LARGEST = "A chart shows this many of the largest groups; the table below it has all of them."
@@ -34,6 +34,8 @@ class Options(BaseModel):
     order: Literal["by name", "by value"] = Field("by value", title="Order")
     hidden: bool = Field(True, title="Hidden sheets")
     since: date | None = Field(None, title="Since")
+    sizes: list[Literal["small", "medium", "large"]] = Field([], max_length=2, title="Sizes")
+    column: ColumnName = Field("", title="Column")
 
 
 class Step:
@@ -59,9 +61,30 @@ class Step:
 def report(inputs: Sequence[InputFile], options: Options) -> Report:
     groups = Table(
         "Amount by region",
-        [Column("Region"), Column("Amount", "number"), Column("Share", "percent")],
-        [["North", 1234.5, 0.75], ["<b>South</b>", 411.5, 0.25], ["Returns", -80, None]],
+        [
+            Column("Region"),
+            Column("Amount", "number", "sum"),
+            Column("Share", "percent"),
+            Column("Weight", "number", "mean", decimals=1, unit="kg"),
+        ],
+        [
+            ["North", 1234.5, 0.75, 2],
+            ["<b>South</b>", 411.5, 0.25, 3.25],
+            ["Returns", -80, None, None],
+        ],
         Chart("Amount", "Region", "Amount"),
+    )
+    months = Table(
+        "Months",
+        [Column("Month"), Column("Sold", "integer"), Column("Sent back", "integer")],
+        [["Jan", 12, 3], ["Feb", 30, 2], ["Mar", None, 5], ["Apr", 21, -4]],
+        Chart("Sold by month", "Month", ["Sold", "Sent back"], "line"),
+    )
+    kinds = Table(
+        "Kinds",
+        [Column("Kind"), Column("Pieces", "integer", "sum")],
+        [["Apples", 60], ["Pears", 30], ["<i>Plums</i>", 10]],
+        Chart("Pieces by kind", "Kind", "Pieces", "pie"),
     )
     days = Table(
         "Days",
@@ -69,7 +92,14 @@ def report(inputs: Sequence[InputFile], options: Options) -> Report:
         [[number, date(2024, 3, 1), True] for number in range(1, 1235)],
     )
     files = ", ".join(Path(file.name).name for file in inputs)
-    return Report(f"Report on {files}", [groups, days], [f"Largest: {options.largest}."])
+    return Report(
+        f"Report on {files}",
+        [groups, months, kinds, days],
+        [f"Largest: {options.largest}."],
+        [Attachment("raw <data>.csv", b"a,b\n1,2\n"), Attachment("plan.pdf", b"%PDF-1.7")],
+        [Figure("Revenue", 1566, decimals=0, unit="EUR"), Figure("Best region", "North", "text")],
+        ["Three rows have no weight."],
+    )
 
 
 class Desk:

@@ -189,10 +189,11 @@ def test_a_report_shows_numbers_bars_and_what_is_left_out(visitor: Visitor) -> N
     visitor.make()
     expect(visitor.heading()).to_have_text("Report on sales.csv")
     assert visitor.table("Amount by region") == [
-        ["Region", "Amount", "Share"],
-        ["North", "1,234.50", "75%"],
-        ["<b>South</b>", "411.50", "25%"],
-        ["Returns", "-80.00", ""],
+        ["Region", "Amount", "Share", "Weight"],
+        ["North", "1,234.50", "75%", "2.0\u00a0kg"],
+        ["<b>South</b>", "411.50", "25%", "3.3\u00a0kg"],
+        ["Returns", "-80.00", "", ""],
+        ["Totals", "1,566.00", "", "2.6\u00a0kg"],
     ]
     assert visitor.table("Days")[1] == ["1", "Mar 1, 2024", "Yes"]
     visitor.reads("Showing 500 of 1,234 rows.")
@@ -201,6 +202,47 @@ def test_a_report_shows_numbers_bars_and_what_is_left_out(visitor: Visitor) -> N
     assert widths[0]["width"] == pytest.approx(3 * widths[1]["width"], rel=0.02)
     numbers = visitor.page.get_by_role("cell", name="1,234.50")
     expect(numbers).to_have_css("text-align", "end")
+
+
+def test_a_report_begins_with_its_figures_and_warnings(visitor: Visitor) -> None:
+    visitor.make()
+    figures = visitor.page.locator("#figures > div").all_inner_texts()
+    assert figures == ["Revenue\n1,566\u00a0EUR", "Best region\nNorth"]
+    expect(visitor.page.get_by_role("list", name="Warnings")).to_have_text(
+        "Three rows have no weight."
+    )
+
+
+def test_a_line_is_drawn_and_told_in_words(visitor: Visitor) -> None:
+    visitor.make()
+    figure = visitor.page.get_by_role("figure", name="Sold by month")
+    expect(figure.get_by_role("listitem")).to_have_text(["Sold", "Sent back"])
+    line = figure.get_by_role("img")
+    expect(line).to_have_accessible_name(
+        "Sold: from 12 (Jan) to 21 (Apr), lowest 12 (Jan), highest 30 (Feb). "
+        "Sent back: from 3 (Jan) to -4 (Apr), lowest -4 (Apr), highest 5 (Mar)"
+    )
+    sold = line.locator("path.tone-0")
+    assert (sold.get_attribute("d") or "").count("M") == 2, "a gap breaks the line"
+    box = sold.bounding_box() or {"width": 0, "height": 0}
+    assert box["width"] > 300
+    assert box["height"] > 20
+    assert sold.evaluate("one => getComputedStyle(one).stroke") != "none"
+
+
+def test_a_pie_has_its_slices_and_its_shares_as_text(visitor: Visitor) -> None:
+    visitor.make()
+    figure = visitor.page.get_by_role("figure", name="Pieces by kind")
+    assert [text.split("\n") for text in figure.get_by_role("listitem").all_inner_texts()] == [
+        ["Apples", "60", "60%"],
+        ["Pears", "30", "30%"],
+        ["<i>Plums</i>", "10", "10%"],
+    ]
+    slices = figure.locator("circle").evaluate_all(
+        "all => all.map(e => [e.getAttribute('stroke-dasharray'), getComputedStyle(e).stroke])"
+    )
+    assert [dash for dash, _ in slices] == ["60 40", "30 70", "10 90"]
+    assert len({stroke for _, stroke in slices}) == 3
 
 
 def test_options_can_be_changed_and_the_report_made_again(visitor: Visitor, desk: Desk) -> None:
@@ -235,11 +277,34 @@ def test_the_form_offers_what_the_options_say(visitor: Visitor, desk: Desk) -> N
     visitor.option("Order").select_option("by name")
     visitor.option("Hidden sheets").uncheck()
     visitor.option("Since").fill("2024-02-29")
+    sizes = visitor.page.get_by_role("group", name="Sizes")
+    sizes.get_by_label("small").check()
+    sizes.get_by_label("large").check()
+    visitor.option("Column").fill("Region")
     visitor.press("Make the report")
     visitor.sees("done")
     [seen] = desk.step.seen
     assert (seen.label, seen.limit, seen.order) == ("Spring", 2.5, "by name")
     assert (seen.hidden, seen.since) == (False, date(2024, 2, 29))
+    assert (seen.sizes, seen.column) == (["small", "large"], "Region")
+    visitor.press("Change options")
+    visitor.page.reload()
+    visitor.sees("done")
+    visitor.press("Change options")
+    expect(sizes.get_by_role("checkbox", checked=True)).to_have_count(2)
+
+
+def test_too_many_ticks_are_told_at_their_group(visitor: Visitor, desk: Desk) -> None:
+    visitor.upload()
+    sizes = visitor.page.get_by_role("group", name="Sizes")
+    for box in sizes.get_by_role("checkbox").all():
+        box.check()
+    visitor.press("Make the report")
+    expect(sizes.get_by_role("checkbox").first).to_be_focused()
+    expect(sizes).to_have_accessible_description(re.compile("at most 2 items"))
+    sizes.get_by_label("medium").uncheck()
+    visitor.press("Make the report")
+    visitor.sees("done")
 
 
 def test_empty_fields_take_their_defaults(visitor: Visitor, desk: Desk) -> None:

@@ -1,4 +1,4 @@
-/** A form from the JSON Schema of the options: text, numbers, yes or no, and choices. */
+/** A form from the JSON Schema of the options. `controls.py` says which options it has a field for. */
 
 import { el } from "./elements.js";
 
@@ -7,13 +7,40 @@ function resolve(schema, property) {
   const ref = property.$ref ?? property.allOf?.[0].$ref;
   const target = ref ? { ...schema.$defs[ref.split("/").pop()], ...property } : property;
   const other = target.anyOf?.find((one) => one.type !== "null");
-  return other ? { ...resolve(schema, other), ...target, nullable: true } : target;
+  if (other) return { ...resolve(schema, other), ...target, nullable: true };
+  return target.items ? { ...target, items: resolve(schema, target.items) } : target;
 }
 
-function choices(option) {
-  const values = option.enum ?? [option.const];
+const offered = (option) => option.enum ?? ("const" in option ? [option.const] : []);
+
+function choice(option) {
   const blank = option.nullable ? [new Option("", "null")] : [];
-  return el("select", {}, ...blank, ...values.map((value) => new Option(value, JSON.stringify(value))));
+  return el("select", {}, ...blank, ...offered(option).map((value) => new Option(value, JSON.stringify(value))));
+}
+
+/** Boxes to tick, any number of them. */
+function choices({ items }, id) {
+  const box = (value, i) =>
+    el(
+      "label",
+      { htmlFor: `${id}-${i}` },
+      el("input", { type: "checkbox", id: `${id}-${i}`, value: JSON.stringify(value) }),
+      el("span", { textContent: value }),
+    );
+  return el("fieldset", {}, ...offered(items).map(box));
+}
+
+/** The name of a column: to type, or to pick from those that `offer` has told. */
+function column(option, id) {
+  const text = input({ ...option, format: "" });
+  text.setAttribute("list", `${id}-list`);
+  return text;
+}
+
+function control(option, id) {
+  if (offered(option).length) return choice(option);
+  if (option.type === "array") return choices(option, id);
+  return option.format === "column" ? column(option, id) : input(option);
 }
 
 function input(option) {
@@ -31,15 +58,20 @@ function input(option) {
 }
 
 function field(name, option) {
-  const control = option.enum || "const" in option ? choices(option) : input(option);
   const id = `option-${name}`;
-  Object.assign(control, { id, name });
-  Object.assign(control.dataset, { type: option.type ?? "", nullable: option.nullable ?? "" });
-  control.setAttribute("aria-describedby", `${id}-help ${id}-error`);
-  const label = el("label", { htmlFor: id, textContent: option.title ?? name });
+  const asked = control(option, id);
+  Object.assign(asked, { id, name });
+  Object.assign(asked.dataset, { type: option.type ?? "", nullable: option.nullable ?? "" });
+  asked.setAttribute("aria-describedby", `${id}-help ${id}-error`);
+  const title = option.title ?? name;
+  const several = asked.type === "fieldset";
+  const label = several ? "" : el("label", { htmlFor: id, textContent: title });
+  if (several) asked.prepend(el("legend", { textContent: title }));
+  const list = option.format === "column" ? el("datalist", { id: `${id}-list` }) : "";
   const help = el("p", { id: `${id}-help`, className: "muted", textContent: option.description ?? "" });
   const error = el("p", { id: `${id}-error`, className: "error" });
-  return el("div", { className: control.type === "checkbox" ? "field check" : "field" }, label, control, help, error);
+  const className = asked.type === "checkbox" ? "field check" : "field";
+  return el("div", { className }, label, asked, list, help, error);
 }
 
 /** Build the fields in `box`, filled with the defaults. */
@@ -49,7 +81,16 @@ export function build(box, schema) {
   fill(box, Object.fromEntries(options.map(([name, option]) => [name, option.default])));
 }
 
+/** Offer these names wherever a column is asked for. */
+export function offer(box, names) {
+  for (const list of box.querySelectorAll("datalist")) list.replaceChildren(...names.map((name) => new Option(name)));
+}
+
+/** Whether the form asks for a column. */
+export const asksForColumn = (box) => box.querySelector("datalist") !== null;
+
 const controls = (box) => box.querySelectorAll("[name]");
+const ticks = (fieldset) => [...fieldset.querySelectorAll("input")];
 
 /** Put values in; what the form does not know, or does not offer, is left alone. */
 export function fill(box, values) {
@@ -57,9 +98,14 @@ export function fill(box, values) {
     const value = values[control.name];
     if (value === undefined) continue;
     if (control.type === "checkbox") control.checked = value === true;
+    else if (control.type === "fieldset") tick(control, value);
     else if (control.type !== "select-one") control.value = value ?? "";
     else if ([...control.options].some((one) => one.value === JSON.stringify(value))) control.value = JSON.stringify(value);
   }
+}
+
+function tick(fieldset, values) {
+  for (const box of ticks(fieldset)) box.checked = (values ?? []).some((value) => JSON.stringify(value) === box.value);
 }
 
 /** What to send; an empty number is left out, so that its default holds. */
@@ -68,7 +114,9 @@ export function values(box) {
   return Object.fromEntries(read.filter(([, value]) => value !== undefined));
 }
 
-function valueOf({ type, checked, value, dataset }) {
+function valueOf(control) {
+  const { type, checked, value, dataset } = control;
+  if (type === "fieldset") return ticks(control).filter((box) => box.checked).map((box) => JSON.parse(box.value));
   if (type === "checkbox") return checked;
   if (type === "select-one") return JSON.parse(value);
   if (value === "" && dataset.nullable) return null;
@@ -85,10 +133,11 @@ export function unreadable(box) {
 /** Show errors at their fields and focus the first; returns those that belong to no field. */
 export function mark(box, errors) {
   for (const control of controls(box)) {
-    const mine = errors.filter((error) => error.field === control.name);
-    control.ariaInvalid = mine.length ? "true" : null;
+    const mine = errors.filter((error) => error.field.split(".")[0] === control.name);
+    const marked = control.type === "fieldset" ? ticks(control) : [control];
+    for (const one of marked) one.ariaInvalid = mine.length ? "true" : null;
     document.getElementById(`${control.id}-error`).textContent = mine.map((error) => error.message).join(" ");
   }
   box.querySelector("[aria-invalid]")?.focus();
-  return errors.filter((error) => !box.querySelector(`[name="${CSS.escape(error.field)}"]`));
+  return errors.filter((error) => !box.querySelector(`[name="${CSS.escape(error.field.split(".")[0])}"]`));
 }
