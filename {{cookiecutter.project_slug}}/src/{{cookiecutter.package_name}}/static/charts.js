@@ -68,7 +68,10 @@ function lines(rows, series) {
   const x = (i) => (rows.length > 1 ? (100 * i) / (rows.length - 1) : 50);
   const y = (value) => (high > low ? (100 * (high - value)) / (high - low) : 50);
   const zero = low < 0 && high > 0 ? [svg("path", { class: "zero", d: `M0 ${y(0)}H100` })] : [];
-  const paths = series.map(({ tone }, i) => svg("path", { class: `tone-${tone}`, d: path(rows, i, x, y) }));
+  const paths = series.flatMap(({ tone }, i) => {
+    const { line, dots } = path(rows, i, x, y);
+    return [svg("path", { class: `tone-${tone}`, d: line }), svg("path", { class: `dot tone-${tone}`, d: dots })];
+  });
   const drawing = svg(
     "svg",
     { viewBox: "0 0 100 100", preserveAspectRatio: "none", role: "img", "aria-label": told(rows, series) },
@@ -83,14 +86,16 @@ function lines(rows, series) {
 
 /** A line from point to point; where a number is missing it breaks off, and one alone is a dot. */
 function path(rows, i, x, y) {
-  let d = "";
+  const has = (at) => (rows[at]?.values[i] ?? null) !== null;
+  let [line, dots] = ["", ""];
   rows.forEach(({ values }, at) => {
-    if (values[i] === null) return;
-    const begins = !at || rows[at - 1].values[i] === null;
-    d += `${begins ? "M" : "L"}${x(at)} ${y(values[i])}`;
-    if (begins && (rows[at + 1]?.values[i] ?? null) === null) d += "h0";
+    if (!has(at)) return;
+    const point = `${x(at)} ${y(values[i])}`;
+    if (has(at - 1)) line += `L${point}`;
+    else if (has(at + 1)) line += `M${point}`;
+    else dots += `M${point}h0`;
   });
-  return d;
+  return { line, dots };
 }
 
 /** A line in words: where it begins and ends, and how far down and up it goes. */
