@@ -34,7 +34,7 @@ DATE, DATETIME, TIME, DURATION = "yyyy-mm-dd", "yyyy-mm-dd hh:mm", "hh:mm:ss", "
 FACE = "Calibri"
 INK, PAPER = "1F3A5F", "FFFFFF"
 PLAIN = Font(FACE, 11)
-TOTAL = Font(FACE, 11, bold=True)
+STRONG = Font(FACE, 11, bold=True)
 RULE = Border(top=Side("thin", color=INK))
 HEADING = Font(FACE, 11, bold=True, color=PAPER)
 HEADING_FILL = PatternFill("solid", fgColor=INK)
@@ -144,12 +144,19 @@ class Pen:
         _put(cell, value)
         return cell
 
+    def strong(self, value: Cell, shown: Shown, is_number: bool = True) -> SheetCell:
+        """A bold cell of its own, on the right unless it stands in a column of text."""
+        value = stored(value)
+        quoted = isinstance(value, str) and value.startswith(STARTS_FORMULA)
+        cell = self._new(number_format(value, shown), quoted, is_number)
+        _put(cell, value)
+        cell.font = STRONG
+        return cell
+
     def total(self, value: Cell, shown: Shown) -> SheetCell:
         """A cell of the row of totals, empty or not."""
-        value = stored(value)
-        cell = self._new(number_format(value, shown), False, shown.kind in NUMERIC)
-        _put(cell, value)
-        cell.font, cell.border = TOTAL, RULE
+        cell = self.strong(value, shown, shown.kind in NUMERIC)
+        cell.border = RULE
         return cell
 
     def heading(self, text: str, is_number: bool = False) -> SheetCell:

@@ -29,6 +29,7 @@ COLOURS = ["3B6EA8", "C8553D", "2E8B7A", "D9A441", "7A5AA6", "8A8F98", "5FA8D3",
 """Of the series, or of a pie's slices, from the first on and then again."""
 GRID = "D9DEE5"
 SAMPLED_ROWS = 200
+MARKED_ROWS = 50
 WIDE, HIGH = 18.0, 9.0
 """Of a chart, in centimetres."""
 
@@ -102,10 +103,16 @@ def colour(drawing: ChartBase, rows: int) -> None:
             series.data_points = [slice_of(place) for place in range(rows)]
         elif isinstance(drawing, LineChart):
             series.smooth = False
-            series.marker = Marker("none")
+            series.marker = marker(tone) if rows <= MARKED_ROWS else Marker("none")
             series.graphicalProperties = GraphicalProperties(ln=LineProperties(solidFill=tone))
         else:
             series.graphicalProperties = GraphicalProperties(solidFill=tone)
+
+
+def marker(tone: str) -> Marker:
+    """A dot, without which a number between two gaps would not be seen."""
+    dot = GraphicalProperties(solidFill=tone, ln=LineProperties(solidFill=tone))
+    return Marker("circle", size=5, spPr=dot)
 
 
 def slice_of(place: int) -> DataPoint:

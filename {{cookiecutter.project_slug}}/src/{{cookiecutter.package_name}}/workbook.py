@@ -82,7 +82,7 @@ def _append_figures(sheet: Worksheet, pen: Pen, figures: Sequence[Figure]) -> No
         return
     sheet.append([pen.heading("Key figures"), pen.heading("", is_number=True)])
     for figure in figures:
-        sheet.append([pen.text(figure.label), pen.total(figure.value, figure)])
+        sheet.append([pen.text(figure.label), pen.strong(figure.value, figure)])
     sheet.append([])
 
 
