@@ -8,9 +8,11 @@ from pathlib import Path
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
+from stand_in import while_loading
 from support import Clock
 
-from {{ cookiecutter.package_name }} import create_app
+with while_loading():
+    from {{ cookiecutter.package_name }} import create_app
 
 
 @pytest.fixture
