@@ -16,14 +16,13 @@ from typing import cast
 from flask import Blueprint, Flask, Response, current_app, request
 
 from .keys import Keys, require
-from .logs import elapsed
+from .logs import elapsed, method
 from .silo import Silo, SiloError
 from .silo.counts import Count, Counts
 from .silo.records import Put
 from .silo.tasks.jobs import ENDS, Job
 
 MEDIA = "text/plain; version=0.0.4; charset=utf-8"
-METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 BOUNDS = (0.005, 0.025, 0.1, 0.25, 1.0, 5.0, 30.0)
 """Of the histogram's buckets, in seconds."""
 MEASURE_SECONDS = 60.0
@@ -74,7 +73,6 @@ class Metrics:
 
     def count_request(self, response: Response) -> Response:
         endpoint = request.endpoint or "none"  # one label for all addresses that do not exist
-        method = request.method if request.method in METHODS else "other"
         seconds = elapsed()
         counted: dict[Count, float] = {
             (f"{SECONDS}_bucket", endpoint, str(bound)): seconds <= bound for bound in BOUNDS
@@ -82,7 +80,7 @@ class Metrics:
         counted[f"{SECONDS}_bucket", endpoint, "+Inf"] = 1
         counted[f"{SECONDS}_sum", endpoint] = seconds
         counted[f"{SECONDS}_count", endpoint] = 1
-        counted[REQUESTS, endpoint, method, f"{response.status_code // 100}xx"] = 1
+        counted[REQUESTS, endpoint, method(), f"{response.status_code // 100}xx"] = 1
         self.counts.add(counted)
         return response
 
