@@ -97,16 +97,8 @@ def test_the_container_starts_the_command_that_the_package_installs(default: Pat
 
 
 def test_s39_the_image_takes_only_what_is_locked(default: Path) -> None:
-    dockerfile = (
-        (default / "Dockerfile")
-        .read_text("utf-8")
-        .replace(
-            "\
-",
-            " ",
-        )
-    )
-    [locked, ours] = re.findall(r"pip install (.*)", dockerfile)
+    lines = (default / "Dockerfile").read_text("utf-8").replace("\\\n", " ")
+    [locked, ours] = re.findall(r"pip install (.*)", lines)
     assert "--require-hashes --requirement requirements.lock" in locked
     assert "--no-deps --no-build-isolation ." in ours
 

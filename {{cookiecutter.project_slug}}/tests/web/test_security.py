@@ -39,7 +39,7 @@ def check_headers(answer: Answer) -> None:
     assert "Set-Cookie" not in headers
 
 
-def test_every_answer_is_guarded(
+def test_s07_every_answer_is_guarded(
     person: Person, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     answers = {
@@ -67,7 +67,7 @@ def test_every_answer_is_guarded(
             assert answer.headers["Cache-Control"] == "no-store"
 
 
-def test_the_page_s_own_files_are_guarded_and_may_be_kept(person: Person) -> None:
+def test_s07_the_page_s_own_files_are_guarded_and_may_be_kept(person: Person) -> None:
     paths = re.findall(r'(?:src|href)="(/static/[^"]+)"', person.get("/").text)
     assert paths
     for path in paths:
@@ -78,7 +78,7 @@ def test_the_page_s_own_files_are_guarded_and_may_be_kept(person: Person) -> Non
         assert answer.headers["ETag"]
 
 
-def test_a_download_is_guarded(person: Person) -> None:
+def test_s07_a_download_is_guarded(person: Person) -> None:
     person.has_report()
     for path in ("/api/report", "/api/report.xlsx"):
         answer = person.get(path)
@@ -95,7 +95,7 @@ CHANGES = ["/api/upload", "/api/process", "/api/cancel", "/api/report/link", "/a
 @pytest.mark.parametrize(
     "kind", ["application/x-www-form-urlencoded", "multipart/form-data", "text/plain"]
 )
-def test_what_a_form_can_send_is_refused(app: Flask, path: str, kind: str) -> None:
+def test_s10_what_a_form_can_send_is_refused(app: Flask, path: str, kind: str) -> None:
     came = app.test_client().post(path, data=b"a=b", content_type=kind)
     assert came.status_code == 403
     assert came.get_json()["error"] == "cross_site"
@@ -114,7 +114,7 @@ def test_what_a_form_can_send_is_refused(app: Flask, path: str, kind: str) -> No
         ({"Sec-Fetch-Site": "cross-site"}, False),
     ],
 )
-def test_the_browser_is_believed_about_where_a_call_comes_from(
+def test_s10_the_browser_is_believed_about_where_a_call_comes_from(
     person: Person, headers: dict[str, str], allowed: bool
 ) -> None:
     for path in CHANGES:
@@ -122,7 +122,7 @@ def test_the_browser_is_believed_about_where_a_call_comes_from(
         assert refused != allowed, path
 
 
-def test_a_session_is_enough_to_change_something(person: Person) -> None:
+def test_s10_a_session_is_enough_to_change_something(person: Person) -> None:
     person.upload()
     came = person.app.test_client().post("/api/reset", headers={"X-Session-ID": person.sid})
     assert came.status_code == 204
@@ -209,7 +209,7 @@ def test_no_session_id_is_told_to_anybody_but_its_owner(
     assert link.rpartition("=")[2] not in caplog.text
 
 
-def test_an_error_of_ours_tells_nothing_of_the_inside(
+def test_s11_an_error_of_ours_tells_nothing_of_the_inside(
     person: Person, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     def broken(*_: Any) -> None:
