@@ -96,10 +96,19 @@ def test_the_container_starts_the_command_that_the_package_installs(default: Pat
     assert web["volumes"] == ["data:/data"]
 
 
+def test_s39_the_image_takes_only_what_is_locked(default: Path) -> None:
+    lines = (default / "Dockerfile").read_text("utf-8").replace("\\\n", " ")
+    [locked, ours] = re.findall(r"pip install (.*)", lines)
+    assert "--require-hashes --requirement requirements.lock" in locked
+    assert "--no-deps --no-build-isolation ." in ours
+
+
 def test_the_workflow_runs_make_test_on_each_python_with_few_rights(default: Path) -> None:
     workflow = yaml.safe_load((default / ".github/workflows/ci.yml").read_text("utf-8"))
     assert workflow["permissions"] == {"contents": "read"}
-    job = workflow["jobs"]["test"]
+    job, audit = workflow["jobs"]["test"], workflow["jobs"]["audit"]
+    assert [step["run"] for step in audit["steps"] if "run" in step] == ["make audit"]
+    assert not any("continue-on-error" in step for step in [audit, *audit["steps"]])
     assert job["strategy"]["matrix"]["python"] == ["3.11", "3.12", "3.13"]
     assert [step["run"] for step in job["steps"] if "run" in step] == ["make test"]
     assert "${{ matrix.python }}" in str(job["steps"])

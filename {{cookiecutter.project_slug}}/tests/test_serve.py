@@ -184,7 +184,7 @@ def test_it_serves_until_it_is_told_to_stop(start: Start, tmp_path: Path, worker
     assert said == f"{TITLE} is at http://127.0.0.1:{server.port}  (Ctrl+C stops it)\n"
     eventually(lambda: not any(map(lives, children)))
     assert sid.rpartition(".")[0] not in server.log
-    assert re.search(r"INFO .*: POST /api/process 202 \d+ ms [0-9a-f]{16}$", server.log, re.M)
+    assert re.search(r"INFO \S+ [0-9a-f]{16}: POST /api/process 202 \d+ ms, ", server.log)
     assert "Traceback" not in server.log
 
 
@@ -250,6 +250,38 @@ def test_a_body_of_unknown_length_arrives(start: Start) -> None:
     answer = connection.getresponse()
     assert (answer.status, answer.headers["Upload-Complete"]) == (200, "?1")
     connection.close()
+
+
+BROKEN = [
+    b"GET /\x1b[2J\x85 HTTP/1.1\r\nHost: a\r\n\r\n",
+    b"GET / HTTP/1.1\r\nHost: a\r\nX-E\x1bvil: 1\r\n\r\n",
+    b"GET / HTTP/1.1\r\nHost: a\r\nX: a\r\n 2026-01-01 INFO fake\r\n\r\n",
+    b"GET / HTTP/1.1\r\nHost: a\r\nUser-Agent: a\x00\n2026-01-01 INFO fake\r\n\r\n",
+    b"GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nx",
+    b"\x1b]0;fake\x07\r\n\r\n",
+    b"GET / HTTP/9.9\n2026-01-01 INFO fake\r\n\r\n",
+]
+"""Requests that gunicorn itself looks at, and mostly refuses."""
+
+
+@pytest.mark.parametrize("form", ["text", "json"])
+def test_s40_the_server_s_own_events_have_the_form_of_the_log(start: Start, form: str) -> None:
+    server = start(SILO_LOG_FORMAT=form)
+    eventually(server.is_ready)
+    for request in BROKEN:
+        with socket.create_connection(("127.0.0.1", server.port), timeout=20) as connection:
+            connection.sendall(request)
+            connection.shutdown(socket.SHUT_WR)
+            while connection.recv(65536):
+                pass
+    server.end()
+    assert "gunicorn.error" in server.log, "gunicorn has said nothing"
+    assert server.log.replace("\n", "").isprintable()
+    for line in server.log.splitlines():
+        if form == "json":
+            assert set(json.loads(line)) >= {"time", "level", "logger", "message", "request_id"}
+        else:
+            assert re.match(r"    |\d{4}-\d\d-\d\dT[\d:.]{12}Z [A-Z]+ [\w.]+ \S+: ", line), line
 
 
 def test_a_port_in_use(start: Start) -> None:

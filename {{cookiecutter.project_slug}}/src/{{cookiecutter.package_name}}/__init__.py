@@ -10,7 +10,7 @@ from flask import Flask
 from flask_cors import CORS
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from . import arrival, keys, logs, pending, problems, resumable, security, views
+from . import arrival, keys, logs, metrics, pending, problems, resumable, security, views
 from .cache import ResultCache
 from .calls import SCOPE_OF
 from .config import ConfigError, Settings, load_settings
@@ -44,13 +44,15 @@ def create_app(
     if hops := settings.silo_trusted_proxies:
         # Flask's own documentation wraps an app like this, whatever its types say.
         app.wsgi_app = ProxyFix(app.wsgi_app, hops, hops, hops, hops)  # type: ignore[method-assign]
+    silo = make_silo(settings, clock or steady_clock(settings.silo_data_dir))
+    stored_keys = keys.Keys(silo.store.records, silo.store.clock)
     logs.init_app(app)
+    metrics.init_app(app, metrics.Metrics(silo, stored_keys))
     security.init_app(app)
     allow_origins(app, settings)
     problems.init_app(app)
-    silo = make_silo(settings, clock or steady_clock(settings.silo_data_dir))
     if settings.silo_require_key:
-        keys.init_app(app, keys.Keys(silo.store.records, silo.store.clock), SCOPE_OF)
+        keys.init_app(app, stored_keys, SCOPE_OF)
     silo.init_app(app)
     app.register_blueprint(views.blueprint)
     app.register_blueprint(arrival.blueprint)

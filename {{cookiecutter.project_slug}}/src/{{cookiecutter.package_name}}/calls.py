@@ -191,6 +191,7 @@ CALLS = {
     ),
     "app.reset": Operation({204: Answer()}, scope="process"),
     "app.healthz": Operation({200: Answer(Health)}),
+    "metrics.figures": Operation({200: Answer(media="text/plain")}, ("no_key", "no_scope")),
     "app.readyz": Operation({200: Answer(Health), 503: Answer(Health)}),
 }
 """By endpoint; beside these problems there are those that every call may meet."""

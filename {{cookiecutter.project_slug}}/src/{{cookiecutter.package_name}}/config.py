@@ -68,6 +68,9 @@ class Settings(BaseModel):
     silo_cors_origins: tuple[str, ...] = Field(
         (), description="Other origins whose pages may call, separated by commas."
     )
+    silo_log_format: Literal["text", "json"] = Field(
+        "text", description="A line an event for people, or a JSON object an event for programs."
+    )
     silo_require_key: bool = Field(False, description="Whether every call must show an API key.")
     silo_trusted_proxies: int = Field(0, ge=0, description="Proxies in front, whose word counts.")
 

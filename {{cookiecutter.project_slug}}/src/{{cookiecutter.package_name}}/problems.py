@@ -73,6 +73,7 @@ USUAL = {
     413: "too_large",
     415: "unsupported_media_type",
     416: "range_not_satisfiable",
+    500: "internal",
 }
 """The codes of what Flask and Werkzeug raise."""
 
@@ -141,7 +142,8 @@ def of_http(error: HTTPException) -> Response:
     detail = error.description or OUR_FAULT
     if status == 404:
         detail = f"There is nothing at {request.path}."
-    answer = problem(status, error.name, USUAL.get(status, "http_error"), detail)
+    title = TITLES.get(status, error.name)
+    answer = problem(status, title, USUAL.get(status, "http_error"), detail)
     for name, value in error.get_headers():
         if name.lower() != "content-type":
             answer.headers[name] = value

@@ -208,7 +208,7 @@ def test_an_unforeseen_error_is_logged_and_not_told(
     reference = said.rstrip(".").rpartition(" ")[2]
     [record] = [each for each in caplog.records if each.levelno == logging.ERROR]
     assert reference in record.getMessage()
-    assert "secret detail of /etc/passwd" in record.getMessage()
+    assert "secret detail of /etc/passwd" in caplog.text
 
 
 def test_s29_fifty_starts_at_once_start_one_job(

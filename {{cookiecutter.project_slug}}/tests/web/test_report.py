@@ -13,14 +13,14 @@ from .person import Person, error
 from .steps import Gate
 
 
-def test_the_download_is_a_file_named_after_the_upload(person: Person) -> None:
+def test_s08_the_download_is_a_file_named_after_the_upload(person: Person) -> None:
     person.has_report()
     headers = person.get("/api/report.xlsx").headers
     assert headers["Content-Disposition"] == 'attachment; filename="sales report.xlsx"'
     assert headers["Cache-Control"] == "no-store"
 
 
-def test_a_part_of_the_download_can_be_asked_for(person: Person) -> None:
+def test_s08_a_part_of_the_download_can_be_asked_for(person: Person) -> None:
     person.has_report()
     whole = person.get("/api/report.xlsx").data
     part = person.get("/api/report.xlsx", headers={"Range": "bytes=10-19"})

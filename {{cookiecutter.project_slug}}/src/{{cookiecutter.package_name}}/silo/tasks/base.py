@@ -126,7 +126,9 @@ class Runner(ABC):
         What was unforeseen is logged and told to the error hooks.
         """
         if outcome.trace:
-            log.error("task %s, job %s: %s", job.name, job.id, outcome.trace)
+            reference, _, trace = outcome.trace.partition("\n")
+            unforeseen = Unforeseen(trace)
+            log.error("task %s, job %s: %s", job.name, job.id, reference, exc_info=unforeseen)
             self._tell(job, outcome.trace)
             if self.jobs.retry(job.id, job.attempt):
                 return
@@ -143,6 +145,10 @@ class Runner(ABC):
     @abstractmethod
     def stop(self) -> None:
         """Take no more work, and end what runs in this process."""
+
+
+class Unforeseen(Exception):
+    """A traceback that came as text, from another process, in the form that a log takes."""
 
 
 @dataclass(frozen=True)
