@@ -177,7 +177,11 @@ CALLS = {
     ),
     "app.cancel": Operation({202: Answer(TaskState)}, ("not_running",), scope="process"),
     "app.report": Operation(
-        {200: Answer({"type": "object"}), 206: Answer(media="application/json")},
+        {
+            200: Answer({"type": "object"}),
+            206: Answer(media="application/json"),
+            304: Answer(),
+        },
         ("not_ready", "range_not_satisfiable", "unreadable_file"),
         scope="read",
     ),
@@ -186,6 +190,7 @@ CALLS = {
         {
             200: Answer(media=XLSX, headers={"Content-Disposition": "The name to save it under."}),
             206: Answer(media=XLSX),
+            304: Answer(),
         },
         ("not_ready", "forbidden_link", "range_not_satisfiable", "unreadable_file"),
         parameters=(TOKEN,),

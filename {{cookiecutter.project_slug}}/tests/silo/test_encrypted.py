@@ -93,7 +93,8 @@ def test_no_plain_byte_is_on_disk_while_a_part_comes_nor_as_a_file_nor_in_a_cach
     files.finish(SID, "a")
     cache = ResultCache(open_place(str(tmp_path / "files"), KEY), ttl=60)
     cache.keep("c" * 64, MARKER, io.BytesIO(MARKER))
-    assert (found := cache.find("c" * 64))
+    found = cache.find("c" * 64)
+    assert found
     found.workbook.close()
     assert len(all_bytes(tmp_path)) > 2 * 9999 * len(MARKER)
     assert MARKER not in all_bytes(tmp_path)
