@@ -12,9 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from backends import KEY, OTHER_KEY
 
 from {{ cookiecutter.package_name }} import config, create_app
 from {{ cookiecutter.package_name }}.config import ConfigError, Settings, load_settings
+from {{ cookiecutter.package_name }}.silo.files.keyring import Keyring
 
 SECRET = "kS8vPq2wXz7mLr4t"
 
@@ -94,6 +96,11 @@ def test_a_setting_that_there_is_not_is_refused() -> None:
         ("SILO_STORE_URL", "instance/silo.db"),
         ("SILO_STORE_URL", "http://[broken"),
         ("SILO_FILES_URL", "ftp://example.com/files"),
+        ("SILO_ENCRYPTION_KEY", "swordfish"),
+        ("SILO_ENCRYPTION_KEY", f"{KEY[:-4]}===="),
+        ("SILO_ENCRYPTION_KEY", f"{KEY},"),
+        ("SILO_ENCRYPTION_KEY", f"{KEY} {KEY}"),
+        ("SILO_ENCRYPTION_KEY", f"{KEY}é"),
         ("SILO_RUNNER", "threads"),
         ("SILO_CACHE_TTL", "-1"),
         ("SILO_CACHE_PREFIX", "../files"),
@@ -132,12 +139,31 @@ def test_a_wrong_value_is_named_in_a_sentence(name: str, value: str) -> None:
     with pytest.raises(ConfigError) as caught:
         create_app({name: value})
     said = str(caught.value)
-    assert said.startswith(f"{name}: " if name == "SECRET_KEY" else f"{name} is {value!r}: ")
+    secret = name in ("SECRET_KEY", "SILO_ENCRYPTION_KEY")
+    assert said.startswith(f"{name}: " if secret else f"{name} is {value!r}: ")
     assert said.endswith(".")
     assert "\n" not in said
     assert "Value error" not in said
-    if name == "SECRET_KEY":
-        assert value not in said
+    assert not secret or value not in said
+
+
+def test_what_encryption_needs_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(config, "find_spec", lambda _: None)
+    with pytest.raises(ConfigError, match=r"needs the extra `encryption`: pip install .*\.$"):
+        load_settings({"SILO_ENCRYPTION_KEY": KEY})
+
+
+def test_a_wrong_encryption_key_says_how_to_make_one() -> None:
+    with pytest.raises(ConfigError, match=r"32 bytes .*`encryption-key` makes one\.$"):
+        load_settings({"SILO_ENCRYPTION_KEY": "swordfish"})
+
+
+def test_encryption_keys_are_shown_to_nobody() -> None:
+    settings = load_settings({"SILO_ENCRYPTION_KEY": f"{OTHER_KEY}, {KEY}"})
+    assert settings.encryption_key == f"{OTHER_KEY}, {KEY}"
+    for shown in (repr(settings), str(settings), repr(Keyring(KEY).first), repr(Keyring(KEY))):
+        assert KEY not in shown
+        assert "\\x00\\x01\\x02" not in shown
 
 
 def test_every_wrong_value_is_named() -> None:

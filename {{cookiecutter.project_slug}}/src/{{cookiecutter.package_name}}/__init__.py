@@ -14,13 +14,16 @@ from . import arrival, keys, logs, metrics, pending, problems, resumable, securi
 from .cache import ResultCache
 from .calls import SCOPE_OF
 from .config import ConfigError, Settings, load_settings
+from .jobs import ENCRYPTION_KEY
 from .silo import Silo, SiloError
 from .silo.clock import steady_clock
+from .silo.files.base import open_place
 from .silo.records import Records, open_records
 from .silo.tasks.base import Runner
 from .silo.tasks.child import Limits
 from .silo.tasks.jobs import Jobs
 from .silo.tasks.process import ProcessRunner
+from .silo.tasks.scratch import sweep
 from .silo.tasks.slots import Slots
 from .silo.tasks.thread import ThreadRunner
 
@@ -113,8 +116,10 @@ def make_silo(settings: Settings, clock: Callable[[], float]) -> Silo:
     silo.register(views.NAMESPACE, views.first_state)
     silo.register(pending.NAMESPACE, dict)
     with named("SILO_FILES_URL", settings.files_url):
-        silo.add_file_store(views.FILES, settings.files_url)
-        silo.store.on_cleanup(ResultCache(settings.files_url, **settings.cache).sweep)
+        place = open_place(settings.files_url, settings.encryption_key)
+        silo.add_file_store(views.FILES, place)
+    silo.store.on_cleanup(ResultCache(place, **settings.cache).sweep)
+    silo.store.on_cleanup(lambda: sweep(settings.scratch))
     silo.add_data_endpoints(*views.DATA_ENDPOINTS, *resumable.DATA_ENDPOINTS)
     return silo
 
@@ -131,8 +136,10 @@ def named(setting: str, value: str) -> Iterator[None]:
 def make_runner(settings: Settings, records: Records, clock: Callable[[], float]) -> Runner:
     """Who runs the jobs."""
     jobs = Jobs(records, clock, settings.silo_lease)
+    secrets = {ENCRYPTION_KEY: settings.encryption_key}
     if settings.silo_runner == "thread":
-        return ThreadRunner(jobs)
+        return ThreadRunner(jobs, secrets)
     limits = Limits(settings.silo_task_memory_mb, settings.silo_task_timeout)
     slots = Slots(settings.silo_workers, settings.silo_data_dir / "slots")
-    return ProcessRunner(jobs, slots, limits, preload=[f"{__name__}.jobs"])
+    preload = [f"{__name__}.jobs"]
+    return ProcessRunner(jobs, slots, limits, preload, secrets, settings.scratch)

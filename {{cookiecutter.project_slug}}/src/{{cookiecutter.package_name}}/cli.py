@@ -17,6 +17,7 @@ from .config import ConfigError, load_settings
 from .keys import SCOPES, Keys, Scope
 from .pipeline import Options
 from .problems import field_errors
+from .silo.files.keyring import new_key
 from .silo.records import open_records
 from .silo.sessions.memory import MemoryRecords
 from .silo.tasks.child import Limits
@@ -102,6 +103,12 @@ def process(files: tuple[Path, ...], output: Path, options: tuple[str, ...]) -> 
     if task.state.error:
         raise click.ClickException(task.state.error)
     click.echo(f"Wrote {output}")
+
+
+@main.command("encryption-key")
+def encryption_key() -> None:
+    """Make a key for SILO_ENCRYPTION_KEY, which encrypts uploads and reports, and print it."""
+    click.echo(new_key())
 
 
 @main.group()

@@ -10,13 +10,15 @@ import os
 import re
 import secrets
 from collections.abc import Mapping
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import quote, urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
 
 from .silo.files.base import PLACES
+from .silo.files.keyring import Keyring
 from .silo.once import made_once
 from .silo.records import STORES
 
@@ -25,6 +27,10 @@ SAMPLE_WORDS = re.compile(
     "change|default|example|insecure|key|me|password|please|sample|secret|test|this|your", re.I
 )
 ORIGIN = re.compile(r"https?://[a-z0-9.-]+(:[0-9]{1,5})?", re.I)
+
+
+SECRETS = ("SECRET_KEY", "SILO_ENCRYPTION_KEY")
+"""Settings that no message shows."""
 
 
 class ConfigError(Exception):
@@ -44,6 +50,9 @@ class Settings(BaseModel):
     silo_files_url: str = Field("", description="Where files are kept; in the data directory.")
     silo_runner: Literal["process", "thread"] = Field(
         "process", description="Who runs jobs: a child process each, or threads without limits."
+    )
+    silo_encryption_key: SecretStr = Field(
+        SecretStr(""), description="Encrypts files; the first of several, while all decrypt."
     )
     silo_ttl: float = Field(3600, gt=0, description="A session's life without a call.")
     silo_cleanup_interval: float = Field(60, gt=0, description="Between two cleanup passes.")
@@ -100,6 +109,18 @@ class Settings(BaseModel):
             raise ValueError("it must be a directory or a file:// URL")
         return url
 
+    @field_validator("silo_encryption_key")
+    @classmethod
+    def _are_keys(cls, keys: SecretStr) -> SecretStr:
+        if text := keys.get_secret_value():
+            try:
+                Keyring(text)
+            except ValueError as error:
+                raise ValueError(f"{error}; the command `encryption-key` makes one") from error
+            if find_spec("cryptography") is None:
+                raise ValueError("it needs the extra `encryption`: pip install '.[encryption]'")
+        return keys
+
     @field_validator("silo_cors_origins", mode="before")
     @classmethod
     def _split(cls, value: Any) -> Any:
@@ -122,6 +143,15 @@ class Settings(BaseModel):
     @property
     def files_url(self) -> str:
         return self.silo_files_url or str(self.silo_data_dir / "files")
+
+    @property
+    def scratch(self) -> Path:
+        """Where jobs have their temporary files."""
+        return self.silo_data_dir.absolute() / "scratch"
+
+    @property
+    def encryption_key(self) -> str:
+        return self.silo_encryption_key.get_secret_value()
 
     @property
     def cache(self) -> dict[str, Any]:
@@ -164,7 +194,7 @@ def load_settings(given: Mapping[str, Any] | None = None) -> Settings:
 
 def _sentence(error: Any) -> str:
     name = str(error["loc"][0]).upper()
-    shown = "" if name == "SECRET_KEY" else f" is {error['input']!r}"
+    shown = "" if name in SECRETS else f" is {error['input']!r}"
     return f"{name}{shown}: {error['msg'].removeprefix('Value error, ')}."
 
 

@@ -12,7 +12,7 @@ from typing import Any
 from .cache import Found, ResultCache, key_of
 from .pipeline import Options, process
 from .report import Report, to_json
-from .silo.files.base import FileStore
+from .silo.files.base import FileStore, open_place
 from .silo.sessions.ids import SessionKey
 from .silo.tasks.base import Reporter
 from .step import InputFile
@@ -20,6 +20,9 @@ from .workbook import write_workbook
 
 STEP_PERCENT = 90.0
 """The part of the progress bar that belongs to the step; the rest is for writing the report."""
+
+ENCRYPTION_KEY = "encryption_key"
+"""Under which name a job's runner has the keys of its files."""
 
 REUSED = "This report was made before, from the same files with the same options."
 
@@ -63,8 +66,9 @@ def run(
     them; `cache` is what `ResultCache` is told, None without one. The report's names are made from
     the job's id, so that a second attempt replaces what the first one left behind.
     """
-    store, session = FileStore(location), SessionKey(key)
-    kept = ResultCache(location, **cache) if cache else None
+    place = open_place(location, task.secrets.get(ENCRYPTION_KEY, ""))
+    store, session = FileStore(place), SessionKey(key)
+    kept = ResultCache(place, **cache) if cache else None
     name = key_of(files, options) if kept else ""
     found = kept.find(name) if kept else None
     if found:

@@ -5,6 +5,7 @@ The upload, which comes after the page, is in `arrival.py` and `resumable.py`.
 
 from __future__ import annotations
 
+import io
 import json
 import tempfile
 from pathlib import PurePath
@@ -177,8 +178,7 @@ def cancel() -> tuple[dict[str, Any], int]:
 def report() -> Response:
     """The report, as the page shows it."""
     key, state = own()
-    path = report_path(key, json_name(finished(state)))
-    return send_file(path, mimetype="application/json")
+    return stored(key, json_name(finished(state)), "application/json")
 
 
 @blueprint.post("/api/report/link")
@@ -193,9 +193,8 @@ def report_link() -> tuple[dict[str, Any], int]:
 def workbook() -> Response:
     """The workbook, for whoever sends the session or holds a link to this very report."""
     key, state = linked(request.args["token"]) if "token" in request.args else own()
-    path = report_path(key, workbook_name(finished(state)))
     name = f"{PurePath(state['files'][0]['name']).stem} report.xlsx"
-    return send_file(path, mimetype=XLSX, as_attachment=True, download_name=name)
+    return stored(key, workbook_name(finished(state)), XLSX, name)
 
 
 def own() -> tuple[SessionKey, dict[str, Any]]:
@@ -226,11 +225,32 @@ def finished(state: dict[str, Any]) -> str:
     return task.id
 
 
-def report_path(key: SessionKey, name: str) -> str:
-    path = the_files().get_path(key, name)
-    if path is None:
-        raise Problem("not_ready", "The report is gone. Process the files again.")
-    return path
+def stored(key: SessionKey, name: str, media: str, download: str | None = None) -> Response:
+    """A report's file, or the part of it that is asked for. Raises Problem if it is gone.
+
+    A name belongs to one job, so it tags what is there for whoever comes back for the rest.
+    """
+    try:
+        stream = the_files().open(key, name)
+    except FileNotFoundError as error:
+        raise Problem("not_ready", "The report is gone. Process the files again.") from error
+    try:
+        size = stream.seek(0, io.SEEK_END)
+        stream.seek(0)
+        answer = send_file(
+            stream,
+            media,
+            as_attachment=bool(download),
+            download_name=download,
+            conditional=False,
+            etag=name,
+        )
+        answer.content_length = size
+        answer.make_conditional(request.environ, accept_ranges=True, complete_length=size)
+    except BaseException:
+        stream.close()
+        raise
+    return answer
 
 
 def forget_report(state: dict[str, Any]) -> list[str]:

@@ -15,6 +15,7 @@ from unittest.mock import Mock
 from urllib.parse import quote
 
 import pytest
+from backends import KEY
 from flask import Flask
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -33,11 +34,18 @@ TYPES = "https://iana.org/assignments/http-problem-types#"
 FULL = OSError(errno.ENOSPC, "No space left on device")
 
 
-@pytest.fixture(params=["memory", "sqlite"])
+KINDS = {
+    "memory": {"SILO_STORE_URL": "memory://"},
+    "sqlite": {},
+    "encrypted": {"SILO_ENCRYPTION_KEY": KEY},
+}
+
+
+@pytest.fixture(params=KINDS)
 def stored(request: pytest.FixtureRequest, make_app: MakeApp) -> Flask:
-    """An app on each store, whose limits are small."""
-    url = {"SILO_STORE_URL": "memory://"} if request.param == "memory" else {}
-    return make_app(SILO_RUNNER="thread", SILO_MAX_UPLOAD_MB=1, SILO_SESSION_QUOTA_MB=2, **url)
+    """An app on each store, and one whose files are encrypted; their limits are small."""
+    kind = KINDS[request.param]
+    return make_app(SILO_RUNNER="thread", SILO_MAX_UPLOAD_MB=1, SILO_SESSION_QUOTA_MB=2, **kind)
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ from .answers import Answers
 from .cleanup import CleanupDaemon
 from .errors import SessionExpired, SiloError
 from .events import KEEP_ALIVE_SECONDS, Events
-from .files.base import FileStore
+from .files.base import FileStore, Place
 from .records import Records, Step
 from .refusals import problem_of
 from .repeats import Repeats
@@ -129,7 +129,7 @@ class Silo:
         """Give every session a namespace; `factory` makes its first state, a JSON-like dict."""
         self.store.register_namespace(name, factory)
 
-    def add_file_store(self, name: str, location: str | Path) -> FileStore:
+    def add_file_store(self, name: str, location: str | Path | Place) -> FileStore:
         """Give every session files; they go when it expires or is reset."""
         self._files[name] = FileStore(location)
         return self._files[name]

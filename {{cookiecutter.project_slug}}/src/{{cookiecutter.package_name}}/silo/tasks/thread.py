@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from .base import Call, Runner, outcome_of
 from .jobs import Job, Jobs
@@ -23,8 +23,8 @@ class ThreadRunner(Runner):
     one thread renews the leases of all of them, so a target may be silent for as long as it likes.
     """
 
-    def __init__(self, jobs: Jobs) -> None:
-        super().__init__(jobs)
+    def __init__(self, jobs: Jobs, secrets: Mapping[str, str] | None = None) -> None:
+        super().__init__(jobs, secrets)
         self._running: set[str] = set()
         self._stopped = threading.Event()
         self._lock = threading.Lock()
