@@ -129,8 +129,8 @@ def named(setting: str, value: str) -> Iterator[None]:
 def make_runner(settings: Settings, records: Records, clock: Callable[[], float]) -> Runner:
     """Who runs the jobs."""
     jobs = Jobs(records, clock, settings.silo_lease)
-    if settings.silo_runner == "thread":
-        return ThreadRunner(jobs)
     limits = Limits(settings.silo_task_memory_mb, settings.silo_task_timeout)
+    if settings.silo_runner == "thread":
+        return ThreadRunner(jobs, limits)
     slots = Slots(settings.silo_workers, settings.silo_data_dir / "slots")
     return ProcessRunner(jobs, slots, limits, preload=[f"{__name__}.jobs"])

@@ -43,7 +43,7 @@ class Settings(BaseModel):
     )
     silo_files_url: str = Field("", description="Where files are kept; in the data directory.")
     silo_runner: Literal["process", "thread"] = Field(
-        "process", description="Who runs jobs: a child process each, or threads without limits."
+        "process", description="Who runs jobs: a queue that outlives us, or a thread each at once."
     )
     silo_ttl: float = Field(3600, gt=0, description="A session's life without a call.")
     silo_cleanup_interval: float = Field(60, gt=0, description="Between two cleanup passes.")

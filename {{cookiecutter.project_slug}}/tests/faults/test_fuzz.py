@@ -45,12 +45,16 @@ def test_s42_mutated_files_end_in_a_report_or_a_sentence(server: Server, tmp_pat
     assert server.workers() == before
 
 
-def test_s42_what_kills_its_reader_fails_its_own_job_alone(server: Server, tmp_path: Path) -> None:
+@pytest.mark.parametrize("runner", ["process", "thread"])
+def test_s22_what_kills_its_reader_fails_its_own_job_alone(tmp_path: Path, runner: str) -> None:
     """A mutant found by `make fuzz`, whose reader aborts: no exception, no end, no word."""
     *_, path = mutants(tmp_path / "files", 120, 1)
     [end] = ends([path])
     if end.kind != "death":
         pytest.skip("the reader that is installed survives this file")
+    server = Server(tmp_path / "data", workers=1, SILO_RUNNER=runner)
+    server.start()
     before = server.workers()
     assert not wrong(end, Caller(server.port))
     assert server.workers() == before
+    assert server.stop() == 0
