@@ -29,7 +29,7 @@ RECORDS: dict[str, Callable[[Path], Records]] = {"memory": memory, "sqlite": sql
 
 RUNNERS: dict[str, Callable[[Jobs], Runner]] = {
     "thread": ThreadRunner,
-    "thread with a child": lambda jobs: ThreadRunner(jobs, Limits()),
+    "thread with a child": lambda jobs: ThreadRunner(jobs, limits=Limits()),
     "process": lambda jobs: ProcessRunner(jobs, Slots(2), preload=["targets"]),
 }
 

@@ -10,7 +10,7 @@ from flask import Flask
 from flask_cors import CORS
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from . import arrival, keys, logs, pending, problems, resumable, security, views
+from . import arrival, keys, logs, patience, pending, problems, resumable, security, views
 from .cache import ResultCache
 from .calls import SCOPE_OF
 from .config import ConfigError, Settings, load_settings
@@ -44,6 +44,7 @@ def create_app(
     if hops := settings.silo_trusted_proxies:
         # Flask's own documentation wraps an app like this, whatever its types say.
         app.wsgi_app = ProxyFix(app.wsgi_app, hops, hops, hops, hops)  # type: ignore[method-assign]
+    patience.init_app(app, settings.silo_upload_idle)
     logs.init_app(app)
     security.init_app(app)
     allow_origins(app, settings)
@@ -131,6 +132,6 @@ def make_runner(settings: Settings, records: Records, clock: Callable[[], float]
     jobs = Jobs(records, clock, settings.silo_lease)
     limits = Limits(settings.silo_task_memory_mb, settings.silo_task_timeout)
     if settings.silo_runner == "thread":
-        return ThreadRunner(jobs, limits)
+        return ThreadRunner(jobs, limits=limits)
     slots = Slots(settings.silo_workers, settings.silo_data_dir / "slots")
     return ProcessRunner(jobs, slots, limits, preload=[f"{__name__}.jobs"])

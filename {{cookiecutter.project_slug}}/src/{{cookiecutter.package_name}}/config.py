@@ -55,6 +55,9 @@ class Settings(BaseModel):
     silo_task_timeout: float = Field(900, gt=0, description="The longest that a job may run.")
     silo_task_memory_mb: int = Field(1024, ge=256, description="The most memory of a job.")
     silo_max_upload_mb: int = Field(200, ge=1, description="The largest upload.")
+    silo_upload_idle: float = Field(
+        60, gt=0, description="The longest that 64 kB of a call's body may take to arrive."
+    )
     silo_session_quota_mb: int = Field(500, ge=1, description="The most files of a session.")
     silo_cache_ttl: float = Field(
         0, ge=0, description="How long a report serves for the same files and options; 0: never."

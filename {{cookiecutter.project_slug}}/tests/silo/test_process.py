@@ -160,7 +160,7 @@ def limited(request: pytest.FixtureRequest, runner: ProcessRunner) -> Iterator[R
     if request.param == "process":
         yield runner
     else:
-        threads = ThreadRunner(Jobs(MemoryRecords(), Clock()), Limits(MEMORY_MB, seconds=60))
+        threads = ThreadRunner(Jobs(MemoryRecords(), Clock()), limits=Limits(MEMORY_MB, seconds=60))
         yield threads
         threads.stop()
 
@@ -207,7 +207,7 @@ def test_s22_a_file_larger_than_allowed_is_refused(single: ProcessRunner, tmp_pa
 
 
 def test_what_no_child_can_be_told_runs_in_the_thread() -> None:
-    runner = ThreadRunner(Jobs(MemoryRecords(), Clock()), Limits())
+    runner = ThreadRunner(Jobs(MemoryRecords(), Clock()), limits=Limits())
     task = BackgroundTask(runner=runner)
     task.start(lambda _: os.getpid())
     assert result_of(task) == os.getpid()

@@ -34,7 +34,7 @@ class ThreadRunner(Runner):
     With `limits`, a target that can be imported runs in a child process that keeps to them.
     """
 
-    def __init__(self, jobs: Jobs, limits: Limits | None = None) -> None:
+    def __init__(self, jobs: Jobs, *, limits: Limits | None = None) -> None:
         super().__init__(jobs)
         self.limits = limits
         self._running: set[str] = set()
@@ -84,7 +84,7 @@ class ThreadRunner(Runner):
             return None
 
     def _attend(self, job: Job, limits: Limits) -> None:
-        """Have a child process do it; to be told to stop comes as a cancellation, as in a thread."""
+        """Have a child process do it; when this process stops, it is cancelled as a thread is."""
         worker = Worker(())
         try:
             worker.give(job, limits)
