@@ -9,6 +9,7 @@ from pathlib import Path
 from {{ cookiecutter.package_name }}.silo.files.base import Place, open_place
 from {{ cookiecutter.package_name }}.silo.records import Records, open_records
 from {{ cookiecutter.package_name }}.silo.tasks.base import Runner
+from {{ cookiecutter.package_name }}.silo.tasks.child import Limits
 from {{ cookiecutter.package_name }}.silo.tasks.jobs import Jobs
 from {{ cookiecutter.package_name }}.silo.tasks.process import ProcessRunner
 from {{ cookiecutter.package_name }}.silo.tasks.slots import Slots
@@ -33,6 +34,7 @@ RECORDS: dict[str, Callable[[Path], Records]] = {"memory": memory, "sqlite": sql
 
 RUNNERS: dict[str, Callable[[Jobs], Runner]] = {
     "thread": ThreadRunner,
+    "thread with a child": lambda jobs: ThreadRunner(jobs, limits=Limits()),
     "process": lambda jobs: ProcessRunner(jobs, Slots(2), preload=["targets"]),
 }
 

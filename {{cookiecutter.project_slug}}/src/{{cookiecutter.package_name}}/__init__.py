@@ -10,7 +10,18 @@ from flask import Flask
 from flask_cors import CORS
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from . import arrival, keys, logs, metrics, pending, problems, resumable, security, views
+from . import (
+    arrival,
+    keys,
+    logs,
+    metrics,
+    patience,
+    pending,
+    problems,
+    resumable,
+    security,
+    views,
+)
 from .cache import ResultCache
 from .calls import SCOPE_OF
 from .config import ConfigError, Settings, load_settings
@@ -49,6 +60,7 @@ def create_app(
         app.wsgi_app = ProxyFix(app.wsgi_app, hops, hops, hops, hops)  # type: ignore[method-assign]
     silo = make_silo(settings, clock or steady_clock(settings.silo_data_dir))
     stored_keys = keys.Keys(silo.store.records, silo.store.clock)
+    patience.init_app(app, settings.silo_upload_idle)
     logs.init_app(app)
     metrics.init_app(app, metrics.Metrics(silo, stored_keys))
     security.init_app(app)
@@ -137,9 +149,9 @@ def make_runner(settings: Settings, records: Records, clock: Callable[[], float]
     """Who runs the jobs."""
     jobs = Jobs(records, clock, settings.silo_lease)
     secrets = {ENCRYPTION_KEY: settings.encryption_key}
-    if settings.silo_runner == "thread":
-        return ThreadRunner(jobs, secrets)
     limits = Limits(settings.silo_task_memory_mb, settings.silo_task_timeout)
+    if settings.silo_runner == "thread":
+        return ThreadRunner(jobs, secrets, limits, settings.scratch)
     slots = Slots(settings.silo_workers, settings.silo_data_dir / "slots")
     preload = [f"{__name__}.jobs"]
     return ProcessRunner(jobs, slots, limits, preload, secrets, settings.scratch)

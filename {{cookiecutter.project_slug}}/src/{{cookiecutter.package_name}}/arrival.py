@@ -12,9 +12,15 @@ from flask import Blueprint, Response, make_response, request
 from .problems import Problem
 from .resumable import quota, the_pending
 from .uploads import Stored, checked, receive, taken_away
-from .views import NAMESPACE, forget_report, idempotent, refuse_while_running, the_files, the_silo
-
-IDS_BYTES = 2**20
+from .views import (
+    NAMESPACE,
+    forget_report,
+    idempotent,
+    read_body,
+    refuse_while_running,
+    the_files,
+    the_silo,
+)
 
 blueprint = Blueprint("arrival", __name__)
 
@@ -68,7 +74,7 @@ def told(files: list[Stored]) -> Response:
 
 def uploads_named() -> list[str]:
     """The ids in the request's body. Raises Problem."""
-    request.max_content_length = IDS_BYTES
+    read_body()
     body = request.get_json(silent=True)
     if body is None:
         raise Problem("bad_request", "The list of uploads is not JSON.")

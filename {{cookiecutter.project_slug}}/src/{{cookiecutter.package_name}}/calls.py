@@ -5,6 +5,7 @@ The tests hold every answer that they get against this table, so it cannot fall 
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, Literal
 
 from pydantic import BaseModel
@@ -13,6 +14,7 @@ from .keys import Scope
 from .openapi import Answer, Operation, Parameter
 from .pipeline import Options
 from .silo import TaskState
+from .silo.idempotency import KEY as KEY_FORM
 
 XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 REPLAYED = {"Idempotency-Replayed": "`true` if it is the answer of an earlier call with this key."}
@@ -23,18 +25,23 @@ UPLOAD = {
 LIMIT = {"Upload-Limit": "What an upload must keep to, as a dictionary of RFC 9651."}
 
 LAST_EVENT = Parameter("Last-Event-ID", "header", "The id of the last event that was heard.")
-KEY = Parameter("Idempotency-Key", "header", "The same for each try of one thing: a quoted UUID.")
-OFFSET = Parameter(
-    "Upload-Offset", "header", "Where the body begins.", {"type": "integer", "minimum": 0}, True
+KEY = Parameter(
+    "Idempotency-Key",
+    "header",
+    "The same for each try of one thing: a quoted UUID. Without a session, 16 characters at least.",
+    {"type": "string", "pattern": f"^(?:{KEY_FORM.pattern})$"},
 )
+BYTES_SO_FAR = {"type": "integer", "minimum": 0, "maximum": 10**15 - 1}
+OFFSET = Parameter("Upload-Offset", "header", "Where the body begins.", BYTES_SO_FAR, True)
 COMPLETE = Parameter(
     "Upload-Complete", "header", "Whether the body is the rest.", {"enum": ["?0", "?1"]}
 )
-LENGTH = Parameter(
-    "Upload-Length", "header", "How long the file is.", {"type": "integer", "minimum": 0}
-)
+LENGTH = Parameter("Upload-Length", "header", "How long the file is.", BYTES_SO_FAR)
 NAME = Parameter(
-    "Content-Disposition", "header", "The file's name, as in `attachment; filename=a.csv`."
+    "Content-Disposition",
+    "header",
+    "The file's name, as in `attachment; filename=a.csv`.",
+    required=True,
 )
 TOKEN = Parameter("token", "query", "A signed link's, instead of the session.")
 
@@ -75,6 +82,15 @@ class SessionState(BaseModel):
     options: dict[str, Any] | None
     job: TaskState | None
     expires_in: float | None
+
+
+class StreamEvent(BaseModel):
+    """One event of a stream; `data` is JSON. A stream that is to be asked for again says when."""
+
+    event: str | None = None
+    id: str | None = None
+    data: str | None = None
+    retry: int | None = None
 
 
 class Link(BaseModel):
@@ -157,7 +173,7 @@ CALLS = {
             "unreadable_file",
         ),
         {"application/partial-upload": BYTES},
-        (OFFSET, COMPLETE, LENGTH),
+        (OFFSET, replace(COMPLETE, required=True), LENGTH),
         scope="upload",
     ),
     "resumable.abandon": Operation({204: Answer()}, PLACED, scope="upload"),
@@ -170,7 +186,7 @@ CALLS = {
     ),
     "app.progress": Operation({200: Answer(TaskState)}, scope="read"),
     "app.events": Operation(
-        {200: Answer(media="text/event-stream"), 204: Answer()},
+        {200: Answer(StreamEvent, media="text/event-stream"), 204: Answer()},
         ("too_many_streams", "streams_full"),
         parameters=(LAST_EVENT,),
         scope="read",

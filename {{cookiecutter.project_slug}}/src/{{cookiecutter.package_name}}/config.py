@@ -49,7 +49,7 @@ class Settings(BaseModel):
     )
     silo_files_url: str = Field("", description="Where files are kept; in the data directory.")
     silo_runner: Literal["process", "thread"] = Field(
-        "process", description="Who runs jobs: a child process each, or threads without limits."
+        "process", description="Who runs jobs: a queue that outlives us, or a thread each at once."
     )
     silo_encryption_key: SecretStr = Field(
         SecretStr(""), description="Encrypts files; the first of several, while all decrypt."
@@ -64,6 +64,9 @@ class Settings(BaseModel):
     silo_task_timeout: float = Field(900, gt=0, description="The longest that a job may run.")
     silo_task_memory_mb: int = Field(1024, ge=256, description="The most memory of a job.")
     silo_max_upload_mb: int = Field(200, ge=1, description="The largest upload.")
+    silo_upload_idle: float = Field(
+        60, gt=0, description="The longest that 64 kB of a call's body may take to arrive."
+    )
     silo_session_quota_mb: int = Field(500, ge=1, description="The most files of a session.")
     silo_cache_ttl: float = Field(
         0, ge=0, description="How long a report serves for the same files and options; 0: never."

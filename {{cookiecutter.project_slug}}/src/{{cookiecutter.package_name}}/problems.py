@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import logging
-import time
 from collections.abc import Mapping
-from typing import IO, Any
+from typing import Any
 
 from flask import Flask, Response, request
 from pydantic import ValidationError
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
-from werkzeug.wsgi import get_input_stream
 
 from .silo.errors import NO_SPACE
 from .silo.refusals import OUR_FAULT, STATUS_OF, problem
@@ -20,15 +17,13 @@ from .silo.tasks.base import FULL
 
 log = logging.getLogger(__name__)
 
-HEAR_SECONDS = 30
-CHUNK_BYTES = 2**16
-
 TITLES = {
     **{status: title for status, title, _ in STATUS_OF.values()},
     401: "Unauthorized",
     403: "Forbidden",
     404: "Not Found",
     405: "Method Not Allowed",
+    408: "Request Timeout",
     413: "Content Too Large",
     415: "Unsupported Media Type",
     416: "Range Not Satisfiable",
@@ -47,6 +42,7 @@ STATUS_OF_CODE = {
     "not_found": 404,
     "unknown_upload": 404,
     "method_not_allowed": 405,
+    "too_slow": 408,
     "mismatching_offset": 409,
     "not_ready": 409,
     "not_running": 409,
@@ -70,6 +66,7 @@ USUAL = {
     403: "cross_site",
     404: "not_found",
     405: "method_not_allowed",
+    408: "too_slow",
     413: "too_large",
     415: "unsupported_media_type",
     416: "range_not_satisfiable",
@@ -120,7 +117,6 @@ def init_app(app: Flask) -> None:
     app.register_error_handler(OSError, of_storage)
     app.register_error_handler(Exception, of_anything)
     app.after_request(say_when)
-    app.after_request(hear_out)
 
 
 def of_problem(error: Problem) -> Response:
@@ -169,28 +165,3 @@ def say_when(response: Response) -> Response:
     if response.status_code in (429, 503):
         response.headers.setdefault("Retry-After", "2")
     return response
-
-
-def hear_out(response: Response) -> Response:
-    """Take in what a refused call still sends, for a while.
-
-    Most clients look at the answer only after they have sent everything: to one that is cut off in
-    the middle of a large upload, the reason would be a lost connection. Who is told an offset can
-    go on from there, and asks for it again after a lost connection.
-    """
-    resumes = "Upload-Offset" in response.headers
-    if response.status_code >= 400 and request.content_length and not resumes:
-        until = time.monotonic() + HEAR_SECONDS
-        with contextlib.suppress(HTTPException, OSError):
-            stream = unheard_stream()
-            while stream.read(CHUNK_BYTES) and time.monotonic() < until:
-                pass
-    return response
-
-
-def unheard_stream() -> IO[bytes]:
-    """What has not been read of the request's body, however long it is."""
-    try:
-        return request.stream
-    except RequestEntityTooLarge:
-        return get_input_stream(request.environ)

@@ -33,8 +33,6 @@ DATA_ENDPOINTS = ("/api/uploads/<upload>",)
 PARTIAL = "application/partial-upload"
 INTEGER = re.compile(r"([0-9]{1,15})(;.*)?", re.ASCII)
 BOOLEAN = re.compile(r"\?([01])(;.*)?", re.ASCII)
-SILENT_SECONDS = 60
-"""A sender that is silent for so long counts as gone; it can go on later."""
 
 blueprint = Blueprint("resumable", __name__)
 
@@ -120,7 +118,6 @@ def abandon(upload: str) -> Response:
 
 def add(pending: Pending, upload: str, entry: Entry, at: int, complete: bool) -> Response:
     """Add the request's body, and complete the upload if that is its end."""
-    be_patient()
     head = pending.head(upload, at) if at < HEAD_BYTES else None
     body, room = get_input_stream(request.environ), entry["length"] - at
     data = Arriving(body, entry["name"], head, room)
@@ -153,12 +150,6 @@ def the_pending() -> Pending:
     if silo.status == "none":
         raise unknown()
     return Pending(silo.store, the_files(), silo.sid, quota())
-
-
-def be_patient() -> None:
-    """Let a silent sender go after a while: it holds a thread, and can go on later."""
-    if client := request.environ.get("gunicorn.socket"):
-        client.settimeout(SILENT_SECONDS)
 
 
 # Told by the client. A header that is not as the draft has it counts as none.

@@ -21,6 +21,7 @@ from flask import (
     url_for,
 )
 from pydantic import ValidationError
+from werkzeug.exceptions import RequestEntityTooLarge
 
 from .about import TITLE
 from .calls import CALLS, XLSX
@@ -53,7 +54,7 @@ DATA_ENDPOINTS = (
     "/api/report.xlsx",
     "/api/report/link",
 )
-OPTIONS_BYTES = 2**20
+BODY_BYTES = 2**20
 
 blueprint = Blueprint("app", __name__)
 idempotent = Idempotent()
@@ -134,8 +135,7 @@ def process() -> tuple[dict[str, Any], int]:
 
 def read_options() -> dict[str, Any]:
     """The options in the request's body, checked; the defaults if it has none."""
-    request.max_content_length = OPTIONS_BYTES
-    body = request.get_data()
+    body = read_body()
     if body and not request.is_json:
         raise Problem("unsupported_media_type", "Send the options as JSON.")
     try:
@@ -299,6 +299,18 @@ def readyz() -> tuple[dict[str, str], int]:
 
 
 # Told more than once
+
+
+def read_body() -> bytes:
+    """The body of a call that sends no file. Raises RequestEntityTooLarge.
+
+    Werkzeug ends one of unknown length at the limit, so what reaches it is too long.
+    """
+    request.max_content_length = BODY_BYTES
+    body = request.get_data()
+    if len(body) >= BODY_BYTES:
+        raise RequestEntityTooLarge
+    return body
 
 
 def refuse_while_running(state: dict[str, Any]) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from flask import Flask, Response, request
-from support import Clock
+from support import Clock, without_children
 
 from {{ cookiecutter.package_name }} import create_app, views
 from {{ cookiecutter.package_name }}.calls import CALLS
@@ -74,6 +74,7 @@ def shared(
 ) -> Iterator[Flask]:
     folder = tmp_path_factory.mktemp("app") / "instance"
     app = create_app({"SILO_DATA_DIR": folder, **settings}, clock=clock)
+    without_children(app)
     undocumented = listen(app)
     yield app
     app.extensions["silo"].stop()
@@ -87,6 +88,7 @@ def make_app(tmp_path: Path, clock: Clock) -> Iterator[MakeApp]:
 
     def make(**settings: Any) -> Flask:
         app = create_app({"SILO_DATA_DIR": tmp_path / "instance", **settings}, clock=clock)
+        without_children(app)
         apps.append((app, listen(app)))
         return app
 

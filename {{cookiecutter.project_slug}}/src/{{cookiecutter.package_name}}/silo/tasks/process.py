@@ -64,10 +64,8 @@ class ProcessRunner(Runner):
             id=new_id(),
             name=name,
             owner=owner,
-            target=importable(call),
-            args=_arguments(list(call.args), "args"),
-            kwargs=_arguments(call.kwargs, "kwargs"),
             attempts=ATTEMPTS,
+            **travelling(call),
             **asdict(call.terms),
         )
 
@@ -169,6 +167,15 @@ class ProcessRunner(Runner):
         with self._spare_lock:
             if self._spare is None and not self._stopped.is_set():
                 self._spare = self._new()
+
+
+def travelling(call: Call) -> dict[str, Any]:
+    """The call as a job tells it to another process. Raises TaskError if that cannot be."""
+    return {
+        "target": importable(call),
+        "args": _arguments(list(call.args), "args"),
+        "kwargs": _arguments(call.kwargs, "kwargs"),
+    }
 
 
 def importable(call: Call) -> str:
