@@ -10,7 +10,7 @@ from flask import Flask
 from flask_cors import CORS
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from . import arrival, keys, logs, pending, problems, resumable, security, views
+from . import arrival, keys, logs, pending, problems, ratelimits, resumable, security, views
 from .cache import ResultCache
 from .calls import SCOPE_OF
 from .config import ConfigError, Settings, load_settings
@@ -55,6 +55,7 @@ def create_app(
     app.register_blueprint(views.blueprint)
     app.register_blueprint(arrival.blueprint)
     app.register_blueprint(resumable.blueprint)
+    ratelimits.init_app(app, silo, settings)
     return app
 
 

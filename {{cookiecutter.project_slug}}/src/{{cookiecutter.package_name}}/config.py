@@ -24,7 +24,16 @@ SECRET_CHARS = 16
 SAMPLE_WORDS = re.compile(
     "change|default|example|insecure|key|me|password|please|sample|secret|test|this|your", re.I
 )
+OFF = "off"
+LIMIT = re.compile(r"[1-9][0-9]{0,8}/([1-9][0-9]{0,3} )?(second|minute|hour|day)s?")
 ORIGIN = re.compile(r"https?://[a-z0-9.-]+(:[0-9]{1,5})?", re.I)
+LIMITS = (
+    "silo_limit_sessions",
+    "silo_limit_uploads",
+    "silo_limit_address_uploads",
+    "silo_limit_jobs",
+    "silo_limit_downloads",
+)
 
 
 class ConfigError(Exception):
@@ -69,6 +78,11 @@ class Settings(BaseModel):
         (), description="Other origins whose pages may call, separated by commas."
     )
     silo_require_key: bool = Field(False, description="Whether every call must show an API key.")
+    silo_limit_sessions: str = Field("1000/hour", description="Sessions begun by an address.")
+    silo_limit_uploads: str = Field("1000/hour", description="Uploads of a session.")
+    silo_limit_address_uploads: str = Field("5000/hour", description="Uploads by an address.")
+    silo_limit_jobs: str = Field("60/minute", description="Jobs started by a session.")
+    silo_limit_downloads: str = Field("120/minute", description="Downloads of a session.")
     silo_trusted_proxies: int = Field(0, ge=0, description="Proxies in front, whose word counts.")
 
     @field_validator("secret_key")
@@ -110,6 +124,21 @@ class Settings(BaseModel):
             if not ORIGIN.fullmatch(origin):
                 raise ValueError(f"{origin!r} is not an origin such as https://example.com")
         return tuple(origin.lower() for origin in origins)
+
+    @field_validator(*LIMITS)
+    @classmethod
+    def _is_limit(cls, value: str) -> str:
+        """A part of what Flask-Limiter understands, in which there is no typing error."""
+        limits = [each.strip() for each in value.lower().split(";")]
+        if limits != [OFF] and not all(map(LIMIT.fullmatch, limits)):
+            raise ValueError(
+                "it must be like 100/hour, or 10/minute; 100/hour, or off for no limit at all"
+            )
+        return ";".join(limits)
+
+    def limit(self, name: str) -> str:
+        """How often something may be done: `OFF`, or as Flask-Limiter takes it."""
+        return str(getattr(self, f"silo_limit_{name}"))
 
     @property
     def store_url(self) -> str:
