@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from limits import parse_many
 
 from {{ cookiecutter.package_name }} import config, create_app
 from {{ cookiecutter.package_name }}.config import ConfigError, Settings, load_settings
@@ -41,6 +42,9 @@ def test_the_defaults() -> None:
     assert (settings.silo_cors_origins, settings.silo_trusted_proxies) == ((), 0)
     assert (settings.silo_cache_ttl, settings.silo_cache_prefix) == (0, "cache")
     assert settings.silo_cache_purge
+    assert (settings.silo_limit_sessions, settings.silo_limit_uploads) == ("1000/hour",) * 2
+    assert settings.silo_limit_address_uploads == "5000/hour"
+    assert (settings.silo_limit_jobs, settings.silo_limit_downloads) == ("60/minute", "120/minute")
     assert settings.silo_runner == "process"
     assert settings.silo_workers == os.cpu_count()
 
@@ -124,6 +128,16 @@ def test_a_setting_that_there_is_not_is_refused() -> None:
         ("SILO_CORS_ORIGINS", "https://a.example.com,"),
         ("SILO_CORS_ORIGINS", "null"),
         ("SILO_CORS_ORIGINS", "https://.*"),
+        ("SILO_LIMIT_SESSIONS", "100"),
+        ("SILO_LIMIT_SESSIONS", "0/hour"),
+        ("SILO_LIMIT_UPLOADS", "-1/hour"),
+        ("SILO_LIMIT_UPLOADS", "1.5/hour"),
+        ("SILO_LIMIT_ADDRESS_UPLOADS", "ten/hour"),
+        ("SILO_LIMIT_JOBS", "10/fortnight"),
+        ("SILO_LIMIT_JOBS", "10/minute;"),
+        ("SILO_LIMIT_JOBS", "10/minute; off"),
+        ("SILO_LIMIT_DOWNLOADS", "10/0 minutes"),
+        ("SILO_LIMIT_DOWNLOADS", "10"),
         ("SILO_TRUSTED_PROXIES", "-1"),
         ("SILO_TRUSTED_PROXIES", "yes"),
     ],
@@ -138,6 +152,21 @@ def test_a_wrong_value_is_named_in_a_sentence(name: str, value: str) -> None:
     assert "Value error" not in said
     if name == "SECRET_KEY":
         assert value not in said
+
+
+@pytest.mark.parametrize(
+    ("given", "limit"),
+    [
+        ("", "1000/hour"),
+        ("100/hour", "100/hour"),
+        ("1/Second ; 20/5 minutes;100/days", "1/second;20/5 minutes;100/days"),
+        ("OFF", "off"),
+    ],
+)
+def test_s38_limits_are_written_like_this(given: str, limit: str) -> None:
+    settings = load_settings({"SILO_LIMIT_SESSIONS": given})
+    assert settings.limit("sessions") == limit
+    assert limit == "off" or parse_many(limit)
 
 
 def test_every_wrong_value_is_named() -> None:

@@ -46,17 +46,11 @@ def client() -> str:
     return f"key:{key.id}" if key else f"address:{network(request.remote_addr or '')}"
 
 
-def visitor() -> str:
-    """The session that the client sends, or that its link is for, or else the client."""
+def session() -> str:
+    """The key of the session that the client sends, or that its link is for; empty without one."""
     silo: Silo = current_app.extensions["silo"]
-    owner = silo.owner or linked()
-    return f"session:{owner}" if owner else client()
-
-
-def linked() -> str:
-    """The key of the session whose signed link this request is; empty if it is none."""
     try:
-        return read_link(request.args["token"])[0] if "token" in request.args else ""
+        return silo.owner or read_link(request.args.get("token", ""))[0]
     except Problem:
         return ""
 
@@ -79,34 +73,39 @@ def network(address: str) -> str:
 
 @dataclass(frozen=True)
 class Limited:
-    """Calls that are counted together. `name` is the setting's and the count's."""
+    """Calls that are counted together, for whom `whose` tells, if anybody.
+
+    `name` is the setting's and the count's.
+    """
 
     name: str
     endpoints: tuple[str, ...]
     whose: Callable[[], str]
     said: str
 
+    def exempt(self) -> bool:
+        """Whether this very call is not counted: it has no owner, or brings nothing new.
+
+        To take uploads brings none; they were counted when they began.
+        """
+        takes = request.endpoint == "arrival.upload" and request.is_json
+        return takes or not self.whose()
+
 
 UPLOADS = ("arrival.upload", "resumable.create")
 DOWNLOADS = ("app.report", "app.report_link", "app.workbook")
 LIMITED = (
-    Limited("uploads", UPLOADS, visitor, "You upload too often."),
+    Limited("uploads", UPLOADS, session, "You upload too often."),
     Limited("address_uploads", UPLOADS, client, "Too many uploads come from where you are."),
-    Limited("jobs", ("app.process",), visitor, "You start jobs too often."),
-    Limited("downloads", DOWNLOADS, visitor, "You download too often."),
+    Limited("jobs", ("app.process",), session, "You start jobs too often."),
+    Limited("downloads", DOWNLOADS, session, "You download too often."),
 )
 SESSIONS = Limited("sessions", (), client, "Too many people begin where you are.")
 
 
-def brings_nothing() -> bool:
-    """Whether this only takes uploads that have been counted when they began."""
-    return request.endpoint == "arrival.upload" and request.is_json
-
-
 def init_app(app: Flask, silo: Silo, settings: Settings) -> None:
     """Limit the app's calls; after its views, its keys and silo, which say who calls."""
-    uri, options = storage_of(silo)
-    limiter = Limiter(client, app=app, storage_uri=uri, storage_options=options)
+    limiter = make_limiter(app, silo)
     for limited in LIMITED:
         allowed = settings.limit(limited.name)
         if allowed == OFF:
@@ -115,7 +114,7 @@ def init_app(app: Flask, silo: Silo, settings: Settings) -> None:
             allowed,
             limited.name,
             key_func=limited.whose,
-            exempt_when=brings_nothing,
+            exempt_when=limited.exempt,
             on_breach=partial(refuse, limited),
         )
         for endpoint in limited.endpoints:
@@ -123,6 +122,19 @@ def init_app(app: Flask, silo: Silo, settings: Settings) -> None:
             app.view_functions[endpoint] = limit(view)
     if settings.limit(SESSIONS.name) != OFF:
         silo.store.before_create(lambda: admit(limiter, settings.limit(SESSIONS.name)))
+
+
+def make_limiter(app: Flask, silo: Silo) -> Limiter:
+    """A limiter that looks at the calls which have a limit, and at no other.
+
+    It would ask itself at every call whether that has one, which takes a third as long as a short
+    call does, unless it finds itself at work in the app already.
+    """
+    uri, options = storage_of(silo)
+    limiter = Limiter(client, storage_uri=uri, storage_options=options)
+    app.extensions["limiter"] = {limiter}
+    limiter.init_app(app)
+    return limiter
 
 
 def admit(limiter: Limiter, allowed: str) -> None:
