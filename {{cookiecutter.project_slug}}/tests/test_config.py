@@ -89,11 +89,6 @@ def test_a_setting_that_there_is_not_is_refused() -> None:
 @pytest.mark.parametrize(
     ("name", "value"),
     [
-        ("SECRET_KEY", "secret"),
-        ("SECRET_KEY", "fifteen letters"),
-        ("SECRET_KEY", "change-me-change-me-change-me"),
-        ("SECRET_KEY", "your-secret-key-here"),
-        ("SECRET_KEY", "please change this secret key"),
         ("SILO_STORE_URL", "postgres://localhost/app"),
         ("SILO_STORE_URL", "instance/silo.db"),
         ("SILO_STORE_URL", "http://[broken"),
@@ -146,12 +141,45 @@ def test_a_wrong_value_is_named_in_a_sentence(name: str, value: str) -> None:
     with pytest.raises(ConfigError) as caught:
         create_app({name: value})
     said = str(caught.value)
-    assert said.startswith(f"{name}: " if name == "SECRET_KEY" else f"{name} is {value!r}: ")
+    assert said.startswith(f"{name} is {value!r}: ")
     assert said.endswith(".")
     assert "\n" not in said
     assert "Value error" not in said
-    if name == "SECRET_KEY":
-        assert value not in said
+
+
+SAMPLES = [
+    "secret",
+    "fifteen letters",
+    "change-me-change-me-change-me",
+    "your-secret-key-here",
+    "please change this secret key",
+    "CHANGE_THIS_DEFAULT_SECRET_KEY",
+    "test-test-test-test-test",
+    "example-insecure-password",
+]
+
+
+@pytest.mark.parametrize("sample", SAMPLES)
+@pytest.mark.parametrize("where", ["given", "environment", "file"])
+def test_s06_a_sample_is_refused_wherever_it_stands(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sample: str, where: str
+) -> None:
+    if where == "environment":
+        monkeypatch.setenv("SECRET_KEY", sample)
+    if where == "file":
+        (tmp_path / "instance").mkdir()
+        (tmp_path / "instance" / "secret_key").write_text(sample)
+    with pytest.raises(ConfigError) as caught:
+        create_app({"SECRET_KEY": sample} if where == "given" else {})
+    said = str(caught.value)
+    assert "SECRET_KEY: it is" in said or "holds no secret: it is" in said
+    assert said.endswith("made.")
+    assert sample == "secret" or sample not in said, "which is a word of the sentence"
+
+
+def test_s06_the_secret_is_kept_out_of_the_repository() -> None:
+    ignored = (Path(__file__).parent.parent / ".gitignore").read_text().split()
+    assert {"instance/", ".env"} <= set(ignored)
 
 
 @pytest.mark.parametrize(
@@ -181,7 +209,7 @@ def test_every_wrong_value_is_named() -> None:
 @pytest.mark.parametrize(
     "secret", [SECRET, "0123456789abcdef0123456789abcdef", "correct horse battery staple"]
 )
-def test_a_secret_of_ones_own_is_used_and_not_written(tmp_path: Path, secret: str) -> None:
+def test_s06_a_secret_of_ones_own_is_used_and_not_written(tmp_path: Path, secret: str) -> None:
     app = create_app({"SECRET_KEY": secret})
     app.extensions["silo"].stop()
     assert app.config["SECRET_KEY"] == secret
@@ -189,7 +217,7 @@ def test_a_secret_of_ones_own_is_used_and_not_written(tmp_path: Path, secret: st
     assert mode(tmp_path / "instance") == 0o700
 
 
-def test_a_secret_is_made_once_and_for_this_user_alone(tmp_path: Path) -> None:
+def test_s06_a_secret_is_made_once_and_for_this_user_alone(tmp_path: Path) -> None:
     first, second = load_settings().settled(), load_settings().settled()
     assert first.secret_key == second.secret_key
     assert len(first.secret_key) >= 43
@@ -199,7 +227,7 @@ def test_a_secret_is_made_once_and_for_this_user_alone(tmp_path: Path) -> None:
     assert other.secret_key != first.secret_key
 
 
-def test_of_two_that_make_a_secret_the_first_counts(
+def test_s06_of_two_that_make_a_secret_the_first_counts(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def make_later_than_another() -> str:
@@ -211,7 +239,7 @@ def test_of_two_that_make_a_secret_the_first_counts(
     assert [path.name for path in (tmp_path / "instance").iterdir()] == ["secret_key"]
 
 
-def test_processes_that_start_at_once_agree_on_the_secret(tmp_path: Path) -> None:
+def test_s06_processes_that_start_at_once_agree_on_the_secret(tmp_path: Path) -> None:
     code = f"""
 import sys
 from {config.__name__} import load_settings
@@ -263,7 +291,14 @@ def test_a_data_directory_may_have_any_name(tmp_path: Path) -> None:
     assert {"silo.db", "files", "secret_key"} <= {path.name for path in folder.iterdir()}
 
 
-def test_an_empty_secret_file_is_no_secret(tmp_path: Path) -> None:
+def test_s06_an_app_never_runs_without_a_secret() -> None:
+    for empty in ("", None):
+        app = create_app({"SECRET_KEY": empty})
+        app.extensions["silo"].stop()
+        assert len(app.config["SECRET_KEY"]) >= 43
+
+
+def test_s06_an_empty_secret_file_is_no_secret(tmp_path: Path) -> None:
     (tmp_path / "instance").mkdir()
     (tmp_path / "instance" / "secret_key").touch()
     with pytest.raises(ConfigError, match="secret_key holds no secret"):

@@ -88,13 +88,8 @@ class Settings(BaseModel):
     @field_validator("secret_key")
     @classmethod
     def _is_secret(cls, key: str) -> str:
-        """What a person copied from an example, anybody can copy."""
-        if key and len(key) < SECRET_CHARS:
-            raise ValueError(
-                f"it is shorter than {SECRET_CHARS} characters; leave it empty to have one made"
-            )
-        if key and len(SAMPLE_WORDS.sub("", key)) < 8:
-            raise ValueError("it is a sample and no secret; leave it empty to have one made")
+        if key and (wrong := _wrong_secret(key)):
+            raise ValueError(f"{wrong}; leave it empty to have one made")
         return key
 
     @field_validator("silo_store_url")
@@ -169,8 +164,8 @@ class Settings(BaseModel):
             key = self.secret_key or made_once(path, _new_secret)
         except OSError as error:
             raise ConfigError(f"SILO_DATA_DIR is {str(self.silo_data_dir)!r}: {error}.") from error
-        if len(key) < SECRET_CHARS:
-            raise ConfigError(f"{path} holds no secret. Remove it to have one made.")
+        if wrong := _wrong_secret(key):
+            raise ConfigError(f"{path} holds no secret: {wrong}. Remove it to have one made.")
         return self.model_copy(update={"secret_key": key})
 
 
@@ -192,6 +187,13 @@ def _sentence(error: Any) -> str:
     name = str(error["loc"][0]).upper()
     shown = "" if name == "SECRET_KEY" else f" is {error['input']!r}"
     return f"{name}{shown}: {error['msg'].removeprefix('Value error, ')}."
+
+
+def _wrong_secret(key: str) -> str:
+    """Why a text is no secret, or nothing. What a person copied from an example, anybody can."""
+    if len(key) < SECRET_CHARS:
+        return f"it is shorter than {SECRET_CHARS} characters"
+    return "it is a sample" if len(SAMPLE_WORDS.sub("", key)) < 8 else ""
 
 
 def _new_secret() -> str:
