@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
+from uuid import uuid4
 
 import pytest
 from flask import Flask
@@ -241,7 +242,7 @@ class Owner:
 @pytest.fixture
 def owner(app: Flask) -> Owner:
     person = Person(app)
-    key = '"9d0f2c52-7c1e-4d0e-a1a4-3e1d52f0c0de"'
+    key = f'"{uuid4()}"'
     person.has_report((NAME, DATA))
     job = person.get("/api/progress").json["id"]
     begun = {"Upload-Complete": "?0", "Upload-Length": str(len(DATA)), "Idempotency-Key": key}
