@@ -167,6 +167,15 @@ def start(tmp_path: Path) -> Iterator[Start]:
         each.stop()
 
 
+@pytest.fixture(scope="module")
+def one(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """One server for tests that leave nothing behind."""
+    server = Server(tmp_path_factory.mktemp("one"))
+    eventually(server.is_ready)
+    yield server
+    server.stop()
+
+
 @pytest.mark.parametrize("workers", [1, 2])
 def test_it_serves_until_it_is_told_to_stop(start: Start, tmp_path: Path, workers: int) -> None:
     server = start(f"--workers={workers}")
@@ -218,6 +227,40 @@ def test_a_job_that_runs_at_the_end_goes_on_at_the_next_start(start: Start) -> N
     eventually(lambda: not again.job(sid)["running"])
     job = again.job(sid)
     assert (job["status"], job["attempt"]) == ("complete", 2)
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        {"SCRIPT_NAME": "/evil"},
+        {"SCRIPT_NAME": "/api"},
+        {"PATH_INFO": "/evil"},
+        {"REMOTE_ADDR": "203.0.113.9"},
+        {"X_FORWARDED_FOR": "203.0.113.9"},
+        {"X-Forwarded-Proto": "https"},
+        {"X-Forwarded-Ssl": "on"},
+        {"X-Forwarded-Host": "evil.example"},
+        {"X-Forwarded-Prefix": "/evil"},
+        {"Forwarded": "for=203.0.113.9;host=evil.example;proto=https"},
+    ],
+    ids=str,
+)
+def test_s13_no_header_changes_where_a_call_goes_or_comes_from(
+    one: Server, header: dict[str, str]
+) -> None:
+    """Not even from this machine, where a proxy may stand that hands on what it was sent."""
+
+    def ask(path: str, **headers: str) -> tuple[int, str | None, bytes]:
+        connection = HTTPConnection("127.0.0.1", one.port, timeout=20)
+        connection.request("GET", path, headers=headers)
+        answer = connection.getresponse()
+        body = re.sub(rb'"request_id": "[^"]*"', b"", answer.read())
+        connection.close()
+        return answer.status, answer.headers["Location"], body
+
+    for path in ("/", "/api/status", "/api//status", "/api/nothing"):
+        assert ask(path, **header) == ask(path), path
+    assert ask("/api//status", **header)[1] == f"http://127.0.0.1:{one.port}/api/status"
 
 
 @pytest.mark.parametrize("megabytes", [2, 40])

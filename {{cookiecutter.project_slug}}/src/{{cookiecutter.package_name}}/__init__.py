@@ -18,6 +18,7 @@ from . import (
     patience,
     pending,
     problems,
+    ratelimits,
     resumable,
     security,
     views,
@@ -72,6 +73,7 @@ def create_app(
     app.register_blueprint(views.blueprint)
     app.register_blueprint(arrival.blueprint)
     app.register_blueprint(resumable.blueprint)
+    ratelimits.init_app(app, silo, settings)
     return app
 
 

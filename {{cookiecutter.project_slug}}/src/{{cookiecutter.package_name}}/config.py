@@ -26,7 +26,16 @@ SECRET_CHARS = 16
 SAMPLE_WORDS = re.compile(
     "change|default|example|insecure|key|me|password|please|sample|secret|test|this|your", re.I
 )
+OFF = "off"
+LIMIT = re.compile(r"[1-9][0-9]{0,8}/([1-9][0-9]{0,3} )?(second|minute|hour|day)s?")
 ORIGIN = re.compile(r"https?://[a-z0-9.-]+(:[0-9]{1,5})?", re.I)
+LIMITS = (
+    "silo_limit_sessions",
+    "silo_limit_uploads",
+    "silo_limit_address_uploads",
+    "silo_limit_jobs",
+    "silo_limit_downloads",
+)
 
 
 SECRETS = ("SECRET_KEY", "SILO_ENCRYPTION_KEY")
@@ -84,18 +93,18 @@ class Settings(BaseModel):
         "text", description="A line an event for people, or a JSON object an event for programs."
     )
     silo_require_key: bool = Field(False, description="Whether every call must show an API key.")
+    silo_limit_sessions: str = Field("1000/hour", description="Sessions begun by an address.")
+    silo_limit_uploads: str = Field("1000/hour", description="Uploads of a session.")
+    silo_limit_address_uploads: str = Field("5000/hour", description="Uploads by an address.")
+    silo_limit_jobs: str = Field("60/minute", description="Jobs started by a session.")
+    silo_limit_downloads: str = Field("120/minute", description="Downloads of a session.")
     silo_trusted_proxies: int = Field(0, ge=0, description="Proxies in front, whose word counts.")
 
     @field_validator("secret_key")
     @classmethod
     def _is_secret(cls, key: str) -> str:
-        """What a person copied from an example, anybody can copy."""
-        if key and len(key) < SECRET_CHARS:
-            raise ValueError(
-                f"it is shorter than {SECRET_CHARS} characters; leave it empty to have one made"
-            )
-        if key and len(SAMPLE_WORDS.sub("", key)) < 8:
-            raise ValueError("it is a sample and no secret; leave it empty to have one made")
+        if key and (wrong := _wrong_secret(key)):
+            raise ValueError(f"{wrong}; leave it empty to have one made")
         return key
 
     @field_validator("silo_store_url")
@@ -138,6 +147,21 @@ class Settings(BaseModel):
                 raise ValueError(f"{origin!r} is not an origin such as https://example.com")
         return tuple(origin.lower() for origin in origins)
 
+    @field_validator(*LIMITS)
+    @classmethod
+    def _is_limit(cls, value: str) -> str:
+        """A part of what Flask-Limiter understands, in which there is no typing error."""
+        limits = [each.strip() for each in value.lower().split(";")]
+        if limits != [OFF] and not all(map(LIMIT.fullmatch, limits)):
+            raise ValueError(
+                "it must be like 100/hour, or 10/minute; 100/hour, or off for no limit at all"
+            )
+        return ";".join(limits)
+
+    def limit(self, name: str) -> str:
+        """How often something may be done: `OFF`, or as Flask-Limiter takes it."""
+        return str(getattr(self, f"silo_limit_{name}"))
+
     @property
     def store_url(self) -> str:
         file = quote(str(self.silo_data_dir / "silo.db"))
@@ -176,8 +200,8 @@ class Settings(BaseModel):
             key = self.secret_key or made_once(path, _new_secret)
         except OSError as error:
             raise ConfigError(f"SILO_DATA_DIR is {str(self.silo_data_dir)!r}: {error}.") from error
-        if len(key) < SECRET_CHARS:
-            raise ConfigError(f"{path} holds no secret. Remove it to have one made.")
+        if wrong := _wrong_secret(key):
+            raise ConfigError(f"{path} holds no secret: {wrong}. Remove it to have one made.")
         return self.model_copy(update={"secret_key": key})
 
 
@@ -199,6 +223,13 @@ def _sentence(error: Any) -> str:
     name = str(error["loc"][0]).upper()
     shown = "" if name in SECRETS else f" is {error['input']!r}"
     return f"{name}{shown}: {error['msg'].removeprefix('Value error, ')}."
+
+
+def _wrong_secret(key: str) -> str:
+    """Why a text is no secret, or nothing. What a person copied from an example, anybody can."""
+    if len(key) < SECRET_CHARS:
+        return f"it is shorter than {SECRET_CHARS} characters"
+    return "it is a sample" if len(SAMPLE_WORDS.sub("", key)) < 8 else ""
 
 
 def _new_secret() -> str:

@@ -57,6 +57,7 @@ STATUS_OF_CODE = {
     "invalid_options": 422,
     "invalid_uploads": 422,
     "no_file": 422,
+    "too_often": 429,
     "internal": 500,
 }
 """Every problem that an answer may name, by the code that programs read."""

@@ -102,6 +102,9 @@ def settings_of(host: str, port: int, workers: int) -> dict[str, Any]:
         "worker_connections": 4000,
         "graceful_timeout": 5,
         "timeout": 60,
+        # It would believe whoever calls from this machine, a proxy that hands on what it was sent
+        # among them. How many proxies are believed is the app's own setting.
+        "forwarded_allow_ips": "",
         "post_worker_init": _end_streams_at_signals,
         "worker_exit": lambda _, worker: _stop(worker),
         "loglevel": "warning",

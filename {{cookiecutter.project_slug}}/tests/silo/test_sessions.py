@@ -55,7 +55,7 @@ def test_get_says_when_the_session_was_last_used(store: SessionStore, clock: Clo
     assert store.get(SID)["_meta"]["last_active"] == clock()
 
 
-def test_sessions_do_not_see_each_other(store: SessionStore) -> None:
+def test_s05_sessions_do_not_see_each_other(store: SessionStore) -> None:
     keep(store, 1, "one")
     keep(store, 2, "two")
     assert (value_of(store, "one"), value_of(store, "two")) == (1, 2)

@@ -73,6 +73,7 @@ def shared(
     tmp_path_factory: pytest.TempPathFactory, clock: Clock, **settings: Any
 ) -> Iterator[Flask]:
     folder = tmp_path_factory.mktemp("app") / "instance"
+    settings |= {"SILO_LIMIT_SESSIONS": "off", "SILO_LIMIT_ADDRESS_UPLOADS": "off"}
     app = create_app({"SILO_DATA_DIR": folder, **settings}, clock=clock)
     without_children(app)
     undocumented = listen(app)

@@ -620,7 +620,7 @@ def test_uploads_that_are_not_named_as_they_should_be(
 # Whose it is, and for how long
 
 
-def test_an_upload_of_another_session_is_unknown(sender: Sender) -> None:
+def test_s05_an_upload_of_another_session_is_unknown(sender: Sender) -> None:
     upload = sender.whole()
     other = Sender(sender.app)
     assert other.ask(upload).status_code == 404

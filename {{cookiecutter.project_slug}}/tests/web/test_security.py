@@ -161,7 +161,7 @@ FORWARDED = {
         (2, "6.6.6.6 http localhost"),
     ],
 )
-def test_proxies_are_believed_for_as_many_as_there_are(
+def test_s13_proxies_are_believed_for_as_many_as_there_are(
     make_app: MakeApp, hops: int, seen: str
 ) -> None:
     app = make_app(SILO_TRUSTED_PROXIES=hops)
@@ -174,7 +174,7 @@ def test_proxies_are_believed_for_as_many_as_there_are(
 # What is never told
 
 
-def test_no_session_id_is_told_to_anybody_but_its_owner(
+def test_s03_no_session_id_is_told_to_anybody_but_its_owner(
     person: Person, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, clock: Clock
 ) -> None:
     caplog.set_level(logging.DEBUG)
