@@ -26,6 +26,7 @@ def audit(*locks: Path) -> subprocess.CompletedProcess[str]:
 
 
 def locked(name: str) -> dict[str, Version]:
+    """The version of each package; the last where Pythons differ."""
     found = re.findall(r"^([a-z0-9.-]+)==([^ ;]+)", (ROOT / name).read_text("utf-8"), re.MULTILINE)
     return {canonicalize_name(package): Version(version) for package, version in found}
 
@@ -34,7 +35,8 @@ def locked(name: str) -> dict[str, Version]:
 def test_s39_what_is_locked_has_no_known_flaw(name: str) -> None:
     done = audit(ROOT / name)
     assert done.returncode == 0, done.stdout
-    assert f"{len(locked(name))} locked versions" in done.stdout
+    pins = re.findall("^[a-z].*==", (ROOT / name).read_text("utf-8"), re.MULTILINE)
+    assert f"{len(pins)} locked versions" in done.stdout
 
 
 PLANTED = [
