@@ -69,7 +69,7 @@ class EncryptedPlace(Place):
     def finish(self, folder: str, name: str, label: str) -> None:
         found = self._survey(folder, name)
         if not found.index.closed:
-            last = found.missing + found.seal.close(found.index.size, b"", last=True)
+            last = found.missing + found.seal.close(found.index.size)
             self._add(folder, name, found, io.BytesIO(last))
         self._inner.finish(folder, name + SUFFIX, label)
 
@@ -184,7 +184,7 @@ class Sealing:
             self.at += len(text)
             return record
         last, self._whole = self._whole, False
-        return self._seal.close(self.at, b"", last=True) if last else b""
+        return self._seal.close(self.at) if last else b""
 
 
 class Opened(io.RawIOBase):

@@ -1,17 +1,17 @@
-"""How an encrypted file is laid out: a header, records, and a last record that says so.
+"""How an encrypted file is laid out: a header and records, the last of which has no text.
 
     file   = magic, key's id, salt (32 bytes), record...
-    record = length of its text and whether it is the last (4), nonce (12), ciphertext, tag (16)
+    record = length of its text (4 bytes), nonce (12), ciphertext, tag (16)
 
 Each file has a key of its own, by HKDF (RFC 5869) from the key of the setting, a random salt, and
 the file's folder and name, so a file that is put in the place of another one does not decrypt. A
 record is AES-256-GCM (NIST SP 800-38D) under a random nonce, of which one key may see 2**32. It
-vouches for its length, for where in the file its text begins, and for whether it is the last. That
-is what the STREAM construction puts into the nonce (Hoang, Reyhanitabar, Rogaway and Vizár, "Online
-Authenticated-Encryption and its Nonce-Reuse Misuse-Resistance", 2015): no record can be left out,
-repeated, moved, or be the last one falsely. Here it stands beside the nonce, because a part that
-lost its end in a crash goes on with other bytes from the same place, where a counted nonce would be
-used twice.
+vouches for where in the file its text begins and for its length, and so for whether it is the last.
+That is what the STREAM construction puts into the nonce (Hoang, Reyhanitabar, Rogaway and Vizár,
+"Online Authenticated-Encryption and its Nonce-Reuse Misuse-Resistance", 2015): no record can be
+left out, repeated, moved, or be the last one falsely. Here it stands beside the nonce, because a
+part that lost its end in a crash goes on with other bytes from the same place, where a counted
+nonce would be used twice.
 """
 
 from __future__ import annotations
@@ -36,7 +36,6 @@ HEAD_BYTES = len(MAGIC) + ID_BYTES + SALT_BYTES
 
 WORD = struct.Struct(">I")
 BOUND = struct.Struct(">QI")
-LAST = 2**31
 NONCE_BYTES, TAG_BYTES = 12, 16
 OVERHEAD = WORD.size + NONCE_BYTES + TAG_BYTES
 TEXT_BYTES = 2**16 - OVERHEAD
@@ -70,17 +69,17 @@ class Seal:
             raise Unauthentic("it was encrypted with a key that is not known")
         return cls(key, head[-SALT_BYTES:], file)
 
-    def close(self, start: int, text: bytes, last: bool = False) -> bytes:
-        """A record of the text that begins at byte `start` of the file."""
-        word, nonce = len(text) | (LAST if last else 0), os.urandom(NONCE_BYTES)
-        return WORD.pack(word) + nonce + self._cipher.encrypt(nonce, text, BOUND.pack(start, word))
+    def close(self, start: int, text: bytes = b"") -> bytes:
+        """A record of the text that begins at byte `start` of the file; without text, the last."""
+        nonce, bound = os.urandom(NONCE_BYTES), BOUND.pack(start, len(text))
+        return WORD.pack(len(text)) + nonce + self._cipher.encrypt(nonce, text, bound)
 
     def open(self, start: int, record: bytes) -> bytes:
         """The text of a record. Raises Unauthentic."""
-        (word,) = WORD.unpack(record[: WORD.size])
         nonce, body = record[WORD.size : OVERHEAD - TAG_BYTES], record[OVERHEAD - TAG_BYTES :]
+        bound = BOUND.pack(start, len(record) - OVERHEAD)
         try:
-            return self._cipher.decrypt(nonce, body, BOUND.pack(start, word))
+            return self._cipher.decrypt(nonce, body, bound)
         except InvalidTag as error:
             raise Unauthentic(f"what begins at byte {start} is damaged") from error
 
@@ -116,6 +115,7 @@ class Index:
     def add(self, length: int) -> None:
         self.texts.append(self.size + length)
         self.records.append(self.end + OVERHEAD + length)
+        self.closed = not length
 
     def drop(self) -> None:
         """Forget the last record."""
@@ -132,13 +132,10 @@ def index_of(stream: BinaryIO, size: int) -> Index:
     index = Index()
     while not index.closed and index.end + OVERHEAD <= size:
         stream.seek(index.end)
-        (word,) = WORD.unpack(stream.read(WORD.size))
-        length, last = word & ~LAST, bool(word & LAST)
-        torn = index.end + OVERHEAD + length > size
-        if torn or length > TEXT_BYTES or last == bool(length):
+        length = int.from_bytes(stream.read(WORD.size), "big")
+        if length > TEXT_BYTES or index.end + OVERHEAD + length > size:
             break
         index.add(length)
-        index.closed = last
     return index
 
 
