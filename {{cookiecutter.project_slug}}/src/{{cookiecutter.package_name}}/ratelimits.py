@@ -47,10 +47,15 @@ def client() -> str:
 
 
 def session() -> str:
-    """The key of the session that the client sends, or that its link is for; empty without one."""
+    """The key of the session that the client sends; empty without one."""
     silo: Silo = current_app.extensions["silo"]
+    return silo.owner
+
+
+def reader() -> str:
+    """The same, or the key of the session that the client's link is for."""
     try:
-        return silo.owner or read_link(request.args.get("token", ""))[0]
+        return session() or read_link(request.args.get("token", ""))[0]
     except Problem:
         return ""
 
@@ -97,7 +102,7 @@ DOWNLOADS = ("app.report", "app.report_link", "app.workbook")
 CALLS = (
     Limited("uploads", session, "You upload too often.", UPLOADS),
     Limited("address_uploads", client, "Too many uploads come from where you are.", UPLOADS),
-    Limited("downloads", session, "You download too often.", DOWNLOADS),
+    Limited("downloads", reader, "You download too often.", DOWNLOADS),
 )
 SESSIONS = Limited("sessions", client, "Too many people begin where you are.")
 JOBS = Limited("jobs", session, "You start jobs too often.")
