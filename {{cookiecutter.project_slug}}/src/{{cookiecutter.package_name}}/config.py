@@ -12,10 +12,18 @@ import secrets
 from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 from urllib.parse import quote, urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    field_validator,
+)
 
 from .silo.files.base import PLACES
 from .silo.files.keyring import Keyring
@@ -29,21 +37,23 @@ SAMPLE_WORDS = re.compile(
 OFF = "off"
 LIMIT = re.compile(r"[1-9][0-9]{0,8}/([1-9][0-9]{0,3} )?(second|minute|hour|day)s?")
 ORIGIN = re.compile(r"https?://[a-z0-9.-]+(:[0-9]{1,5})?", re.I)
-LIMITS = (
-    "silo_limit_sessions",
-    "silo_limit_uploads",
-    "silo_limit_address_uploads",
-    "silo_limit_jobs",
-    "silo_limit_downloads",
-)
-
-
 SECRETS = ("SECRET_KEY", "SILO_ENCRYPTION_KEY")
 """Settings that no message shows."""
 
 
 class ConfigError(Exception):
     """A setting with a wrong value; its text names the setting and says what is wrong."""
+
+
+def _is_limit(value: str) -> str:
+    """A part of what Flask-Limiter understands, in which there is no typing error."""
+    limits = [each.strip() for each in value.lower().split(";")]
+    if limits != [OFF] and not all(map(LIMIT.fullmatch, limits)):
+        raise ValueError("it must be like 100/hour, or 10/minute; 100/hour, or off for no limit")
+    return ";".join(limits)
+
+
+Limit = Annotated[str, AfterValidator(_is_limit)]
 
 
 class Settings(BaseModel):
@@ -93,11 +103,11 @@ class Settings(BaseModel):
         "text", description="A line an event for people, or a JSON object an event for programs."
     )
     silo_require_key: bool = Field(False, description="Whether every call must show an API key.")
-    silo_limit_sessions: str = Field("1000/hour", description="Sessions begun by an address.")
-    silo_limit_uploads: str = Field("1000/hour", description="Uploads of a session.")
-    silo_limit_address_uploads: str = Field("5000/hour", description="Uploads by an address.")
-    silo_limit_jobs: str = Field("60/minute", description="Jobs started by a session.")
-    silo_limit_downloads: str = Field("120/minute", description="Downloads of a session.")
+    silo_limit_sessions: Limit = Field("1000/hour", description="Sessions begun by an address.")
+    silo_limit_uploads: Limit = Field("1000/hour", description="Uploads of a session.")
+    silo_limit_address_uploads: Limit = Field("5000/hour", description="Uploads by an address.")
+    silo_limit_jobs: Limit = Field("60/minute", description="Jobs started by a session.")
+    silo_limit_downloads: Limit = Field("120/minute", description="Downloads of a session.")
     silo_trusted_proxies: int = Field(0, ge=0, description="Proxies in front, whose word counts.")
 
     @field_validator("secret_key")
@@ -146,17 +156,6 @@ class Settings(BaseModel):
             if not ORIGIN.fullmatch(origin):
                 raise ValueError(f"{origin!r} is not an origin such as https://example.com")
         return tuple(origin.lower() for origin in origins)
-
-    @field_validator(*LIMITS)
-    @classmethod
-    def _is_limit(cls, value: str) -> str:
-        """A part of what Flask-Limiter understands, in which there is no typing error."""
-        limits = [each.strip() for each in value.lower().split(";")]
-        if limits != [OFF] and not all(map(LIMIT.fullmatch, limits)):
-            raise ValueError(
-                "it must be like 100/hour, or 10/minute; 100/hour, or off for no limit at all"
-            )
-        return ";".join(limits)
 
     def limit(self, name: str) -> str:
         """How often something may be done: `OFF`, or as Flask-Limiter takes it."""

@@ -1,8 +1,8 @@
 """How often one client may do what costs something: begin sessions, upload, process, download.
 
-Flask-Limiter counts, in the app's own store, so all workers count together. A call is counted
-before its body is read; one that is refused does nothing else, and keeps no session alive. How
-often is in the settings; what they leave off is not counted, and neither is any other call.
+Flask-Limiter counts, in the app's own store, so all workers count together. Calls that bring or
+fetch something are counted before their body is read, sessions and jobs where they begin. A call
+that is refused does nothing else, and keeps no session alive. How often is in the settings.
 """
 
 from __future__ import annotations
@@ -47,10 +47,15 @@ def client() -> str:
 
 
 def session() -> str:
-    """The key of the session that the client sends, or that its link is for; empty without one."""
+    """The key of the session that the client sends; empty without one."""
     silo: Silo = current_app.extensions["silo"]
+    return silo.owner
+
+
+def reader() -> str:
+    """The same, or the key of the session that the client's link is for."""
     try:
-        return silo.owner or read_link(request.args.get("token", ""))[0]
+        return session() or read_link(request.args.get("token", ""))[0]
     except Problem:
         return ""
 
@@ -73,18 +78,18 @@ def network(address: str) -> str:
 
 @dataclass(frozen=True)
 class Limited:
-    """Calls that are counted together, for whom `whose` tells, if anybody.
+    """What is counted together, for whom `whose` tells, if anybody.
 
-    `name` is the setting's and the count's.
+    `name` is the setting's and the count's; `endpoints` are the calls, if it is calls.
     """
 
     name: str
-    endpoints: tuple[str, ...]
     whose: Callable[[], str]
     said: str
+    endpoints: tuple[str, ...] = ()
 
     def exempt(self) -> bool:
-        """Whether this very call is not counted: it has no owner, or brings nothing new.
+        """Whether this very call is not counted: it is nobody's, or brings nothing new.
 
         To take uploads brings none; they were counted when they began.
         """
@@ -94,19 +99,19 @@ class Limited:
 
 UPLOADS = ("arrival.upload", "resumable.create")
 DOWNLOADS = ("app.report", "app.report_link", "app.workbook")
-LIMITED = (
-    Limited("uploads", UPLOADS, session, "You upload too often."),
-    Limited("address_uploads", UPLOADS, client, "Too many uploads come from where you are."),
-    Limited("jobs", ("app.process",), session, "You start jobs too often."),
-    Limited("downloads", DOWNLOADS, session, "You download too often."),
+CALLS = (
+    Limited("uploads", session, "You upload too often.", UPLOADS),
+    Limited("address_uploads", client, "Too many uploads come from where you are.", UPLOADS),
+    Limited("downloads", reader, "You download too often.", DOWNLOADS),
 )
-SESSIONS = Limited("sessions", (), client, "Too many people begin where you are.")
+SESSIONS = Limited("sessions", client, "Too many people begin where you are.")
+JOBS = Limited("jobs", session, "You start jobs too often.")
 
 
 def init_app(app: Flask, silo: Silo, settings: Settings) -> None:
-    """Limit the app's calls; after its views, its keys and silo, which say who calls."""
-    limiter = make_limiter(app, silo)
-    for limited in LIMITED:
+    """Limit the app's calls, after its views, and whatever begins a session."""
+    app.extensions["ratelimits"] = limiter = make_limiter(app, silo)
+    for limited in CALLS:
         allowed = settings.limit(limited.name)
         if allowed == OFF:
             continue
@@ -120,8 +125,7 @@ def init_app(app: Flask, silo: Silo, settings: Settings) -> None:
         for endpoint in limited.endpoints:
             view = cast(View, app.view_functions[endpoint])
             app.view_functions[endpoint] = limit(view)
-    if settings.limit(SESSIONS.name) != OFF:
-        silo.store.before_create(lambda: admit(limiter, settings.limit(SESSIONS.name)))
+    silo.store.before_create(partial(count, SESSIONS))
 
 
 def make_limiter(app: Flask, silo: Silo) -> Limiter:
@@ -137,14 +141,17 @@ def make_limiter(app: Flask, silo: Silo) -> Limiter:
     return limiter
 
 
-def admit(limiter: Limiter, allowed: str) -> None:
-    """Count a session that a request is about to begin, by whichever call. Raises Problem."""
+def count(limited: Limited) -> None:
+    """Count what this request is about to do. Raises Problem if that is too often."""
     if not has_request_context():
         return
-    for limit in parse_many(allowed):
-        whose = [SESSIONS.whose(), SESSIONS.name]
+    limiter: Limiter = current_app.extensions["ratelimits"]
+    settings: Settings = current_app.config["SETTINGS"]
+    allowed = settings.limit(limited.name)
+    for limit in parse_many(allowed) if allowed != OFF else ():
+        whose = [limited.whose(), limited.name]
         if not limiter.limiter.hit(limit, *whose):
-            refuse(SESSIONS, RequestLimit(limiter, limit, whose, True, True))
+            refuse(limited, RequestLimit(limiter, limit, whose, True, True))
 
 
 def refuse(limited: Limited, breached: RequestLimit) -> NoReturn:

@@ -31,6 +31,7 @@ from .links import LINK_SECONDS, forbidden_link, read_link, sign_link
 from .openapi import document
 from .pipeline import Options
 from .problems import Problem, invalid_options
+from .ratelimits import JOBS, count
 from .silo import (
     BackgroundTask,
     FileStore,
@@ -124,6 +125,7 @@ def process() -> tuple[dict[str, Any], int]:
     refuse_while_running(state)
     if not state["files"]:
         raise nothing_uploaded()
+    count(JOBS)
     key, forgotten = session_key(silo.sid), forget_report(state)
     silo.after_commit(lambda: files.remove(key, *forgotten))
     state["options"] = options

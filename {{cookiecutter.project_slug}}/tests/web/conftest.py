@@ -13,6 +13,7 @@ from support import Clock, without_children
 
 from {{ cookiecutter.package_name }} import create_app, views
 from {{ cookiecutter.package_name }}.calls import CALLS
+from {{ cookiecutter.package_name }}.config import Settings
 from {{ cookiecutter.package_name }}.openapi import document
 
 from .person import Person
@@ -73,7 +74,8 @@ def shared(
     tmp_path_factory: pytest.TempPathFactory, clock: Clock, **settings: Any
 ) -> Iterator[Flask]:
     folder = tmp_path_factory.mktemp("app") / "instance"
-    settings |= {"SILO_LIMIT_SESSIONS": "off", "SILO_LIMIT_ADDRESS_UPLOADS": "off"}
+    limits = [name.upper() for name in Settings.model_fields if name.startswith("silo_limit_")]
+    settings |= dict.fromkeys(limits, "off")
     app = create_app({"SILO_DATA_DIR": folder, **settings}, clock=clock)
     without_children(app)
     undocumented = listen(app)

@@ -9,7 +9,7 @@ import pytest
 from flask import Flask
 from support import Clock
 
-from {{ cookiecutter.package_name }}.config import LIMITS
+from {{ cookiecutter.package_name }}.config import Settings
 from {{ cookiecutter.package_name }}.keys import Keys
 from {{ cookiecutter.package_name }}.ratelimits import in_words, network
 from {{ cookiecutter.package_name }}.silo.errors import SiloError, StoreFull, StoreUnavailable
@@ -17,9 +17,11 @@ from {{ cookiecutter.package_name }}.silo.records import Step
 
 from .conftest import MakeApp
 from .person import SALES, Answer, Person, csv_text, error
+from .steps import Gate
 
 STORES = {"sqlite": "", "memory": "memory://"}
 DATA = csv_text(SALES)
+LIMITS = [name.upper() for name in Settings.model_fields if name.startswith("silo_limit_")]
 TOO_OFTEN = (429, "too_often")
 NAMED = {"Content-Disposition": "attachment; filename=sales.csv"}
 
@@ -31,7 +33,7 @@ def limited(request: pytest.FixtureRequest, make_app: MakeApp) -> Limited:
     """`limited(jobs="2/minute")` is an app, on each store, in which everything else is not."""
 
     def make(**limits: str) -> Flask:
-        off = dict.fromkeys([name.upper() for name in LIMITS], "off")
+        off = dict.fromkeys(LIMITS, "off")
         given = {f"SILO_LIMIT_{name.upper()}": limit for name, limit in limits.items()}
         return make_app(
             SILO_RUNNER="thread", SILO_STORE_URL=STORES[request.param], **{**off, **given}
@@ -43,6 +45,14 @@ def limited(request: pytest.FixtureRequest, make_app: MakeApp) -> Limited:
 def create(person: Person, data: bytes = DATA, **headers: str) -> Answer:
     """Send a file as an upload of its own."""
     return person.post("/api/uploads", data=data, headers={**NAMED, **headers})
+
+
+def process(person: Person) -> Answer:
+    """Start a job, and wait for its end."""
+    answer = person.process()
+    if answer.status_code == 202:
+        person.end()
+    return answer
 
 
 def upload(person: Person) -> Answer:
@@ -73,7 +83,7 @@ CALLS: list[tuple[str, str, Callable[[Person], Answer]]] = [
     ("uploads", "You upload too often.", upload),
     ("uploads", "You upload too often.", create),
     ("address_uploads", "Too many uploads come from where you are.", create),
-    ("jobs", "You start jobs too often.", lambda person: person.process()),
+    ("jobs", "You start jobs too often.", process),
     ("downloads", "You download too often.", lambda person: person.get("/api/report")),
     ("downloads", "You download too often.", lambda person: person.get("/api/report.xlsx")),
     ("downloads", "You download too often.", lambda person: person.post("/api/report/link")),
@@ -167,6 +177,7 @@ def test_s38_a_refused_call_does_not_keep_the_session_alive(limited: Limited, cl
     for refused in (create(person), person.process(), person.get("/api/report")):
         assert error(refused) == TOO_OFTEN
     assert person.status()["expires_in"] == pytest.approx(600, abs=2)
+    assert person.status()["job"]["complete"], "and its report is as it was"
     clock.advance(601)
     assert person.status()["session"] == "expired"
 
@@ -246,7 +257,7 @@ def test_s38_a_link_is_counted_for_the_session_that_it_is_of(limited: Limited) -
 
 
 def test_s38_what_is_not_limited_is_never_refused(make_app: MakeApp) -> None:
-    once = {name.upper(): "1/day" for name in LIMITS}
+    once = dict.fromkeys(LIMITS, "1/day")
     person = Person(make_app(SILO_RUNNER="thread", **once))
     person.upload(("a.csv", DATA))
     free = ["/", "/healthz", "/readyz", "/api/status", "/api/options", "/api/progress"]
@@ -257,6 +268,24 @@ def test_s38_what_is_not_limited_is_never_refused(make_app: MakeApp) -> None:
         assert person.post("/api/cancel").status_code == 409
         assert person.post("/api/reset").status_code == 204
         assert person.call("OPTIONS", "/api/uploads").status_code == 204
+
+
+def test_s38_only_jobs_that_start_count(limited: Limited, gate: Gate) -> None:
+    """Neither a second click, nor the same call again under its key, nor one with wrong options."""
+    person = Person(limited(jobs="2/hour"))
+    assert error(person.process()) == (409, "nothing_uploaded")
+    person.upload(("a.csv", DATA))
+    assert error(person.process(largest=0)) == (422, "invalid_options")
+    key = {"Idempotency-Key": '"b1e9bd8c-8f2b-49a2-b1a9-0c0f4d9c9f11"'}
+    for _ in range(5):
+        assert person.post("/api/process", json={}, headers=key).status_code == 202
+        assert error(person.process()) == (409, "already_running")
+    gate.open.set()
+    person.end()
+    assert process(person).status_code == 202
+    before = person.status()
+    assert error(person.process()) == TOO_OFTEN
+    assert {**person.status(), "expires_in": 0} == {**before, "expires_in": 0}
 
 
 def test_s38_off_is_no_limit(limited: Limited) -> None:
@@ -270,7 +299,7 @@ def test_s38_of_several_limits_each_holds(limited: Limited, clock: Clock) -> Non
     person.upload(("a.csv", DATA))
     waits = []
     for _ in range(3):
-        waits += [person.process().headers.get("Retry-After") for _ in range(2)]
+        waits += [process(person).headers.get("Retry-After") for _ in range(2)]
         clock.advance(60)
     assert waits == [None, None, None, "3540", "3480", "3480"]
 
@@ -285,7 +314,6 @@ def test_s38_nobody_is_bothered_by_the_defaults(make_app: MakeApp) -> None:
         assert create(busy).status_code == 201
     for _ in range(20):
         assert busy.get("/api/report").status_code == 409
-        assert busy.process().status_code == 409
 
 
 # Who is counted
