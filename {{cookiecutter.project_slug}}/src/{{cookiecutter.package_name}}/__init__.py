@@ -112,7 +112,7 @@ def make_silo(settings: Settings, clock: Callable[[], float]) -> Silo:
     silo.register(views.NAMESPACE, views.first_state)
     silo.register(pending.NAMESPACE, dict)
     with named("SILO_FILES_URL", settings.files_url):
-        silo.add_file_store(views.FILES, settings.files_url)
+        silo.add_file_store(views.FILES, settings.files_url, settings.min_free)
         silo.store.on_cleanup(ResultCache(settings.files_url, **settings.cache).sweep)
     silo.add_data_endpoints(*views.DATA_ENDPOINTS, *resumable.DATA_ENDPOINTS)
     return silo

@@ -58,6 +58,7 @@ STATUS_OF_CODE = {
     "invalid_uploads": 422,
     "no_file": 422,
     "internal": 500,
+    "total_full": 507,
 }
 """Every problem that an answer may name, by the code that programs read."""
 
