@@ -131,7 +131,7 @@ def make_silo(settings: Settings, clock: Callable[[], float]) -> Silo:
     silo.register(pending.NAMESPACE, dict)
     with named("SILO_FILES_URL", settings.files_url):
         place = open_place(settings.files_url, settings.encryption_key)
-        silo.add_file_store(views.FILES, place)
+        silo.add_file_store(views.FILES, place, settings.min_free)
     silo.store.on_cleanup(ResultCache(place, **settings.cache).sweep)
     silo.store.on_cleanup(lambda: sweep(settings.scratch))
     silo.add_data_endpoints(*views.DATA_ENDPOINTS, *resumable.DATA_ENDPOINTS)

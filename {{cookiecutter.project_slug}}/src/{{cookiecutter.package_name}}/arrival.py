@@ -14,12 +14,14 @@ from .resumable import quota, the_pending
 from .uploads import Stored, checked, receive, taken_away
 from .views import (
     NAMESPACE,
+    check_room,
     forget_report,
     idempotent,
     read_body,
     refuse_while_running,
     the_files,
     the_silo,
+    the_total,
 )
 
 blueprint = Blueprint("arrival", __name__)
@@ -36,11 +38,13 @@ def upload() -> Response:
 def take_form() -> Response:
     """The files of a form become the session's files."""
     silo, files = the_silo(), the_files()
+    check_room(request.content_length or 0)
     parts = checked(request.files.getlist("file"))
     sid = silo.sid
     received = receive(files, sid, parts, quota())
     answer = told(received)
     try:
+        the_total().add(sum(file["size"] for file in received))
         with silo.store.transaction(sid, silo.answered_by(answer)) as session:
             replaced = replace_files(session[NAMESPACE], received)
             refuse_if_gone(sid, received)
@@ -61,6 +65,7 @@ def take_uploads() -> Response:
             return told(state["files"])
         refuse_while_running(state)
         received = pending.take(session, ids)
+        the_total().add(sum(file["size"] for file in received))
         replaced = replace_files(state, received)
         refuse_if_gone(sid, received)
     the_files().remove(sid, *replaced)

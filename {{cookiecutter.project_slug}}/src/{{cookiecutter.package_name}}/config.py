@@ -87,6 +87,12 @@ class Settings(BaseModel):
         60, gt=0, description="The longest that 64 kB of a call's body may take to arrive."
     )
     silo_session_quota_mb: int = Field(500, ge=1, description="The most files of a session.")
+    silo_total_quota_mb: int = Field(
+        0, ge=0, description="The most files of all sessions; 0: as many as the disk takes."
+    )
+    silo_min_free_mb: int = Field(
+        200, ge=0, description="What must stay free on the disk when files are added."
+    )
     silo_cache_ttl: float = Field(
         0, ge=0, description="How long a report serves for the same files and options; 0: never."
     )
@@ -178,6 +184,11 @@ class Settings(BaseModel):
     @property
     def encryption_key(self) -> str:
         return self.silo_encryption_key.get_secret_value()
+
+    @property
+    def min_free(self) -> int:
+        """In bytes."""
+        return self.silo_min_free_mb * 2**20
 
     @property
     def cache(self) -> dict[str, Any]:

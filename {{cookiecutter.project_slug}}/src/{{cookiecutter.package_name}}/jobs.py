@@ -59,15 +59,17 @@ def run(
     files: list[dict[str, Any]],
     options: dict[str, Any],
     cache: dict[str, Any] | None = None,
+    min_free: int = 0,
 ) -> None:
     """Process a session's files and store the report beside them, or one that was made before.
 
     `location` is the file store's, `key` the session's key, `files` are as `uploads.receive` made
-    them; `cache` is what `ResultCache` is told, None without one. The report's names are made from
-    the job's id, so that a second attempt replaces what the first one left behind.
+    them; `cache` is what `ResultCache` is told, None without one; `min_free` is what must stay
+    free, in bytes. The report's names are made from the job's id, so that a second attempt replaces
+    what the first one left behind.
     """
     place = open_place(location, task.secrets.get(ENCRYPTION_KEY, ""))
-    store, session = FileStore(place), SessionKey(key)
+    store, session = FileStore(place, min_free), SessionKey(key)
     kept = ResultCache(place, **cache) if cache else None
     name = key_of(files, options) if kept else ""
     found = kept.find(name) if kept else None

@@ -140,7 +140,7 @@ def common(method: str, operation: Operation, expires: bool) -> set[str]:
     if expires:
         codes.add("session_expired")
     if method not in SAFE:
-        codes |= {"cross_site", "too_large", "too_slow", "busy", "no_space"}
+        codes |= {"cross_site", "too_large", "too_slow", "busy", "no_space", "total_full"}
     return codes
 
 

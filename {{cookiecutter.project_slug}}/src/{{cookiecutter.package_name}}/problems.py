@@ -59,6 +59,7 @@ STATUS_OF_CODE = {
     "no_file": 422,
     "too_often": 429,
     "internal": 500,
+    "total_full": 507,
 }
 """Every problem that an answer may name, by the code that programs read."""
 

@@ -27,7 +27,15 @@ from .problems import Problem
 from .silo import SessionExpired
 from .silo.errors import PartMoved
 from .uploads import HEAD_BYTES, check_head, check_type, clean_name
-from .views import NAMESPACE, idempotent, refuse_while_running, the_files, the_settings, the_silo
+from .views import (
+    NAMESPACE,
+    check_room,
+    idempotent,
+    refuse_while_running,
+    the_files,
+    the_settings,
+    the_silo,
+)
 
 DATA_ENDPOINTS = ("/api/uploads/<upload>",)
 PARTIAL = "application/partial-upload"
@@ -197,6 +205,7 @@ def refuse_beforehand(name: str, length: int) -> None:
         raise Problem("too_large", detail, {"Upload-Limit": limits()})
     if (request.content_length or 0) > length:
         raise inconsistent_length()
+    check_room(length)
 
 
 def refuse_unfit(entry: Entry, size: int, at: int, length: int | None) -> None:

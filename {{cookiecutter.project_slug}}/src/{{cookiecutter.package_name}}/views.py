@@ -43,6 +43,7 @@ from .silo import (
 )
 from .silo.sessions.ids import SessionKey, session_key
 from .tables import SUFFIXES
+from .total import Total
 
 NAMESPACE = "work"
 FILES = "files"
@@ -81,6 +82,17 @@ def the_settings() -> Settings:
 
 def the_files() -> FileStore:
     return the_silo().file_store(FILES)
+
+
+def the_total() -> Total:
+    store, quota = the_silo().store, the_settings().silo_total_quota_mb * 2**20
+    return Total(store.records, the_files(), store.clock, quota)
+
+
+def check_room(size: int) -> None:
+    """Raises Problem or OSError if so many bytes more are too many for this server."""
+    the_files().check_room(size)
+    the_total().check(size)
 
 
 # The page
@@ -131,7 +143,8 @@ def process() -> tuple[dict[str, Any], int]:
     state["options"] = options
     settings = the_settings()
     cache = settings.cache if settings.silo_cache_ttl else None
-    state["task"].start(run, settings.files_url, key, state["files"], options, cache)
+    place, least = settings.files_url, settings.min_free
+    state["task"].start(run, place, key, state["files"], options, cache, least)
     return job_json(state["task"]), 202
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from mutants import ends, mutants
 
-from .fuzz import call_at_random, wrong
+from .fuzz import UNCOUNTED, call_at_random, wrong
 from .server import Caller, Server
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="gunicorn is for other systems")
@@ -20,7 +20,7 @@ NEVER = {"POST /api/cancel"}
 
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[Server]:
-    server = Server(tmp_path / "data")
+    server = Server(tmp_path / "data", **UNCOUNTED)
     server.start()
     yield server
     assert server.stop() == 0

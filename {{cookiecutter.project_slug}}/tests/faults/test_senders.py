@@ -9,13 +9,15 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 from support import eventually
 
 from .chaos import left_behind
-from .server import BOUNDARY, Caller, Server, form
+from .server import BOUNDARY, Answer, Caller, Server, form
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
 
@@ -145,6 +147,19 @@ def test_s18_five_hundred_megabytes_grow_the_process_by_less_than_twenty(
 # Too much
 
 
+def upload(caller: Caller) -> Answer:
+    return caller.upload("a.csv", b"1234567\n" * (MB // 8))
+
+
+def begin(caller: Caller) -> Answer:
+    told = {"Upload-Complete": "?0", "Upload-Length": str(MB)}
+    named = {"Content-Disposition": "attachment; filename=a.csv"}
+    return caller.call("POST", "/api/uploads", b"", {**told, **named})
+
+
+QUOTAS = [("SILO_TOTAL_QUOTA_MB", upload), ("SILO_SESSION_QUOTA_MB", begin)]
+
+
 @pytest.mark.parametrize(
     "head",
     [
@@ -176,6 +191,25 @@ def test_s17_a_body_of_unknown_length_is_refused_where_the_limit_is(
     for _ in range(3):
         line.socket.sendall(piece)
     assert line.answer(2)[0] == 413
+
+
+@pytest.mark.parametrize(("setting", "way"), QUOTAS)
+def test_s17_quotas_hold_for_many_at_once_over_two_workers(
+    tmp_path: Path, setting: str, way: Callable[[Caller], Answer]
+) -> None:
+    """Each sends a megabyte, and there is room for five."""
+    limit: dict[str, Any] = {setting: 5}
+    server = Server(tmp_path / "data", workers=2, **limit)
+    server.start()
+    first = Caller(server.port)
+    if way is begin:
+        first.upload("small.csv", b"a\n1\n")
+    with ThreadPoolExecutor(16) as pool:
+        callers = [Caller(server.port, first.sid) for _ in range(16)]
+        statuses = [answer.status for answer in pool.map(way, callers)]
+    assert statuses.count(201) == 5
+    assert set(statuses) <= {201, 413, 507}
+    assert server.stop() == 0
 
 
 # Slowly
@@ -228,6 +262,49 @@ def test_s20_who_falls_silent_is_told_and_let_go(
     assert b"too_slow" in answer
     assert line.is_closed(2)
     assert left_behind(server) == before
+
+
+# Not to the end
+
+
+@pytest.mark.parametrize("share", [0, 1, 50, 99, 100])
+def test_s19_a_form_that_is_cut_leaves_nothing_and_its_quota(
+    server: Server, caller: Caller, connect: Connect, share: int
+) -> None:
+    """Cut in its head, in its file, and in its last line."""
+    body, kind = form("cut.csv", b"1,2\n" * MB)
+    sid = f"X-Session-ID: {caller.sid}"
+    head = ["POST /api/upload HTTP/1.1", f"Content-Type: {kind}", f"Content-Length: {len(body)}"]
+    before = left_behind(server)
+    sent = min(len(body) * share // 100, len(body) - 3)
+    line = connect(server.port, [*head, sid], body[:sent])
+    line.socket.shutdown(socket.SHUT_WR)
+    assert line.answer(2)[0] in (400, 422)
+    assert left_behind(server) == before
+    assert [file["name"] for file in caller.get("/api/status").json["files"]] == ["small.csv"]
+    assert caller.upload("cut.csv", b"1,2\n").status == 201
+
+
+def test_s21_uploads_and_resets_at_once_leave_no_orphan(tmp_path: Path) -> None:
+    server = Server(tmp_path / "data", workers=2)
+    server.start()
+    first = Caller(server.port)
+    first.upload("small.csv", b"a\n1\n")
+
+    def act(number: int) -> int:
+        caller = Caller(server.port, first.sid)
+        if number % 3 == 0:
+            return caller.post("/api/reset").status
+        return caller.upload(f"{number}.csv", b"1234567\n" * 20_000).status
+
+    with ThreadPoolExecutor(8) as pool:
+        statuses = set(pool.map(act, range(90)))
+    assert statuses <= {201, 204, 409}
+    files = first.get("/api/status").json["files"]
+    assert len(left_behind(server)) == 2 * len(files)
+    assert first.post("/api/reset").status == 204
+    assert left_behind(server) == []
+    assert server.stop() == 0
 
 
 # Nonsense

@@ -204,7 +204,7 @@ def test_a_key_will_do_for_an_id(files: FileStore) -> None:
 
 
 @pytest.mark.parametrize("name", HOSTILE, ids=ascii)
-def test_no_name_leads_out_of_the_folder(files: FileStore, tmp_path: Path, name: str) -> None:
+def test_s15_no_name_leads_out_of_the_folder(files: FileStore, tmp_path: Path, name: str) -> None:
     folder = Path(files.session_dir(SID))
     outside = {path for path in tmp_path.rglob("*") if folder not in path.parents}
     assert Path(files.save(SID, name, b"data")).parent == folder
@@ -217,7 +217,7 @@ def test_no_name_leads_out_of_the_folder(files: FileStore, tmp_path: Path, name:
 
 
 @pytest.mark.parametrize("sid", HOSTILE, ids=ascii)
-def test_no_id_leads_out_of_the_root(files: FileStore, tmp_path: Path, sid: str) -> None:
+def test_s15_no_id_leads_out_of_the_root(files: FileStore, tmp_path: Path, sid: str) -> None:
     root = Path(files.session_dir(SID)).parent
     victim = tmp_path / "x"
     victim.write_text("mine")

@@ -182,7 +182,7 @@ def test_cancel_without_a_job(person: Person) -> None:
     assert error(person.post("/api/cancel")) == (409, "not_running")
 
 
-def test_a_step_that_kills_its_process_fails_that_job_alone(
+def test_s22_a_step_that_kills_its_process_fails_that_job_alone(
     person: Person, other: Person, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patch:

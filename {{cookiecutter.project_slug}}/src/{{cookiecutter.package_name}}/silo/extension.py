@@ -129,9 +129,11 @@ class Silo:
         """Give every session a namespace; `factory` makes its first state, a JSON-like dict."""
         self.store.register_namespace(name, factory)
 
-    def add_file_store(self, name: str, location: str | Path | Place) -> FileStore:
+    def add_file_store(
+        self, name: str, location: str | Path | Place, min_free: int = 0
+    ) -> FileStore:
         """Give every session files; they go when it expires or is reset."""
-        self._files[name] = FileStore(location)
+        self._files[name] = FileStore(location, min_free)
         return self._files[name]
 
     def file_store(self, name: str) -> FileStore:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import io
 import os
@@ -12,7 +13,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from importlib import import_module
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, cast
 from urllib.parse import urlsplit
 
 from ..errors import SiloError
@@ -109,6 +110,10 @@ class Place(ABC):
     def size(self) -> int:
         """Bytes kept in all. Grows with the number of files."""
 
+    @abstractmethod
+    def free(self) -> int | None:
+        """Bytes that there is room for, None where nobody knows."""
+
 
 class PlainPlace(Place):
     """A place that keeps bytes as they are, and that encryption may stand in front of."""
@@ -124,11 +129,19 @@ class FileStore:
     `location` is a directory, a URL such as `file:///var/lib/app`, or what `open_place` gave. Every
     method takes a session's id or its key. Files are replaced as a whole and appear only when they
     are complete. Where they are encrypted, a path leads to what is encrypted, and whatever reads
-    raises UnreadableFile for a file that is damaged or whose key is gone.
+    raises UnreadableFile for a file that is damaged or whose key is gone. A disk with fewer than
+    `min_free` bytes free counts as full: OSError (ENOSPC).
     """
 
-    def __init__(self, location: str | Path | Place) -> None:
+    def __init__(self, location: str | Path | Place, min_free: int = 0) -> None:
         self._place = location if isinstance(location, Place) else open_place(str(location))
+        self._min_free = min_free
+
+    def check_room(self, size: int = 0) -> None:
+        """Raises OSError unless so many bytes more leave enough free."""
+        free = self._place.free() if self._min_free else None
+        if free is not None and free - size < self._min_free:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     def session_dir(self, sid: str) -> str:
         """The path of the session's directory, made if need be."""
@@ -138,7 +151,7 @@ class FileStore:
         """Keep a file and return its path. Raises OSError, with nothing kept."""
         stream = io.BytesIO(data) if isinstance(data, bytes) else data
         name = _stored_name(filename)
-        self._place.put(session_key(sid), name, stream, filename)
+        self._place.put(session_key(sid), name, self._watched(stream), filename)
         return str(self._place.path(session_key(sid), name))
 
     def begin(self, sid: str, filename: str) -> None:
@@ -151,7 +164,8 @@ class FileStore:
         What came before an error stays. Raises PartMoved if the part ends elsewhere,
         FileNotFoundError if it is or goes away, and OSError.
         """
-        return self._place.append(session_key(sid), _stored_name(filename), offset, data)
+        watched = self._watched(data)
+        return self._place.append(session_key(sid), _stored_name(filename), offset, watched)
 
     def part_size(self, sid: str, filename: str) -> int | None:
         """Where a part, or the file that it became, ends; None if there is neither."""
@@ -210,6 +224,21 @@ class FileStore:
     def total_size_bytes(self) -> int:
         """Bytes kept in all; counted anew at each call."""
         return self._place.size()
+
+    def _watched(self, stream: BinaryIO) -> BinaryIO:
+        return cast(BinaryIO, _Watched(stream, self.check_room)) if self._min_free else stream
+
+
+class _Watched:
+    """A stream that asks before each piece whether there is room for more."""
+
+    def __init__(self, stream: BinaryIO, check: Callable[[], None]) -> None:
+        self._stream = stream
+        self._check = check
+
+    def read(self, size: int = -1) -> bytes:
+        self._check()
+        return self._stream.read(size)
 
 
 PLACES = {"": "files.local:LocalPlace", "file": "files.local:LocalPlace"}

@@ -101,6 +101,9 @@ class EncryptedPlace(Place):
     def size(self) -> int:
         return self._inner.size()
 
+    def free(self) -> int | None:
+        return self._inner.free()
+
     def _survey(self, folder: str, name: str) -> Found:
         with self._inner.open_part(folder, name + SUFFIX) as stream, told(name):
             return survey(stream, self._keys, f"{folder}/{name}")

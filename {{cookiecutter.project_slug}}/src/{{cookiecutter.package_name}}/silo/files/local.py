@@ -133,9 +133,17 @@ class LocalPlace(PlainPlace):
         return path
 
     def size(self) -> int:
-        return sum(
-            p.stat().st_size for p in self._root.rglob("*") if p.is_file() and p.suffix != LABEL
-        )
+        """Files may come and go meanwhile."""
+        total = 0
+        for folder, _, names in os.walk(self._root):
+            for name in names:
+                if not name.endswith(LABEL):
+                    with contextlib.suppress(FileNotFoundError):
+                        total += Path(folder, name).stat().st_size
+        return total
+
+    def free(self) -> int:
+        return shutil.disk_usage(self._root).free
 
     def _part(self, folder: str, name: str) -> Path:
         return self._root / folder / f"{name}{PART}"
