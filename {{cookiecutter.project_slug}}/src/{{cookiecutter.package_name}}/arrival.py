@@ -69,7 +69,10 @@ def told(files: list[Stored]) -> Response:
 def uploads_named() -> list[str]:
     """The ids in the request's body. Raises Problem."""
     request.max_content_length = IDS_BYTES
-    body = request.get_json(silent=True)
+    try:
+        body = request.get_json(silent=True)
+    except RecursionError:  # nested deeper than any list of ids
+        body = None
     if body is None:
         raise Problem("bad_request", "The list of uploads is not JSON.")
     ids = body.get("uploads") if isinstance(body, dict) else None
