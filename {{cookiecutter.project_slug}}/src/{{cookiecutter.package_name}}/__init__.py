@@ -51,6 +51,9 @@ def create_app(
     """
     settings = load_settings(given).settled()
     app = Flask(__name__)
+    # An address with two slashes is none. Flask would send whoever asks for it to the right one, at
+    # whatever host the request's head names.
+    app.url_map.merge_slashes = False
     app.config.from_mapping(
         SECRET_KEY=settings.secret_key,
         MAX_CONTENT_LENGTH=settings.silo_max_upload_mb * 2**20,

@@ -80,7 +80,10 @@ def told(files: list[Stored]) -> Response:
 def uploads_named() -> list[str]:
     """The ids in the request's body. Raises Problem."""
     read_body()
-    body = request.get_json(silent=True)
+    try:
+        body = request.get_json(silent=True)
+    except RecursionError:  # nested deeper than any list of ids
+        body = None
     if body is None:
         raise Problem("bad_request", "The list of uploads is not JSON.")
     ids = body.get("uploads") if isinstance(body, dict) else None

@@ -78,16 +78,21 @@ def warmed_app() -> Flask:
 def _gunicorn(host: str, port: int, workers: int, ready: Callable[[], object]) -> None:
     from gunicorn.app.base import BaseApplication
 
+    from . import malformed
+
     allow_files()
 
     class Server(BaseApplication):
         def load_config(self) -> None:
             for name, value in settings_of(host, port, workers).items():
                 self.cfg.set(name, value)
+            self.cfg.set("worker_class", malformed.Worker)
             self.cfg.set("when_ready", lambda _: ready())
 
         def load(self) -> Any:  # gunicorn's types know WSGI and ASGI apps, and no Flask
-            return warmed_app()
+            app = warmed_app()
+            malformed.init_app(app)
+            return app
 
     Server().run()
 
@@ -97,7 +102,6 @@ def settings_of(host: str, port: int, workers: int) -> dict[str, Any]:
     return {
         "bind": address(host, port),
         "workers": workers,
-        "worker_class": "gthread",
         "threads": THREADS,
         "worker_connections": 4000,
         "graceful_timeout": 5,
