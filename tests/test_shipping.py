@@ -90,16 +90,35 @@ def test_the_container_starts_the_command_that_the_package_installs(default: Pat
     assert sorted(" ".join(copied).split()) == sorted(allowed)
     assert all((default / name).exists() for name in allowed)
     assert '\nCMD ["acme-reports", "serve", "--host", "0.0.0.0", ' in dockerfile
-    assert dockerfile.index("\nUSER app") < dockerfile.index("\nCMD")
     web = yaml.safe_load((default / "compose.yaml").read_text("utf-8"))["services"]["web"]
     assert web["read_only"] is True
     assert web["volumes"] == ["data:/data"]
 
 
+def test_s39_the_image_takes_only_what_is_locked(default: Path) -> None:
+    lines = (default / "Dockerfile").read_text("utf-8").replace("\\\n", " ")
+    [locked, ours] = re.findall(r"pip install (.*)", lines)
+    assert "--require-hashes --requirement requirements.lock" in locked
+    assert "--no-deps --no-build-isolation ." in ours
+
+
+def test_s41_the_container_runs_as_an_ordinary_user_whose_data_nobody_else_reads(
+    default: Path,
+) -> None:
+    last = (default / "Dockerfile").read_text("utf-8").rpartition("\nFROM ")[2]
+    before, _, after = last.partition("\nUSER app\n")
+    assert re.search(r"useradd --system --uid [1-9][0-9]+ .* app\b", before)
+    assert "install -d -m 0700 -o app -g app /data" in before
+    assert "\nCMD " in after
+    assert not re.search(r"^(USER|RUN|COPY|ADD) ", after, re.MULTILINE)
+
+
 def test_the_workflow_runs_make_test_on_each_python_with_few_rights(default: Path) -> None:
     workflow = yaml.safe_load((default / ".github/workflows/ci.yml").read_text("utf-8"))
     assert workflow["permissions"] == {"contents": "read"}
-    job = workflow["jobs"]["test"]
+    job, audit = workflow["jobs"]["test"], workflow["jobs"]["audit"]
+    assert [step["run"] for step in audit["steps"] if "run" in step] == ["make audit"]
+    assert not any("continue-on-error" in step for step in [audit, *audit["steps"]])
     assert job["strategy"]["matrix"]["python"] == ["3.11", "3.12", "3.13"]
     assert [step["run"] for step in job["steps"] if "run" in step] == ["make test"]
     assert "${{ matrix.python }}" in str(job["steps"])

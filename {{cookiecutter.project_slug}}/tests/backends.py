@@ -6,12 +6,18 @@ from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 
+from {{ cookiecutter.package_name }}.silo.files.base import Place, open_place
 from {{ cookiecutter.package_name }}.silo.records import Records, open_records
 from {{ cookiecutter.package_name }}.silo.tasks.base import Runner
+from {{ cookiecutter.package_name }}.silo.tasks.child import Limits
 from {{ cookiecutter.package_name }}.silo.tasks.jobs import Jobs
 from {{ cookiecutter.package_name }}.silo.tasks.process import ProcessRunner
 from {{ cookiecutter.package_name }}.silo.tasks.slots import Slots
 from {{ cookiecutter.package_name }}.silo.tasks.thread import ThreadRunner
+
+KEY = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="
+OTHER_KEY = "__________________________________________8="
+"""Two keys that encrypt."""
 
 
 @cache
@@ -28,8 +34,12 @@ RECORDS: dict[str, Callable[[Path], Records]] = {"memory": memory, "sqlite": sql
 
 RUNNERS: dict[str, Callable[[Jobs], Runner]] = {
     "thread": ThreadRunner,
+    "thread with a child": lambda jobs: ThreadRunner(jobs, limits=Limits()),
     "process": lambda jobs: ProcessRunner(jobs, Slots(2), preload=["targets"]),
 }
 
-PLACES: dict[str, Callable[[Path], str]] = {"local": lambda folder: str(folder / "files")}
-"""The location of a file store for a folder."""
+PLACES: dict[str, Callable[[Path], Place]] = {
+    "local": lambda folder: open_place(str(folder / "files")),
+    "encrypted": lambda folder: open_place(str(folder / "files"), KEY),
+}
+"""Opens the place for files of a folder. Opened twice, it is the same."""

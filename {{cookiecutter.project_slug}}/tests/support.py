@@ -6,6 +6,10 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
+from flask import Flask
+
+from {{ cookiecutter.package_name }}.silo.tasks.thread import ThreadRunner
+
 T = TypeVar("T")
 
 
@@ -29,3 +33,10 @@ def eventually(condition: Callable[[], T], seconds: float = 20.0) -> T:
         assert time.monotonic() < deadline, f"not so within {seconds} s: {condition}"
         time.sleep(0.005)
     return found
+
+
+def without_children(app: Flask) -> None:
+    """Have threads do jobs themselves: they begin at once, and do what a test has put there."""
+    runner = app.extensions["silo"].store.runner
+    if isinstance(runner, ThreadRunner):
+        runner.limits = None

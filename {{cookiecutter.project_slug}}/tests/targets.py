@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -35,6 +36,17 @@ def nothing(task: Reporter) -> None:
 
 def echo(task: Reporter, *args: Any, **kwargs: Any) -> list[Any]:
     return [task.name, list(args), kwargs]
+
+
+def tell_secret(task: Reporter) -> str:
+    """Backwards, so that it is found nowhere but where it should not be."""
+    return task.secrets["word"][::-1]
+
+
+def litter(task: Reporter) -> None:
+    """Leave a temporary file about, and do not heed."""
+    Path(tempfile.mkstemp()[1]).write_text("plain")
+    time.sleep(60)
 
 
 def reports(task: Reporter, gate: str) -> str:

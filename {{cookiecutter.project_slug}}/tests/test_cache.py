@@ -15,6 +15,7 @@ from support import Clock
 from {{ cookiecutter.package_name }} import cache
 from {{ cookiecutter.package_name }}.cache import SWEEP_SECONDS, ResultCache, key_of, version_of
 from {{ cookiecutter.package_name }}.silo import FileStore
+from {{ cookiecutter.package_name }}.silo.files.base import Place
 
 TTL = 100.0
 KEY, OTHER = "a" * 64, "b" * 64
@@ -24,14 +25,21 @@ Kept = Callable[..., ResultCache]
 
 
 @pytest.fixture(params=PLACES)
-def location(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
     return PLACES[request.param](tmp_path)
 
 
 @pytest.fixture
-def make(location: str, clock: Clock) -> Kept:
+def make(place: Place, clock: Clock) -> Kept:
     """Makes a cache; called again, that of another process."""
-    return lambda **given: ResultCache(location, **{"ttl": TTL, "clock": clock, **given})
+    return lambda **given: ResultCache(place, **{"ttl": TTL, "clock": clock, **given})
+
+
+@pytest.fixture
+def make_plain(tmp_path: Path, clock: Clock) -> Kept:
+    """The same where nothing but the cache itself would notice any damage."""
+    place = PLACES["local"](tmp_path)
+    return lambda **given: ResultCache(place, **{"ttl": TTL, "clock": clock, **given})
 
 
 def keep(kept: ResultCache, key: str = KEY, workbook: bytes = WORKBOOK) -> None:
@@ -47,7 +55,10 @@ def found(kept: ResultCache, key: str = KEY) -> tuple[bytes, bytes] | None:
 
 
 def stored(tmp_path: Path, key: str = KEY, prefix: str = "cache") -> Path:
-    return tmp_path / "files" / prefix / key
+    """Where an object lies, or would lie."""
+    path = tmp_path / "files" / prefix / key
+    sealed = path.with_name(f"{key}.sealed")
+    return sealed if sealed.exists() else path
 
 
 def test_what_is_kept_is_found_by_another_process(make: Kept) -> None:
@@ -120,35 +131,35 @@ DAMAGES: dict[str, Callable[[bytes], bytes]] = {
 
 @pytest.mark.parametrize("damage", DAMAGES)
 def test_a_damaged_one_is_a_miss_logged_and_removed(
-    make: Kept, tmp_path: Path, damage: str, caplog: pytest.LogCaptureFixture
+    make_plain: Kept, tmp_path: Path, damage: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    keep(make())
+    keep(make_plain())
     path = stored(tmp_path)
     before = path.read_bytes()
     path.write_bytes(DAMAGES[damage](before))
     assert path.read_bytes() != before
-    assert found(make()) is None
+    assert found(make_plain()) is None
     assert len(caplog.messages) == 1
     assert caplog.messages[0].startswith(f"cached report {KEY} is ")
     assert not path.exists()
-    keep(make())
-    assert found(make()) == (REPORT, WORKBOOK)
+    keep(make_plain())
+    assert found(make_plain()) == (REPORT, WORKBOOK)
 
 
 def test_what_cannot_be_kept_is_logged_and_nothing_else(
-    make: Kept, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    make_plain: Kept, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    kept = make()
+    kept = make_plain()
     stored(tmp_path).parent.write_text("a file where the folder should be")
     keep(kept)
     assert caplog.messages == [f"report {KEY} cannot be cached"]
 
 
 def test_what_cannot_be_read_is_logged_and_a_miss(
-    make: Kept, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    make_plain: Kept, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     stored(tmp_path).mkdir(parents=True)
-    assert found(make()) is None
+    assert found(make_plain()) is None
     assert caplog.messages == [f"cached report {KEY} cannot be read"]
 
 
@@ -177,8 +188,8 @@ def test_a_sweep_removes_what_has_expired_and_nothing_else(
     stored(tmp_path, "part-of-a-killed-writer").write_bytes(b"")
     clock.advance(10)
     make().sweep()
-    names = {path.name for path in stored(tmp_path).parent.iterdir()}
-    assert names == {OTHER, f"{OTHER}.label"}
+    left = stored(tmp_path, OTHER)
+    assert set(left.parent.iterdir()) == {left, left.with_name(f"{left.name}.label")}
 
 
 def test_a_sweep_looks_only_now_and_then(make: Kept, clock: Clock, tmp_path: Path) -> None:
@@ -194,9 +205,9 @@ def test_a_sweep_looks_only_now_and_then(make: Kept, clock: Clock, tmp_path: Pat
 
 
 def test_the_files_of_sessions_and_the_cache_leave_each_other_alone(
-    make: Kept, location: str
+    make: Kept, place: Place
 ) -> None:
-    files = FileStore(location)
+    files = FileStore(place)
     files.save("a session", "input", b"1")
     keep(make())
     make().sweep()

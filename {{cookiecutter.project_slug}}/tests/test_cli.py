@@ -20,6 +20,7 @@ from web import steps
 
 from {{ cookiecutter.package_name }} import cli
 from {{ cookiecutter.package_name }}.about import TITLE
+from {{ cookiecutter.package_name }}.config import load_settings
 
 ROWS: list[list[Any]] = [["Region", "Amount"], ["North", 1.5], ["South", 2], ["North", 3.25]]
 
@@ -219,6 +220,12 @@ def test_help_says_what_there_is(run: Run) -> None:
         assert name in said
     for name in ("--host", "--port", "--workers", "127.0.0.1", "8000"):
         assert name in run("serve", "--help").output
+
+
+def test_a_new_encryption_key_is_good_and_never_the_same(run: Run) -> None:
+    keys = {run("encryption-key").output.strip() for _ in range(2)}
+    assert len(keys) == 2
+    assert load_settings({"SILO_ENCRYPTION_KEY": ",".join(keys)})
 
 
 def test_it_runs_as_a_command_of_its_own(run: Run, tmp_path: Path) -> None:

@@ -12,9 +12,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from backends import KEY, OTHER_KEY
+from limits import parse_many
 
 from {{ cookiecutter.package_name }} import config, create_app
 from {{ cookiecutter.package_name }}.config import ConfigError, Settings, load_settings
+from {{ cookiecutter.package_name }}.silo.files.keyring import Keyring
 
 SECRET = "kS8vPq2wXz7mLr4t"
 
@@ -41,6 +44,9 @@ def test_the_defaults() -> None:
     assert (settings.silo_cors_origins, settings.silo_trusted_proxies) == ((), 0)
     assert (settings.silo_cache_ttl, settings.silo_cache_prefix) == (0, "cache")
     assert settings.silo_cache_purge
+    assert (settings.silo_limit_sessions, settings.silo_limit_uploads) == ("1000/hour",) * 2
+    assert settings.silo_limit_address_uploads == "5000/hour"
+    assert (settings.silo_limit_jobs, settings.silo_limit_downloads) == ("60/minute", "120/minute")
     assert settings.silo_runner == "process"
     assert settings.silo_workers == os.cpu_count()
 
@@ -85,15 +91,15 @@ def test_a_setting_that_there_is_not_is_refused() -> None:
 @pytest.mark.parametrize(
     ("name", "value"),
     [
-        ("SECRET_KEY", "secret"),
-        ("SECRET_KEY", "fifteen letters"),
-        ("SECRET_KEY", "change-me-change-me-change-me"),
-        ("SECRET_KEY", "your-secret-key-here"),
-        ("SECRET_KEY", "please change this secret key"),
         ("SILO_STORE_URL", "postgres://localhost/app"),
         ("SILO_STORE_URL", "instance/silo.db"),
         ("SILO_STORE_URL", "http://[broken"),
         ("SILO_FILES_URL", "ftp://example.com/files"),
+        ("SILO_ENCRYPTION_KEY", "swordfish"),
+        ("SILO_ENCRYPTION_KEY", f"{KEY[:-4]}===="),
+        ("SILO_ENCRYPTION_KEY", f"{KEY},"),
+        ("SILO_ENCRYPTION_KEY", f"{KEY} {KEY}"),
+        ("SILO_ENCRYPTION_KEY", f"{KEY}é"),
         ("SILO_RUNNER", "threads"),
         ("SILO_CACHE_TTL", "-1"),
         ("SILO_CACHE_PREFIX", "../files"),
@@ -124,6 +130,16 @@ def test_a_setting_that_there_is_not_is_refused() -> None:
         ("SILO_CORS_ORIGINS", "https://a.example.com,"),
         ("SILO_CORS_ORIGINS", "null"),
         ("SILO_CORS_ORIGINS", "https://.*"),
+        ("SILO_LIMIT_SESSIONS", "100"),
+        ("SILO_LIMIT_SESSIONS", "0/hour"),
+        ("SILO_LIMIT_UPLOADS", "-1/hour"),
+        ("SILO_LIMIT_UPLOADS", "1.5/hour"),
+        ("SILO_LIMIT_ADDRESS_UPLOADS", "ten/hour"),
+        ("SILO_LIMIT_JOBS", "10/fortnight"),
+        ("SILO_LIMIT_JOBS", "10/minute;"),
+        ("SILO_LIMIT_JOBS", "10/minute; off"),
+        ("SILO_LIMIT_DOWNLOADS", "10/0 minutes"),
+        ("SILO_LIMIT_DOWNLOADS", "10"),
         ("SILO_TRUSTED_PROXIES", "-1"),
         ("SILO_TRUSTED_PROXIES", "yes"),
     ],
@@ -132,12 +148,81 @@ def test_a_wrong_value_is_named_in_a_sentence(name: str, value: str) -> None:
     with pytest.raises(ConfigError) as caught:
         create_app({name: value})
     said = str(caught.value)
-    assert said.startswith(f"{name}: " if name == "SECRET_KEY" else f"{name} is {value!r}: ")
+    secret = name in ("SECRET_KEY", "SILO_ENCRYPTION_KEY")
+    assert said.startswith(f"{name}: " if secret else f"{name} is {value!r}: ")
     assert said.endswith(".")
     assert "\n" not in said
     assert "Value error" not in said
-    if name == "SECRET_KEY":
-        assert value not in said
+    assert not secret or value not in said
+
+
+def test_what_encryption_needs_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(config, "find_spec", lambda _: None)
+    with pytest.raises(ConfigError, match=r"needs the extra `encryption`: pip install .*\.$"):
+        load_settings({"SILO_ENCRYPTION_KEY": KEY})
+
+
+def test_a_wrong_encryption_key_says_how_to_make_one() -> None:
+    with pytest.raises(ConfigError, match=r"32 bytes .*`encryption-key` makes one\.$"):
+        load_settings({"SILO_ENCRYPTION_KEY": "swordfish"})
+
+
+def test_encryption_keys_are_shown_to_nobody() -> None:
+    settings = load_settings({"SILO_ENCRYPTION_KEY": f"{OTHER_KEY}, {KEY}"})
+    assert settings.encryption_key == f"{OTHER_KEY}, {KEY}"
+    for shown in (repr(settings), str(settings), repr(Keyring(KEY).first), repr(Keyring(KEY))):
+        assert KEY not in shown
+        assert "\\x00\\x01\\x02" not in shown
+
+
+SAMPLES = [
+    "secret",
+    "fifteen letters",
+    "change-me-change-me-change-me",
+    "your-secret-key-here",
+    "please change this secret key",
+    "CHANGE_THIS_DEFAULT_SECRET_KEY",
+    "test-test-test-test-test",
+    "example-insecure-password",
+]
+
+
+@pytest.mark.parametrize("sample", SAMPLES)
+@pytest.mark.parametrize("where", ["given", "environment", "file"])
+def test_s06_a_sample_is_refused_wherever_it_stands(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sample: str, where: str
+) -> None:
+    if where == "environment":
+        monkeypatch.setenv("SECRET_KEY", sample)
+    if where == "file":
+        (tmp_path / "instance").mkdir()
+        (tmp_path / "instance" / "secret_key").write_text(sample)
+    with pytest.raises(ConfigError) as caught:
+        create_app({"SECRET_KEY": sample} if where == "given" else {})
+    said = str(caught.value)
+    assert "SECRET_KEY: it is" in said or "holds no secret: it is" in said
+    assert said.endswith("made.")
+    assert sample == "secret" or sample not in said, "which is a word of the sentence"
+
+
+def test_s06_the_secret_is_kept_out_of_the_repository() -> None:
+    ignored = (Path(__file__).parent.parent / ".gitignore").read_text().split()
+    assert {"instance/", ".env"} <= set(ignored)
+
+
+@pytest.mark.parametrize(
+    ("given", "limit"),
+    [
+        ("", "1000/hour"),
+        ("100/hour", "100/hour"),
+        ("1/Second ; 20/5 minutes;100/days", "1/second;20/5 minutes;100/days"),
+        ("OFF", "off"),
+    ],
+)
+def test_s38_limits_are_written_like_this(given: str, limit: str) -> None:
+    settings = load_settings({"SILO_LIMIT_SESSIONS": given})
+    assert settings.limit("sessions") == limit
+    assert limit == "off" or parse_many(limit)
 
 
 def test_every_wrong_value_is_named() -> None:
@@ -152,7 +237,7 @@ def test_every_wrong_value_is_named() -> None:
 @pytest.mark.parametrize(
     "secret", [SECRET, "0123456789abcdef0123456789abcdef", "correct horse battery staple"]
 )
-def test_a_secret_of_ones_own_is_used_and_not_written(tmp_path: Path, secret: str) -> None:
+def test_s06_a_secret_of_ones_own_is_used_and_not_written(tmp_path: Path, secret: str) -> None:
     app = create_app({"SECRET_KEY": secret})
     app.extensions["silo"].stop()
     assert app.config["SECRET_KEY"] == secret
@@ -160,7 +245,7 @@ def test_a_secret_of_ones_own_is_used_and_not_written(tmp_path: Path, secret: st
     assert mode(tmp_path / "instance") == 0o700
 
 
-def test_a_secret_is_made_once_and_for_this_user_alone(tmp_path: Path) -> None:
+def test_s06_a_secret_is_made_once_and_for_this_user_alone(tmp_path: Path) -> None:
     first, second = load_settings().settled(), load_settings().settled()
     assert first.secret_key == second.secret_key
     assert len(first.secret_key) >= 43
@@ -170,7 +255,7 @@ def test_a_secret_is_made_once_and_for_this_user_alone(tmp_path: Path) -> None:
     assert other.secret_key != first.secret_key
 
 
-def test_of_two_that_make_a_secret_the_first_counts(
+def test_s06_of_two_that_make_a_secret_the_first_counts(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def make_later_than_another() -> str:
@@ -182,7 +267,7 @@ def test_of_two_that_make_a_secret_the_first_counts(
     assert [path.name for path in (tmp_path / "instance").iterdir()] == ["secret_key"]
 
 
-def test_processes_that_start_at_once_agree_on_the_secret(tmp_path: Path) -> None:
+def test_s06_processes_that_start_at_once_agree_on_the_secret(tmp_path: Path) -> None:
     code = f"""
 import sys
 from {config.__name__} import load_settings
@@ -234,7 +319,14 @@ def test_a_data_directory_may_have_any_name(tmp_path: Path) -> None:
     assert {"silo.db", "files", "secret_key"} <= {path.name for path in folder.iterdir()}
 
 
-def test_an_empty_secret_file_is_no_secret(tmp_path: Path) -> None:
+def test_s06_an_app_never_runs_without_a_secret() -> None:
+    for empty in ("", None):
+        app = create_app({"SECRET_KEY": empty})
+        app.extensions["silo"].stop()
+        assert len(app.config["SECRET_KEY"]) >= 43
+
+
+def test_s06_an_empty_secret_file_is_no_secret(tmp_path: Path) -> None:
     (tmp_path / "instance").mkdir()
     (tmp_path / "instance" / "secret_key").touch()
     with pytest.raises(ConfigError, match="secret_key holds no secret"):

@@ -200,7 +200,7 @@ def test_cells_that_are_no_numbers_are_named_and_in_no_sum(tmp_path: Path) -> No
     assert "S: cells without a number are in no sum or mean: Price (1)." in report.notes
 
 
-def test_what_the_reader_left_out_is_in_a_table_and_in_the_notes(tmp_path: Path) -> None:
+def test_s27_what_the_reader_left_out_is_in_a_table_and_in_the_notes(tmp_path: Path) -> None:
     file = saved(tmp_path / "a.xlsx", Orders=ORDERS, Blank=[])
     report = run(file)
     [unread] = table(report, "Not read")
@@ -216,7 +216,7 @@ def test_a_report_on_what_was_read_whole_says_so(orders: Path) -> None:
     assert "Not read" not in names(report)
 
 
-def test_the_notes_count_what_was_read(tmp_path: Path) -> None:
+def test_s27_the_notes_count_what_was_read(tmp_path: Path) -> None:
     file = tmp_path / "a.csv"
     file.write_text("Day\n" + "Monday\n" * 1200)
     other = saved(tmp_path / "b.xlsx", S=[["Day"], ["Monday"]])
@@ -236,7 +236,9 @@ def test_hidden_sheets_are_read_unless_the_person_says_no(tmp_path: Path) -> Non
     ]
 
 
-def test_a_file_that_cannot_be_read_does_not_stop_the_others(orders: Path, tmp_path: Path) -> None:
+def test_s27_a_file_that_cannot_be_read_does_not_stop_the_others(
+    orders: Path, tmp_path: Path
+) -> None:
     broken = tmp_path / "broken.xlsx"
     broken.write_bytes(orders.read_bytes()[:1000])
     report = run(broken, orders)
@@ -247,7 +249,7 @@ def test_a_file_that_cannot_be_read_does_not_stop_the_others(orders: Path, tmp_p
     assert unread["What"] in report.notes
 
 
-def test_files_that_cannot_be_read_at_all_are_an_error_that_names_them(tmp_path: Path) -> None:
+def test_s26_files_that_cannot_be_read_at_all_are_an_error_that_names_them(tmp_path: Path) -> None:
     for name in ("one.xlsx", "two.xlsx"):
         (tmp_path / name).write_bytes(b"PK\x03\x04 but nothing more")
     with pytest.raises(UserError, match=r"^one\.xlsx [^ ]"):

@@ -167,6 +167,15 @@ def start(tmp_path: Path) -> Iterator[Start]:
         each.stop()
 
 
+@pytest.fixture(scope="module")
+def one(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """One server for tests that leave nothing behind."""
+    server = Server(tmp_path_factory.mktemp("one"))
+    eventually(server.is_ready)
+    yield server
+    server.stop()
+
+
 @pytest.mark.parametrize("workers", [1, 2])
 def test_it_serves_until_it_is_told_to_stop(start: Start, tmp_path: Path, workers: int) -> None:
     server = start(f"--workers={workers}")
@@ -184,7 +193,7 @@ def test_it_serves_until_it_is_told_to_stop(start: Start, tmp_path: Path, worker
     assert said == f"{TITLE} is at http://127.0.0.1:{server.port}  (Ctrl+C stops it)\n"
     eventually(lambda: not any(map(lives, children)))
     assert sid.rpartition(".")[0] not in server.log
-    assert re.search(r"INFO .*: POST /api/process 202 \d+ ms [0-9a-f]{16}$", server.log, re.M)
+    assert re.search(r"INFO \S+ [0-9a-f]{16}: POST /api/process 202 \d+ ms, ", server.log)
     assert "Traceback" not in server.log
 
 
@@ -220,6 +229,40 @@ def test_a_job_that_runs_at_the_end_goes_on_at_the_next_start(start: Start) -> N
     assert (job["status"], job["attempt"]) == ("complete", 2)
 
 
+@pytest.mark.parametrize(
+    "header",
+    [
+        {"SCRIPT_NAME": "/evil"},
+        {"SCRIPT_NAME": "/api"},
+        {"PATH_INFO": "/evil"},
+        {"REMOTE_ADDR": "203.0.113.9"},
+        {"X_FORWARDED_FOR": "203.0.113.9"},
+        {"X-Forwarded-Proto": "https"},
+        {"X-Forwarded-Ssl": "on"},
+        {"X-Forwarded-Host": "evil.example"},
+        {"X-Forwarded-Prefix": "/evil"},
+        {"Forwarded": "for=203.0.113.9;host=evil.example;proto=https"},
+    ],
+    ids=str,
+)
+def test_s13_no_header_changes_where_a_call_goes_or_comes_from(
+    one: Server, header: dict[str, str]
+) -> None:
+    """Not even from this machine, where a proxy may stand that hands on what it was sent."""
+
+    def ask(path: str, **headers: str) -> tuple[int, str | None, bytes]:
+        connection = HTTPConnection("127.0.0.1", one.port, timeout=20)
+        connection.request("GET", path, headers=headers)
+        answer = connection.getresponse()
+        body = re.sub(rb'"request_id": "[^"]*"', b"", answer.read())
+        connection.close()
+        return answer.status, answer.headers["Location"], body
+
+    for path in ("/", "/api/status", "/api//status", "/api/nothing"):
+        assert ask(path, **header) == ask(path), path
+    assert ask("/api//status", **header)[1] == f"http://127.0.0.1:{one.port}/api/status"
+
+
 @pytest.mark.parametrize("megabytes", [2, 40])
 def test_a_refused_upload_is_told_why_however_large_it_is(start: Start, megabytes: int) -> None:
     server = start(SILO_MAX_UPLOAD_MB="1")
@@ -250,6 +293,38 @@ def test_a_body_of_unknown_length_arrives(start: Start) -> None:
     answer = connection.getresponse()
     assert (answer.status, answer.headers["Upload-Complete"]) == (200, "?1")
     connection.close()
+
+
+BROKEN = [
+    b"GET /\x1b[2J\x85 HTTP/1.1\r\nHost: a\r\n\r\n",
+    b"GET / HTTP/1.1\r\nHost: a\r\nX-E\x1bvil: 1\r\n\r\n",
+    b"GET / HTTP/1.1\r\nHost: a\r\nX: a\r\n 2026-01-01 INFO fake\r\n\r\n",
+    b"GET / HTTP/1.1\r\nHost: a\r\nUser-Agent: a\x00\n2026-01-01 INFO fake\r\n\r\n",
+    b"GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nx",
+    b"\x1b]0;fake\x07\r\n\r\n",
+    b"GET / HTTP/9.9\n2026-01-01 INFO fake\r\n\r\n",
+]
+"""Requests that gunicorn itself looks at, and mostly refuses."""
+
+
+@pytest.mark.parametrize("form", ["text", "json"])
+def test_s40_the_server_s_own_events_have_the_form_of_the_log(start: Start, form: str) -> None:
+    server = start(SILO_LOG_FORMAT=form)
+    eventually(server.is_ready)
+    for request in BROKEN:
+        with socket.create_connection(("127.0.0.1", server.port), timeout=20) as connection:
+            connection.sendall(request)
+            connection.shutdown(socket.SHUT_WR)
+            while connection.recv(65536):
+                pass
+    server.end()
+    assert "gunicorn.error" in server.log, "gunicorn has said nothing"
+    assert server.log.replace("\n", "").isprintable()
+    for line in server.log.splitlines():
+        if form == "json":
+            assert set(json.loads(line)) >= {"time", "level", "logger", "message", "request_id"}
+        else:
+            assert re.match(r"    |\d{4}-\d\d-\d\dT[\d:.]{12}Z [A-Z]+ [\w.]+ \S+: ", line), line
 
 
 def test_a_port_in_use(start: Start) -> None:

@@ -76,7 +76,7 @@ def test_a_file_that_fits_its_name_is_let_in(name: str, head: bytes) -> None:
         ("a.csv", b"<!doctype html><title>Log in", "web page"),
     ],
 )
-def test_a_file_that_does_not_fit_its_name_is_told_what_it_is(
+def test_s16_a_file_that_does_not_fit_its_name_is_told_what_it_is(
     name: str, head: bytes, words: str
 ) -> None:
     assert words in complaint(name, head)
@@ -87,7 +87,7 @@ def test_every_suffix_is_named_to_who_chose_another() -> None:
     assert all(suffix in complaint("a.doc", b"x") for suffix in SUFFIXES)
 
 
-def test_reading_checks_the_signature_too(tmp_path: Path) -> None:
+def test_s16_reading_checks_the_signature_too(tmp_path: Path) -> None:
     save(tmp_path / "a.xlsx", ["a"]).rename(tmp_path / "a.csv")
     with pytest.raises(UserError, match=r"a\.csv is named \.csv but is a spreadsheet"):
         read(tmp_path / "a.csv")
@@ -215,7 +215,7 @@ def samples() -> list[tuple[str, set[str]]]:
 
 @pytest.mark.skipif(not SAMPLES, reason="SILO_SAMPLE_INPUTS names no folder of sample files")
 @pytest.mark.parametrize(("path", "accepted"), samples())
-def test_a_sample_file_ends_as_its_manifest_says(path: str, accepted: set[str]) -> None:
+def test_s26_a_sample_file_ends_as_its_manifest_says(path: str, accepted: set[str]) -> None:
     answer = bounded(Path(SAMPLES, path))
     if "sheets" in answer:
         assert "report" in accepted, answer
@@ -226,7 +226,7 @@ def test_a_sample_file_ends_as_its_manifest_says(path: str, accepted: set[str]) 
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux limits a process's memory so")
-def test_many_rows_stay_within_a_gigabyte(tmp_path: Path) -> None:
+def test_s24_many_rows_stay_within_a_gigabyte(tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
     with path.open("w", encoding="utf-8") as file:
         file.write("a,b,c,d,e,f,g,h\n")

@@ -338,7 +338,7 @@ def test_strict_workbooks_are_read(tmp_path: Path) -> None:
     assert only(path).rows == [[date(2024, 2, 3)]]
 
 
-def test_cells_outside_the_declared_dimension_are_read(tmp_path: Path) -> None:
+def test_s27_cells_outside_the_declared_dimension_are_read(tmp_path: Path) -> None:
     rows = "".join(f'<row r="{r}">{number(f"A{r}", r)}</row>' for r in (1, 2, 3))
     parts = xlsx_parts({"S": rows})
     sheet = str(parts["xl/worksheets/sheet1.xml"])
@@ -348,7 +348,7 @@ def test_cells_outside_the_declared_dimension_are_read(tmp_path: Path) -> None:
         assert only(path).rows == [[1], [2], [3]]
 
 
-def test_the_second_reader_believes_no_dimension_either(tmp_path: Path) -> None:
+def test_s27_the_second_reader_believes_no_dimension_either(tmp_path: Path) -> None:
     """The parts of this file are UTF-16, which only the second reader knows."""
     rows = "".join(f'<row r="{r}">{number(f"A{r}", r)}</row>' for r in (1, 2, 3))
     parts = xlsx_parts({"S": rows})
@@ -396,7 +396,7 @@ def test_a_sheet_is_looked_through_alike_wherever_it_is_cut() -> None:
         assert (found.errors, found.unsaved, found.area) == (1, 1, 26), cut
 
 
-def test_a_sheet_whose_part_is_missing_is_named(tmp_path: Path) -> None:
+def test_s27_a_sheet_whose_part_is_missing_is_named(tmp_path: Path) -> None:
     parts = xlsx_parts({"One": f'<row r="1">{number("A1", 1)}</row>', "Two": ""})
     del parts["xl/worksheets/sheet2.xml"]
     book = read(pack(tmp_path / "a.xlsx", parts))
@@ -412,7 +412,7 @@ def test_parts_may_be_named_with_backslashes_and_in_other_case(tmp_path: Path) -
     assert sheet.skipped == ["1 cell holds an error such as #REF! or #N/A; read as blank."]
 
 
-def test_xlsx_error_cells_are_blank_and_counted_by_sheet(tmp_path: Path) -> None:
+def test_s27_xlsx_error_cells_are_blank_and_counted_by_sheet(tmp_path: Path) -> None:
     errors = "".join(
         f'<row r="{at}">{number(f"A{at}", at)}'
         f'<c r="B{at}" s="1" t="e"><f>1/0</f><v>#DIV/0!</v></c></row>'
@@ -435,7 +435,7 @@ def test_errors_are_counted_across_the_chunks_of_a_large_part(tmp_path: Path) ->
     assert sheet.skipped == [f"300 {ERRORS}"]
 
 
-def test_formulas_without_a_saved_result_are_counted(tmp_path: Path) -> None:
+def test_s27_formulas_without_a_saved_result_are_counted(tmp_path: Path) -> None:
     """What openpyxl writes holds none; an empty text is a result."""
     path = save(tmp_path / "a.xlsx", ["n", "sum"], [1, "=A2*2"], [2, "=A3*2"])
     (line,) = only(path).skipped
@@ -447,7 +447,7 @@ def test_formulas_without_a_saved_result_are_counted(tmp_path: Path) -> None:
     assert only(xlsx(tmp_path / "b.xlsx", rows)).skipped == []
 
 
-def test_hidden_sheets_are_read_and_empty_and_chart_sheets_named(tmp_path: Path) -> None:
+def test_s27_hidden_sheets_are_read_and_empty_and_chart_sheets_named(tmp_path: Path) -> None:
     book = Book()
     shown, hidden = book.active, book.create_sheet("Hidden")
     assert isinstance(shown, Worksheet)
@@ -633,7 +633,9 @@ def test_progress_rises_to_one_and_may_end_the_reading(tmp_path: Path) -> None:
         ),
     ],
 )
-def test_a_workbook_without_data_is_an_error(tmp_path: Path, build: object, sentence: str) -> None:
+def test_s26_a_workbook_without_data_is_an_error(
+    tmp_path: Path, build: object, sentence: str
+) -> None:
     assert callable(build)
     with pytest.raises(UserError) as error:
         read(build(tmp_path))

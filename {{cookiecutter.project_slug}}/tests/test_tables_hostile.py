@@ -10,7 +10,7 @@ import socket
 import struct
 import zipfile
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import openpyxl
@@ -34,8 +34,8 @@ from test_tables_formats import (
 )
 
 from {{ cookiecutter.package_name }}.step import UserError
-from {{ cookiecutter.package_name }}.tables import limits, read
-from {{ cookiecutter.package_name }}.tables.archives import Damaged, open_archive
+from {{ cookiecutter.package_name }}.tables import limits, native, read, second
+from {{ cookiecutter.package_name }}.tables.archives import Archive, Damaged, open_archive
 
 SHEET = "xl/worksheets/sheet1.xml"
 CELL = f'<row r="1">{number("A1", 1)}</row>'
@@ -54,7 +54,7 @@ def xlsx_with(path: Path, part: str, data: str | bytes) -> Path:
     return pack(path, {**xlsx_parts({"S": CELL}), part: data})
 
 
-def test_a_bomb_is_weighed_by_what_it_inflates_to(
+def test_s23_a_bomb_is_weighed_by_what_it_inflates_to(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(limits, "RATIO_FLOOR", 1024 * 1024)
@@ -62,7 +62,57 @@ def test_a_bomb_is_weighed_by_what_it_inflates_to(
     assert "unpacks to more than 200 times its size" in refusal(path)
 
 
-def test_many_small_parts_are_weighed_together(
+def zip_bomb(path: Path) -> Path:
+    return xlsx_with(path, SHEET, "<worksheet>" + " " * 64_000_000)
+
+
+def bomb_that_declares_little(path: Path) -> Path:
+    """Both its headers say 512 bytes."""
+    data = zip_bomb(path).read_bytes()
+    with zipfile.ZipFile(path) as file:
+        size = struct.pack("<I", file.getinfo(SHEET).file_size)
+    path.write_bytes(data.replace(size, struct.pack("<I", 512)))
+    return path
+
+
+@pytest.mark.parametrize("build", [zip_bomb, bomb_that_declares_little])
+def test_s23_no_reader_sees_a_bomb_and_little_of_it_is_inflated(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, build: Callable[[Path], Path]
+) -> None:
+    monkeypatch.setattr(limits, "RATIO_FLOOR", 2**20)
+    for reader in (native, second):
+        monkeypatch.setattr(reader, "read", None)
+    sizes = inflated(monkeypatch)
+    path = build(tmp_path / "a.xlsx")
+    assert refusal(path)
+    assert sum(sizes) < limits.MAX_RATIO * path.stat().st_size + 2**20
+
+
+def test_s23_an_archive_in_an_archive_stays_closed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inner = zip_bomb(tmp_path / "inner.zip").read_bytes()
+    path = xlsx_with(tmp_path / "a.xlsx", "xl/media/inner.zip", inner)
+    sizes = inflated(monkeypatch)
+    assert read(path).sheets[0].rows == [[1]]
+    assert sum(sizes) < 2 * len(inner)
+
+
+def inflated(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The sizes of all chunks that will be inflated."""
+    sizes: list[int] = []
+    inflate = Archive.inflate
+
+    def count(archive: Archive, info: zipfile.ZipInfo) -> Iterator[bytes]:
+        for chunk in inflate(archive, info):
+            sizes.append(len(chunk))
+            yield chunk
+
+    monkeypatch.setattr(Archive, "inflate", count)
+    return sizes
+
+
+def test_s23_many_small_parts_are_weighed_together(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(limits, "MAX_INFLATED", 4 * 1024 * 1024)
@@ -71,7 +121,7 @@ def test_many_small_parts_are_weighed_together(
     assert "unpacks to more than 4 MB" in refusal(path)
 
 
-def test_a_header_that_declares_too_few_bytes_does_not_help(tmp_path: Path) -> None:
+def test_s23_a_header_that_declares_too_few_bytes_does_not_help(tmp_path: Path) -> None:
     """The checksum is that of the few bytes, so that a reader who stops there finds them sound."""
     path = xlsx_with(tmp_path / "a.xlsx", "xl/media/image.bin", b" " * 50_000_000)
     with zipfile.ZipFile(path) as file:
@@ -111,7 +161,7 @@ def test_a_part_under_a_password_is_named_as_the_reason(tmp_path: Path) -> None:
     assert "is password-protected" in refusal(path)
 
 
-def test_too_many_parts_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_s23_too_many_parts_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(limits, "MAX_PARTS", 10)
     parts = {f"x{at}": "" for at in range(20)}
     path = pack(tmp_path / "a.xlsx", {**xlsx_parts({"S": CELL}), **parts})
@@ -123,7 +173,7 @@ def test_too_many_parts_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 
 @pytest.mark.parametrize("suffix", [".xlsx", ".xls", ".ods"])
-def test_a_file_cut_off_anywhere_is_an_error(tmp_path: Path, suffix: str) -> None:
+def test_s42_a_file_cut_off_anywhere_is_an_error(tmp_path: Path, suffix: str) -> None:
     path = tmp_path / f"a{suffix}"
     if suffix == ".xlsx":
         save(path, ["a", "b"], *([at, at * at] for at in range(200)))
@@ -137,7 +187,7 @@ def test_a_file_cut_off_anywhere_is_an_error(tmp_path: Path, suffix: str) -> Non
         assert refusal(path)
 
 
-def test_no_bit_flip_gives_another_table(tmp_path: Path) -> None:
+def test_s42_no_bit_flip_gives_another_table(tmp_path: Path) -> None:
     """A flip in the compressed bytes of any part is found; elsewhere the table stays the same."""
     path = save(tmp_path / "a.xlsx", ["a", "b"], *([at, at * at] for at in range(50)))
     data, sound, chance, refused = path.read_bytes(), read(path), random.Random(5), 0
@@ -157,7 +207,9 @@ def test_no_bit_flip_gives_another_table(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("part", ["[Content_Types].xml", "xl/workbook.xml", SHEET, "xl/theme.xml"])
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])
-def test_a_document_type_is_refused_in_every_part(tmp_path: Path, part: str, encoding: str) -> None:
+def test_s25_a_document_type_is_refused_in_every_part(
+    tmp_path: Path, part: str, encoding: str
+) -> None:
     bomb = (
         f'<?xml version="1.0" encoding="{encoding}"?><!-- {"x" * 100_000} -->'
         '<!DOCTYPE a [<!ENTITY b "bbbb">]><a>&b;</a>'
@@ -179,7 +231,7 @@ def test_an_encoding_that_no_parser_knows_is_no_crash(
         assert refusal(path)
 
 
-def test_a_part_that_lies_before_the_file_is_damage(tmp_path: Path) -> None:
+def test_s23_a_part_that_lies_before_the_file_is_damage(tmp_path: Path) -> None:
     path = xlsx(tmp_path / "a.xlsx", CELL)
     path.write_bytes(path.read_bytes()[20:])
     path.write_bytes(b"PK\x03\x04" + path.read_bytes())
@@ -187,15 +239,15 @@ def test_a_part_that_lies_before_the_file_is_damage(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("bait", [' r="A1"', "<c ", "<v ", '<c t="', '<c r="A1"><f>', "<a:"])
-def test_no_part_takes_its_length_squared_to_look_through(tmp_path: Path, bait: str) -> None:
+def test_s24_no_part_takes_its_length_squared_to_look_through(tmp_path: Path, bait: str) -> None:
     assert refusal(xlsx_with(tmp_path / "a.xlsx", SHEET, "<worksheet" + bait * 400_000))
 
 
-def test_openpyxl_reads_with_defusedxml() -> None:
+def test_s25_openpyxl_reads_with_defusedxml() -> None:
     assert openpyxl.DEFUSEDXML
 
 
-def test_no_external_entity_is_fetched(tmp_path: Path) -> None:
+def test_s25_no_external_entity_is_fetched(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         server.settimeout(0.2)
         address = f"http://127.0.0.1:{server.getsockname()[1]}/"
@@ -209,12 +261,12 @@ def test_no_external_entity_is_fetched(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("part", ["xl/workbook.xml", "xl/_rels/workbook.xml.rels", SHEET])
-def test_deep_nesting_ends_in_a_sentence(tmp_path: Path, part: str) -> None:
+def test_s23_deep_nesting_ends_in_a_sentence(tmp_path: Path, part: str) -> None:
     deep = "<a>" * 200_000 + "</a>" * 200_000
     assert "nests its contents" in refusal(xlsx_with(tmp_path / "a.xlsx", part, deep))
 
 
-def test_deep_nesting_in_ods_ends_in_a_sentence(tmp_path: Path) -> None:
+def test_s23_deep_nesting_in_ods_ends_in_a_sentence(tmp_path: Path) -> None:
     spans = "<text:span>" * 100_000 + "</text:span>" * 100_000
     path = ods(tmp_path / "a.ods", ods_table(ods_row(ods_cell("string", spans))))
     assert "nests its contents" in refusal(path)
@@ -240,11 +292,13 @@ def test_an_ods_that_is_no_xml_to_its_end_is_refused(tmp_path: Path, tail: str) 
         (ods_row(ods_cell("string", '<text:s text:c="4000000000"/>')), "spaces"),
     ],
 )
-def test_ods_that_repeats_without_end_is_refused(tmp_path: Path, row: str, sentence: str) -> None:
+def test_s24_ods_that_repeats_without_end_is_refused(
+    tmp_path: Path, row: str, sentence: str
+) -> None:
     assert sentence in refusal(ods(tmp_path / "a.ods", ods_table(row)))
 
 
-def test_more_cells_than_the_budget_are_refused(
+def test_s24_more_cells_than_the_budget_are_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(limits, "MAX_SHEET_CELLS", 1000)
@@ -254,7 +308,7 @@ def test_more_cells_than_the_budget_are_refused(
     assert len(read(path).sheets[0].rows) == 400
 
 
-def test_a_cell_with_more_text_than_the_budget_is_refused(
+def test_s24_a_cell_with_more_text_than_the_budget_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(limits, "MAX_TEXT", 100)
@@ -262,7 +316,7 @@ def test_a_cell_with_more_text_than_the_budget_is_refused(
     assert read(save(tmp_path / "b.xlsx", ["x" * 100])).sheets[0].rows == [["x" * 100]]
 
 
-def test_memory_that_runs_out_ends_in_a_sentence(
+def test_s24_memory_that_runs_out_ends_in_a_sentence(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def spend(*_arguments: object) -> None:
@@ -282,7 +336,7 @@ def looped(path: Path, word: int) -> Path:
 
 
 @pytest.mark.parametrize("word", [1, 2, 9], ids=["directory", "stream", "end of the stream"])
-def test_an_xls_whose_sectors_loop_is_refused(tmp_path: Path, word: int) -> None:
+def test_s26_an_xls_whose_sectors_loop_is_refused(tmp_path: Path, word: int) -> None:
     """The first reader would follow them until memory runs out."""
     assert "damaged" in refusal(looped(tmp_path / "a.xls", word))
 
@@ -294,7 +348,7 @@ def test_an_xls_that_declares_more_cells_than_a_sheet_has_is_refused(tmp_path: P
     assert "damaged" in refusal(compound(tmp_path / "a.xls", stream))
 
 
-def test_a_panic_of_the_native_reader_is_an_error_like_any_other(
+def test_s26_a_panic_of_the_native_reader_is_an_error_like_any_other(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class Panic(BaseException):
@@ -386,7 +440,7 @@ def word(path: Path) -> Path:
         ("a.xls", lambda path: compound(path, b"", "WordDocument"), "but not a workbook"),
     ],
 )
-def test_a_container_of_another_kind_is_named(
+def test_s16_a_container_of_another_kind_is_named(
     tmp_path: Path, name: str, build: Callable[[Path], Path], sentence: str
 ) -> None:
     assert sentence in refusal(build(tmp_path / name))

@@ -225,7 +225,7 @@ def test_a_broken_utf_8_file_is_an_error_that_names_the_line(tmp_path: Path) -> 
         read(write(tmp_path / "a.csv", b"\xff\xfea\0,\0\x00\xd8\n\0"))
 
 
-def test_nul_characters_are_removed_and_counted(tmp_path: Path) -> None:
+def test_s27_nul_characters_are_removed_and_counted(tmp_path: Path) -> None:
     """The first bytes hold none, else the file would not pass for text."""
     filler = "x,1\n" * 20_000
     sheet = table(tmp_path, f"a,b\n{filler}y\0z\0,2\n")
@@ -247,7 +247,7 @@ def test_text_behind_a_closing_mark_is_kept_and_said(tmp_path: Path) -> None:
     assert len(sheet.skipped) == 1
 
 
-def test_long_cells_are_read_whole_and_longer_ones_refused(
+def test_s24_long_cells_are_read_whole_and_longer_ones_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     long = "x" * 500_000
@@ -262,7 +262,7 @@ def test_long_cells_are_read_whole_and_longer_ones_refused(
     ("limit", "words"),
     [("MAX_TEXT_CELLS", "more than 9 cells"), ("MAX_ROWS", "9 rows"), ("MAX_COLUMNS", "9 columns")],
 )
-def test_more_than_a_budget_is_refused(
+def test_s24_more_than_a_budget_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, limit: str, words: str
 ) -> None:
     monkeypatch.setattr(limits, limit, 9)
@@ -389,7 +389,7 @@ def test_a_table_written_as_a_workbook_is_read_back(
 
 @settings(deadline=None)
 @given(st.binary(max_size=400))
-def test_any_bytes_end_in_a_table_or_a_sentence(
+def test_s42_any_bytes_end_in_a_table_or_a_sentence(
     tmp_path_factory: pytest.TempPathFactory, data: bytes
 ) -> None:
     path = write(tmp_path_factory.getbasetemp() / "any.csv", data)

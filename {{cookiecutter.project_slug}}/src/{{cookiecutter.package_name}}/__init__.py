@@ -15,9 +15,12 @@ from . import (
     contract,
     keys,
     logs,
+    metrics,
+    patience,
     pending,
     pipeline,
     problems,
+    ratelimits,
     resumable,
     security,
     views,
@@ -25,13 +28,16 @@ from . import (
 from .cache import ResultCache
 from .calls import SCOPE_OF
 from .config import ConfigError, Settings, load_settings
+from .jobs import ENCRYPTION_KEY
 from .silo import Silo, SiloError
 from .silo.clock import steady_clock
+from .silo.files.base import open_place
 from .silo.records import Records, open_records
 from .silo.tasks.base import Runner
 from .silo.tasks.child import Limits
 from .silo.tasks.jobs import Jobs
 from .silo.tasks.process import ProcessRunner
+from .silo.tasks.scratch import sweep
 from .silo.tasks.slots import Slots
 from .silo.tasks.thread import ThreadRunner
 
@@ -49,6 +55,9 @@ def create_app(
     contract.demand(pipeline)
     settings = load_settings(given).settled()
     app = Flask(__name__)
+    # An address with two slashes is none. Flask would send whoever asks for it to the right one, at
+    # whatever host the request's head names.
+    app.url_map.merge_slashes = False
     app.config.from_mapping(
         SECRET_KEY=settings.secret_key,
         MAX_CONTENT_LENGTH=settings.silo_max_upload_mb * 2**20,
@@ -57,17 +66,21 @@ def create_app(
     if hops := settings.silo_trusted_proxies:
         # Flask's own documentation wraps an app like this, whatever its types say.
         app.wsgi_app = ProxyFix(app.wsgi_app, hops, hops, hops, hops)  # type: ignore[method-assign]
+    silo = make_silo(settings, clock or steady_clock(settings.silo_data_dir))
+    stored_keys = keys.Keys(silo.store.records, silo.store.clock)
+    patience.init_app(app, settings.silo_upload_idle)
     logs.init_app(app)
+    metrics.init_app(app, metrics.Metrics(silo, stored_keys))
     security.init_app(app)
     allow_origins(app, settings)
     problems.init_app(app)
-    silo = make_silo(settings, clock or steady_clock(settings.silo_data_dir))
     if settings.silo_require_key:
-        keys.init_app(app, keys.Keys(silo.store.records, silo.store.clock), SCOPE_OF)
+        keys.init_app(app, stored_keys, SCOPE_OF)
     silo.init_app(app)
     app.register_blueprint(views.blueprint)
     app.register_blueprint(arrival.blueprint)
     app.register_blueprint(resumable.blueprint)
+    ratelimits.init_app(app, silo, settings)
     return app
 
 
@@ -124,8 +137,10 @@ def make_silo(settings: Settings, clock: Callable[[], float]) -> Silo:
     silo.register(views.NAMESPACE, views.first_state)
     silo.register(pending.NAMESPACE, dict)
     with named("SILO_FILES_URL", settings.files_url):
-        silo.add_file_store(views.FILES, settings.files_url)
-        silo.store.on_cleanup(ResultCache(settings.files_url, **settings.cache).sweep)
+        place = open_place(settings.files_url, settings.encryption_key)
+        silo.add_file_store(views.FILES, place, settings.min_free)
+    silo.store.on_cleanup(ResultCache(place, **settings.cache).sweep)
+    silo.store.on_cleanup(lambda: sweep(settings.scratch))
     silo.add_data_endpoints(*views.DATA_ENDPOINTS, *resumable.DATA_ENDPOINTS)
     return silo
 
@@ -142,8 +157,10 @@ def named(setting: str, value: str) -> Iterator[None]:
 def make_runner(settings: Settings, records: Records, clock: Callable[[], float]) -> Runner:
     """Who runs the jobs."""
     jobs = Jobs(records, clock, settings.silo_lease)
-    if settings.silo_runner == "thread":
-        return ThreadRunner(jobs)
+    secrets = {ENCRYPTION_KEY: settings.encryption_key}
     limits = Limits(settings.silo_task_memory_mb, settings.silo_task_timeout)
+    if settings.silo_runner == "thread":
+        return ThreadRunner(jobs, secrets, limits, settings.scratch)
     slots = Slots(settings.silo_workers, settings.silo_data_dir / "slots")
-    return ProcessRunner(jobs, slots, limits, preload=[f"{__name__}.jobs"])
+    preload = [f"{__name__}.jobs"]
+    return ProcessRunner(jobs, slots, limits, preload, secrets, settings.scratch)

@@ -12,9 +12,17 @@ from flask import Blueprint, Response, make_response, request
 from .problems import Problem
 from .resumable import quota, the_pending
 from .uploads import Stored, checked, receive, taken_away
-from .views import NAMESPACE, forget_report, idempotent, refuse_while_running, the_files, the_silo
-
-IDS_BYTES = 2**20
+from .views import (
+    NAMESPACE,
+    check_room,
+    forget_report,
+    idempotent,
+    read_body,
+    refuse_while_running,
+    the_files,
+    the_silo,
+    the_total,
+)
 
 blueprint = Blueprint("arrival", __name__)
 
@@ -30,11 +38,13 @@ def upload() -> Response:
 def take_form() -> Response:
     """The files of a form become the session's files."""
     silo, files = the_silo(), the_files()
+    check_room(request.content_length or 0)
     parts = checked(request.files.getlist("file"))
     sid = silo.sid
     received = receive(files, sid, parts, quota())
     answer = told(received)
     try:
+        the_total().add(sum(file["size"] for file in received))
         with silo.store.transaction(sid, silo.answered_by(answer)) as session:
             replaced = replace_files(session[NAMESPACE], received)
             refuse_if_gone(sid, received)
@@ -55,6 +65,7 @@ def take_uploads() -> Response:
             return told(state["files"])
         refuse_while_running(state)
         received = pending.take(session, ids)
+        the_total().add(sum(file["size"] for file in received))
         replaced = replace_files(state, received)
         refuse_if_gone(sid, received)
     the_files().remove(sid, *replaced)
@@ -68,8 +79,11 @@ def told(files: list[Stored]) -> Response:
 
 def uploads_named() -> list[str]:
     """The ids in the request's body. Raises Problem."""
-    request.max_content_length = IDS_BYTES
-    body = request.get_json(silent=True)
+    read_body()
+    try:
+        body = request.get_json(silent=True)
+    except RecursionError:  # nested deeper than any list of ids
+        body = None
     if body is None:
         raise Problem("bad_request", "The list of uploads is not JSON.")
     ids = body.get("uploads") if isinstance(body, dict) else None

@@ -18,7 +18,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from .silo.files.base import open_place
+from .silo.errors import UnreadableFile
+from .silo.files.base import Place
 
 log = logging.getLogger(__name__)
 
@@ -55,7 +56,7 @@ class Unusable(Exception):
 
 
 class ResultCache:
-    """Keeps reports for `ttl` seconds in the folder `prefix` of a place for files.
+    """Keeps reports for `ttl` seconds in the folder `prefix` of `place`.
 
     With `purge`, what is found to be unusable is removed at once, else when the next one like it is
     kept, or by `sweep`. `clock` gives unix seconds, the same in every process.
@@ -63,13 +64,13 @@ class ResultCache:
 
     def __init__(
         self,
-        location: str,
+        place: Place,
         ttl: float,
         prefix: str = "cache",
         purge: bool = True,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        self._place = open_place(location)
+        self._place = place
         self._ttl = ttl
         self._folder = prefix
         self._purge = purge
@@ -83,8 +84,9 @@ class ResultCache:
                 return self._read(stream)
         except FileNotFoundError:
             return None
-        except Unusable as error:
-            log.warning("cached report %s is %s", key, error)
+        except (Unusable, UnreadableFile) as error:
+            said = error if isinstance(error, Unusable) else "unreadable"
+            log.warning("cached report %s is %s", key, said)
             if self._purge:
                 self._place.remove(self._folder, key)
         except OSError:
@@ -118,7 +120,7 @@ class ResultCache:
             try:
                 with self._place.open(self._folder, name) as stream:
                     self._head(stream)
-            except (Unusable, FileNotFoundError):
+            except (Unusable, UnreadableFile, FileNotFoundError):
                 self._place.remove(self._folder, name)
 
     def _head(self, stream: BinaryIO) -> tuple[float, int, str]:

@@ -5,6 +5,7 @@ The tests hold every answer that they get against this table, so it cannot fall 
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, Literal
 
 from pydantic import BaseModel
@@ -13,6 +14,7 @@ from .keys import Scope
 from .openapi import Answer, Operation, Parameter
 from .pipeline import Options
 from .silo import TaskState
+from .silo.idempotency import KEY as KEY_FORM
 
 XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 REPLAYED = {"Idempotency-Replayed": "`true` if it is the answer of an earlier call with this key."}
@@ -23,18 +25,23 @@ UPLOAD = {
 LIMIT = {"Upload-Limit": "What an upload must keep to, as a dictionary of RFC 9651."}
 
 LAST_EVENT = Parameter("Last-Event-ID", "header", "The id of the last event that was heard.")
-KEY = Parameter("Idempotency-Key", "header", "The same for each try of one thing: a quoted UUID.")
-OFFSET = Parameter(
-    "Upload-Offset", "header", "Where the body begins.", {"type": "integer", "minimum": 0}, True
+KEY = Parameter(
+    "Idempotency-Key",
+    "header",
+    "The same for each try of one thing: a quoted UUID. Without a session, 16 characters at least.",
+    {"type": "string", "pattern": f"^(?:{KEY_FORM.pattern})$"},
 )
+BYTES_SO_FAR = {"type": "integer", "minimum": 0, "maximum": 10**15 - 1}
+OFFSET = Parameter("Upload-Offset", "header", "Where the body begins.", BYTES_SO_FAR, True)
 COMPLETE = Parameter(
     "Upload-Complete", "header", "Whether the body is the rest.", {"enum": ["?0", "?1"]}
 )
-LENGTH = Parameter(
-    "Upload-Length", "header", "How long the file is.", {"type": "integer", "minimum": 0}
-)
+LENGTH = Parameter("Upload-Length", "header", "How long the file is.", BYTES_SO_FAR)
 NAME = Parameter(
-    "Content-Disposition", "header", "The file's name, as in `attachment; filename=a.csv`."
+    "Content-Disposition",
+    "header",
+    "The file's name, as in `attachment; filename=a.csv`.",
+    required=True,
 )
 TOKEN = Parameter("token", "query", "A signed link's, instead of the session.")
 
@@ -77,6 +84,15 @@ class SessionState(BaseModel):
     expires_in: float | None
 
 
+class StreamEvent(BaseModel):
+    """One event of a stream; `data` is JSON. A stream that is to be asked for again says when."""
+
+    event: str | None = None
+    id: str | None = None
+    data: str | None = None
+    retry: int | None = None
+
+
 class Link(BaseModel):
     """A link for the browser's own download; `expires_in` is in seconds."""
 
@@ -114,9 +130,11 @@ CALLS = {
             *READABLE,
             *PLACED,
             "already_running",
+            "too_often",
             "no_file",
             "invalid_uploads",
             "upload_incomplete",
+            "unreadable_file",
         ),
         {"multipart/form-data": FORM, "application/json": UPLOADS},
         (KEY,),
@@ -129,6 +147,7 @@ CALLS = {
             *ONCE,
             *READABLE,
             "already_running",
+            "too_often",
             "too_many_uploads",
             "inconsistent_length",
             "cut_off",
@@ -153,44 +172,58 @@ CALLS = {
             "completed_upload",
             "cut_off",
             "unsupported_media_type",
+            "unreadable_file",
         ),
         {"application/partial-upload": BYTES},
-        (OFFSET, COMPLETE, LENGTH),
+        (OFFSET, replace(COMPLETE, required=True), LENGTH),
         scope="upload",
     ),
     "resumable.abandon": Operation({204: Answer()}, PLACED, scope="upload"),
     "app.process": Operation(
         {202: Answer(TaskState, headers=REPLAYED)},
-        (*ONCE, "already_running", "nothing_uploaded", "unsupported_media_type", "invalid_options"),
+        (
+            *ONCE,
+            "already_running",
+            "too_often",
+            "nothing_uploaded",
+            "unsupported_media_type",
+            "invalid_options",
+        ),
         {"application/json": Options},
         (KEY,),
         scope="process",
     ),
     "app.progress": Operation({200: Answer(TaskState)}, scope="read"),
     "app.events": Operation(
-        {200: Answer(media="text/event-stream"), 204: Answer()},
+        {200: Answer(StreamEvent, media="text/event-stream"), 204: Answer()},
         ("too_many_streams", "streams_full"),
         parameters=(LAST_EVENT,),
         scope="read",
     ),
     "app.cancel": Operation({202: Answer(TaskState)}, ("not_running",), scope="process"),
     "app.report": Operation(
-        {200: Answer({"type": "object"}), 206: Answer(media="application/json")},
-        ("not_ready", "range_not_satisfiable"),
+        {
+            200: Answer({"type": "object"}),
+            206: Answer(media="application/json"),
+            304: Answer(),
+        },
+        ("not_ready", "range_not_satisfiable", "unreadable_file", "too_often"),
         scope="read",
     ),
-    "app.report_link": Operation({201: Answer(Link)}, ("not_ready",), scope="read"),
+    "app.report_link": Operation({201: Answer(Link)}, ("not_ready", "too_often"), scope="read"),
     "app.workbook": Operation(
         {
             200: Answer(media=XLSX, headers={"Content-Disposition": "The name to save it under."}),
             206: Answer(media=XLSX),
+            304: Answer(),
         },
-        ("not_ready", "forbidden_link", "range_not_satisfiable"),
+        ("not_ready", "forbidden_link", "range_not_satisfiable", "unreadable_file", "too_often"),
         parameters=(TOKEN,),
         scope="read",
     ),
     "app.reset": Operation({204: Answer()}, scope="process"),
     "app.healthz": Operation({200: Answer(Health)}),
+    "metrics.figures": Operation({200: Answer(media="text/plain")}, ("no_key", "no_scope")),
     "app.readyz": Operation({200: Answer(Health), 503: Answer(Health)}),
 }
 """By endpoint; beside these problems there are those that every call may meet."""

@@ -8,6 +8,7 @@ March 1900, times with a zone, negative durations. Text too long for a cell ends
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable
 from datetime import date, datetime, time, timedelta
 from typing import Any
@@ -52,13 +53,14 @@ STARTS_FORMULA = ("=", "+", "-", "@")
 def sheet_names(names: Iterable[str]) -> list[str]:
     """Names that Excel takes, in order: legal, at most 31 long, and no two alike but for case."""
     taken = {"history"}  # Excel keeps it for itself
+    copies: Counter[str] = Counter()  # so that a thousand equal names are no million questions
     legal = []
     for name in names:
         text = FORBIDDEN_IN_NAMES.sub(" ", clean(name)).strip(" '") or "Table"
-        number, free = 1, cut(text, NAME_LENGTH).rstrip(" '")
+        short = free = cut(text, NAME_LENGTH).rstrip(" '")
         while free.casefold() in taken:
-            number += 1
-            suffix = f" ({number})"
+            copies[short.casefold()] += 1
+            suffix = f" ({copies[short.casefold()] + 1})"
             free = cut(text, NAME_LENGTH - len(suffix)).rstrip(" '") + suffix
         taken.add(free.casefold())
         legal.append(free)

@@ -19,6 +19,7 @@ from .about import TITLE
 from .config import ConfigError, load_settings
 from .keys import SCOPES, Keys, Scope
 from .problems import field_errors
+from .silo.files.keyring import new_key
 from .silo.records import open_records
 from .silo.sessions.memory import MemoryRecords
 from .silo.tasks.child import Limits
@@ -119,6 +120,12 @@ def check() -> None:
         raise click.exceptions.Exit(1)
     names = ", ".join(step().Options.model_fields) or "none"
     click.echo(f"pipeline.py is as it should be. Its options: {names}.")
+
+
+@main.command("encryption-key")
+def encryption_key() -> None:
+    """Make a key for SILO_ENCRYPTION_KEY, which encrypts uploads and reports, and print it."""
+    click.echo(new_key())
 
 
 @main.group()

@@ -10,13 +10,23 @@ import os
 import re
 import secrets
 from collections.abc import Mapping
+from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 from urllib.parse import quote, urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    field_validator,
+)
 
 from .silo.files.base import PLACES
+from .silo.files.keyring import Keyring
 from .silo.once import made_once
 from .silo.records import STORES
 
@@ -24,11 +34,26 @@ SECRET_CHARS = 16
 SAMPLE_WORDS = re.compile(
     "change|default|example|insecure|key|me|password|please|sample|secret|test|this|your", re.I
 )
+OFF = "off"
+LIMIT = re.compile(r"[1-9][0-9]{0,8}/([1-9][0-9]{0,3} )?(second|minute|hour|day)s?")
 ORIGIN = re.compile(r"https?://[a-z0-9.-]+(:[0-9]{1,5})?", re.I)
+SECRETS = ("SECRET_KEY", "SILO_ENCRYPTION_KEY")
+"""Settings that no message shows."""
 
 
 class ConfigError(Exception):
     """A setting with a wrong value; its text names the setting and says what is wrong."""
+
+
+def _is_limit(value: str) -> str:
+    """A part of what Flask-Limiter understands, in which there is no typing error."""
+    limits = [each.strip() for each in value.lower().split(";")]
+    if limits != [OFF] and not all(map(LIMIT.fullmatch, limits)):
+        raise ValueError("it must be like 100/hour, or 10/minute; 100/hour, or off for no limit")
+    return ";".join(limits)
+
+
+Limit = Annotated[str, AfterValidator(_is_limit)]
 
 
 class Settings(BaseModel):
@@ -43,7 +68,10 @@ class Settings(BaseModel):
     )
     silo_files_url: str = Field("", description="Where files are kept; in the data directory.")
     silo_runner: Literal["process", "thread"] = Field(
-        "process", description="Who runs jobs: a child process each, or threads without limits."
+        "process", description="Who runs jobs: a queue that outlives us, or a thread each at once."
+    )
+    silo_encryption_key: SecretStr = Field(
+        SecretStr(""), description="Encrypts files; the first of several, while all decrypt."
     )
     silo_ttl: float = Field(3600, gt=0, description="A session's life without a call.")
     silo_cleanup_interval: float = Field(60, gt=0, description="Between two cleanup passes.")
@@ -55,7 +83,16 @@ class Settings(BaseModel):
     silo_task_timeout: float = Field(900, gt=0, description="The longest that a job may run.")
     silo_task_memory_mb: int = Field(1024, ge=256, description="The most memory of a job.")
     silo_max_upload_mb: int = Field(200, ge=1, description="The largest upload.")
+    silo_upload_idle: float = Field(
+        60, gt=0, description="The longest that 64 kB of a call's body may take to arrive."
+    )
     silo_session_quota_mb: int = Field(500, ge=1, description="The most files of a session.")
+    silo_total_quota_mb: int = Field(
+        0, ge=0, description="The most files of all sessions; 0: as many as the disk takes."
+    )
+    silo_min_free_mb: int = Field(
+        200, ge=0, description="What must stay free on the disk when files are added."
+    )
     silo_cache_ttl: float = Field(
         0, ge=0, description="How long a report serves for the same files and options; 0: never."
     )
@@ -68,19 +105,22 @@ class Settings(BaseModel):
     silo_cors_origins: tuple[str, ...] = Field(
         (), description="Other origins whose pages may call, separated by commas."
     )
+    silo_log_format: Literal["text", "json"] = Field(
+        "text", description="A line an event for people, or a JSON object an event for programs."
+    )
     silo_require_key: bool = Field(False, description="Whether every call must show an API key.")
+    silo_limit_sessions: Limit = Field("1000/hour", description="Sessions begun by an address.")
+    silo_limit_uploads: Limit = Field("1000/hour", description="Uploads of a session.")
+    silo_limit_address_uploads: Limit = Field("5000/hour", description="Uploads by an address.")
+    silo_limit_jobs: Limit = Field("60/minute", description="Jobs started by a session.")
+    silo_limit_downloads: Limit = Field("120/minute", description="Downloads of a session.")
     silo_trusted_proxies: int = Field(0, ge=0, description="Proxies in front, whose word counts.")
 
     @field_validator("secret_key")
     @classmethod
     def _is_secret(cls, key: str) -> str:
-        """What a person copied from an example, anybody can copy."""
-        if key and len(key) < SECRET_CHARS:
-            raise ValueError(
-                f"it is shorter than {SECRET_CHARS} characters; leave it empty to have one made"
-            )
-        if key and len(SAMPLE_WORDS.sub("", key)) < 8:
-            raise ValueError("it is a sample and no secret; leave it empty to have one made")
+        if key and (wrong := _wrong_secret(key)):
+            raise ValueError(f"{wrong}; leave it empty to have one made")
         return key
 
     @field_validator("silo_store_url")
@@ -97,6 +137,18 @@ class Settings(BaseModel):
             raise ValueError("it must be a directory or a file:// URL")
         return url
 
+    @field_validator("silo_encryption_key")
+    @classmethod
+    def _are_keys(cls, keys: SecretStr) -> SecretStr:
+        if text := keys.get_secret_value():
+            try:
+                Keyring(text)
+            except ValueError as error:
+                raise ValueError(f"{error}; the command `encryption-key` makes one") from error
+            if find_spec("cryptography") is None:
+                raise ValueError("it needs the extra `encryption`: pip install '.[encryption]'")
+        return keys
+
     @field_validator("silo_cors_origins", mode="before")
     @classmethod
     def _split(cls, value: Any) -> Any:
@@ -111,6 +163,10 @@ class Settings(BaseModel):
                 raise ValueError(f"{origin!r} is not an origin such as https://example.com")
         return tuple(origin.lower() for origin in origins)
 
+    def limit(self, name: str) -> str:
+        """How often something may be done: `OFF`, or as Flask-Limiter takes it."""
+        return str(getattr(self, f"silo_limit_{name}"))
+
     @property
     def store_url(self) -> str:
         file = quote(str(self.silo_data_dir / "silo.db"))
@@ -119,6 +175,20 @@ class Settings(BaseModel):
     @property
     def files_url(self) -> str:
         return self.silo_files_url or str(self.silo_data_dir / "files")
+
+    @property
+    def scratch(self) -> Path:
+        """Where jobs have their temporary files."""
+        return self.silo_data_dir.absolute() / "scratch"
+
+    @property
+    def encryption_key(self) -> str:
+        return self.silo_encryption_key.get_secret_value()
+
+    @property
+    def min_free(self) -> int:
+        """In bytes."""
+        return self.silo_min_free_mb * 2**20
 
     @property
     def cache(self) -> dict[str, Any]:
@@ -140,8 +210,8 @@ class Settings(BaseModel):
             key = self.secret_key or made_once(path, _new_secret)
         except OSError as error:
             raise ConfigError(f"SILO_DATA_DIR is {str(self.silo_data_dir)!r}: {error}.") from error
-        if len(key) < SECRET_CHARS:
-            raise ConfigError(f"{path} holds no secret. Remove it to have one made.")
+        if wrong := _wrong_secret(key):
+            raise ConfigError(f"{path} holds no secret: {wrong}. Remove it to have one made.")
         return self.model_copy(update={"secret_key": key})
 
 
@@ -161,8 +231,15 @@ def load_settings(given: Mapping[str, Any] | None = None) -> Settings:
 
 def _sentence(error: Any) -> str:
     name = str(error["loc"][0]).upper()
-    shown = "" if name == "SECRET_KEY" else f" is {error['input']!r}"
+    shown = "" if name in SECRETS else f" is {error['input']!r}"
     return f"{name}{shown}: {error['msg'].removeprefix('Value error, ')}."
+
+
+def _wrong_secret(key: str) -> str:
+    """Why a text is no secret, or nothing. What a person copied from an example, anybody can."""
+    if len(key) < SECRET_CHARS:
+        return f"it is shorter than {SECRET_CHARS} characters"
+    return "it is a sample" if len(SAMPLE_WORDS.sub("", key)) < 8 else ""
 
 
 def _new_secret() -> str:

@@ -13,7 +13,7 @@ from .cache import Found, ResultCache, key_of
 from .pipeline import Options, process
 from .report import Report
 from .report_json import to_json
-from .silo.files.base import FileStore
+from .silo.files.base import FileStore, open_place
 from .silo.sessions.ids import SessionKey
 from .silo.tasks.base import Reporter
 from .step import InputFile
@@ -21,6 +21,9 @@ from .workbook import write_workbook
 
 STEP_PERCENT = 90.0
 """The part of the progress bar that belongs to the step; the rest is for writing the report."""
+
+ENCRYPTION_KEY = "encryption_key"
+"""Under which name a job's runner has the keys of its files."""
 
 REUSED = "This report was made before, from the same files with the same options."
 
@@ -57,15 +60,18 @@ def run(
     files: list[dict[str, Any]],
     options: dict[str, Any],
     cache: dict[str, Any] | None = None,
+    min_free: int = 0,
 ) -> None:
     """Process a session's files and store the report beside them, or one that was made before.
 
     `location` is the file store's, `key` the session's key, `files` are as `uploads.receive` made
-    them; `cache` is what `ResultCache` is told, None without one. The report's names are made from
-    the job's id, so that a second attempt replaces what the first one left behind.
+    them; `cache` is what `ResultCache` is told, None without one; `min_free` is what must stay
+    free, in bytes. The report's names are made from the job's id, so that a second attempt replaces
+    what the first one left behind.
     """
-    store, session = FileStore(location), SessionKey(key)
-    kept = ResultCache(location, **cache) if cache else None
+    place = open_place(location, task.secrets.get(ENCRYPTION_KEY, ""))
+    store, session = FileStore(place, min_free), SessionKey(key)
+    kept = ResultCache(place, **cache) if cache else None
     name = key_of(files, options) if kept else ""
     found = kept.find(name) if kept else None
     if found:

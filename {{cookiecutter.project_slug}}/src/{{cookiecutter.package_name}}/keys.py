@@ -18,7 +18,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Literal, get_args
 
-from flask import Flask, request
+from flask import Flask, g, request
 
 from .problems import Problem
 from .silo.records import NEW, Delete, Put, Record, Records
@@ -90,7 +90,7 @@ def init_app(app: Flask, keys: Keys, scope_of: dict[str, Scope]) -> None:
 
 
 def require(keys: Keys, scope: Scope) -> None:
-    """Raises Problem unless the request shows a key with this scope."""
+    """Raises Problem unless the request shows a key with this scope, which is `g.key` then."""
     shown = BEARER.fullmatch(request.headers.get("Authorization", ""))
     key = keys.find(shown[1]) if shown else None
     if key is None:
@@ -101,6 +101,7 @@ def require(keys: Keys, scope: Scope) -> None:
         )
     if scope not in key.scopes:
         raise Problem("no_scope", f"This key is not for the scope {scope!r}.")
+    g.key = key
 
 
 def _digest(secret: str) -> str:

@@ -50,7 +50,10 @@ class ProblemJson(BaseModel):
 
 @dataclass(frozen=True)
 class Answer:
-    """A good answer: a JSON type, or bytes of a media type, or nothing."""
+    """A good answer: a JSON type, or bytes of a media type, or nothing.
+
+    With both, it is a stream, and the type that of each of its events.
+    """
 
     json: Any = None
     media: str | None = None
@@ -137,7 +140,7 @@ def common(method: str, operation: Operation, expires: bool) -> set[str]:
     if expires:
         codes.add("session_expired")
     if method not in SAFE:
-        codes |= {"cross_site", "too_large", "busy", "no_space"}
+        codes |= {"cross_site", "too_large", "too_slow", "busy", "no_space", "total_full"}
     return codes
 
 
@@ -176,7 +179,8 @@ def good(status: int, answer: Answer, schemas: Json) -> Json:
         headers[name] = {"description": about, "schema": {"type": "string"}}
     found: Json = {"description": HTTPStatus(status).phrase, "headers": headers}
     if answer.json is not None:
-        found["content"] = {"application/json": {"schema": schema_of(answer.json, schemas)}}
+        media = answer.media or "application/json"
+        found["content"] = {media: {"schema": schema_of(answer.json, schemas)}}
     elif answer.media:
         found["content"] = {answer.media: {"schema": {"type": "string"}}}
     return found

@@ -23,7 +23,7 @@ from . import body
 from .body import Arriving
 from .problems import Problem
 from .silo import FileStore, SessionExpired, SiloError
-from .silo.errors import PartMoved
+from .silo.errors import PartMoved, UnreadableFile
 from .silo.sessions.base import SessionStore
 from .uploads import Stored, taken_away, too_much
 
@@ -114,11 +114,17 @@ class Pending:
             return part.read(size)
 
     def complete(self, upload: str, sha256: str | None) -> Entry:
-        """Mark an upload as whole; its hash is taken if nobody has it. Raises Problem."""
+        """Mark an upload as whole; its hash is taken if nobody has it.
+
+        Raises Problem, and UnreadableFile, after which it is gone.
+        """
         try:
             found = sha256 or self._hash(upload)
         except FileNotFoundError as error:
             raise taken_away() from error
+        except UnreadableFile:
+            self.remove(upload)
+            raise
         with self._changing(upload) as entry:
             entry["sha256"] = found
         return entry
@@ -134,7 +140,8 @@ class Pending:
         """Turn uploads into files, for a transaction to keep; until it does, they stay what they
         are.
 
-        Raises Problem if one is unknown or not whole, or if they are too large together.
+        Raises Problem if one is unknown or not whole, or if they are too large together, and
+        UnreadableFile if one is not any more what it was.
         """
         entries: dict[str, Entry] = session[NAMESPACE]
         if not all(each in entries for each in ids):
@@ -149,8 +156,10 @@ class Pending:
             raise taken_away() from error
 
     def _taken(self, upload: str, entry: Entry) -> Stored:
-        self._files.finish(self._sid, upload)
         name, size, sha256 = entry["name"], entry["length"], entry["sha256"]
+        if self._files.part_size(self._sid, upload) not in (size, None):
+            raise UnreadableFile
+        self._files.finish(self._sid, upload)
         return {"id": upload, "name": name, "size": size, "sha256": sha256}
 
     def _admit(self, uploads: dict[str, Entry], length: int) -> None:

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import logging
-import time
 from collections.abc import Mapping
-from typing import IO, Any
+from typing import Any
 
 from flask import Flask, Response, request
 from pydantic import ValidationError
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
-from werkzeug.wsgi import get_input_stream
 
 from .silo.errors import NO_SPACE
 from .silo.refusals import OUR_FAULT, STATUS_OF, problem
@@ -20,15 +17,13 @@ from .silo.tasks.base import FULL
 
 log = logging.getLogger(__name__)
 
-HEAR_SECONDS = 30
-CHUNK_BYTES = 2**16
-
 TITLES = {
     **{status: title for status, title, _ in STATUS_OF.values()},
     401: "Unauthorized",
     403: "Forbidden",
     404: "Not Found",
     405: "Method Not Allowed",
+    408: "Request Timeout",
     413: "Content Too Large",
     415: "Unsupported Media Type",
     416: "Range Not Satisfiable",
@@ -47,6 +42,7 @@ STATUS_OF_CODE = {
     "not_found": 404,
     "unknown_upload": 404,
     "method_not_allowed": 405,
+    "too_slow": 408,
     "mismatching_offset": 409,
     "not_ready": 409,
     "not_running": 409,
@@ -61,7 +57,9 @@ STATUS_OF_CODE = {
     "invalid_options": 422,
     "invalid_uploads": 422,
     "no_file": 422,
+    "too_often": 429,
     "internal": 500,
+    "total_full": 507,
 }
 """Every problem that an answer may name, by the code that programs read."""
 
@@ -70,9 +68,11 @@ USUAL = {
     403: "cross_site",
     404: "not_found",
     405: "method_not_allowed",
+    408: "too_slow",
     413: "too_large",
     415: "unsupported_media_type",
     416: "range_not_satisfiable",
+    500: "internal",
 }
 """The codes of what Flask and Werkzeug raise."""
 
@@ -119,7 +119,6 @@ def init_app(app: Flask) -> None:
     app.register_error_handler(OSError, of_storage)
     app.register_error_handler(Exception, of_anything)
     app.after_request(say_when)
-    app.after_request(hear_out)
 
 
 def of_problem(error: Problem) -> Response:
@@ -141,7 +140,8 @@ def of_http(error: HTTPException) -> Response:
     detail = error.description or OUR_FAULT
     if status == 404:
         detail = f"There is nothing at {request.path}."
-    answer = problem(status, error.name, USUAL.get(status, "http_error"), detail)
+    title = TITLES.get(status, error.name)
+    answer = problem(status, title, USUAL.get(status, "http_error"), detail)
     for name, value in error.get_headers():
         if name.lower() != "content-type":
             answer.headers[name] = value
@@ -167,28 +167,3 @@ def say_when(response: Response) -> Response:
     if response.status_code in (429, 503):
         response.headers.setdefault("Retry-After", "2")
     return response
-
-
-def hear_out(response: Response) -> Response:
-    """Take in what a refused call still sends, for a while.
-
-    Most clients look at the answer only after they have sent everything: to one that is cut off in
-    the middle of a large upload, the reason would be a lost connection. Who is told an offset can
-    go on from there, and asks for it again after a lost connection.
-    """
-    resumes = "Upload-Offset" in response.headers
-    if response.status_code >= 400 and request.content_length and not resumes:
-        until = time.monotonic() + HEAR_SECONDS
-        with contextlib.suppress(HTTPException, OSError):
-            stream = unheard_stream()
-            while stream.read(CHUNK_BYTES) and time.monotonic() < until:
-                pass
-    return response
-
-
-def unheard_stream() -> IO[bytes]:
-    """What has not been read of the request's body, however long it is."""
-    try:
-        return request.stream
-    except RequestEntityTooLarge:
-        return get_input_stream(request.environ)

@@ -274,11 +274,12 @@ def repeated(names: Iterable[str]) -> str | None:
 
 def unique(names: Iterable[str]) -> list[str]:
     """The same names in order, where a repeated one gets a number: "Total", "Total (2)"."""
-    taken: list[str] = []
+    taken: dict[str, None] = {}
+    copies: Counter[str] = Counter()  # so that a thousand equal names are no million questions
     for name in names:
-        number, free = 1, name
+        free = name
         while free in taken:
-            number += 1
-            free = f"{name} ({number})"
-        taken.append(free)
-    return taken
+            copies[name] += 1
+            free = f"{name} ({copies[name] + 1})"
+        taken[free] = None
+    return list(taken)

@@ -27,14 +27,20 @@ from .problems import Problem
 from .silo import SessionExpired
 from .silo.errors import PartMoved
 from .uploads import HEAD_BYTES, check_head, check_type, clean_name
-from .views import NAMESPACE, idempotent, refuse_while_running, the_files, the_settings, the_silo
+from .views import (
+    NAMESPACE,
+    check_room,
+    idempotent,
+    refuse_while_running,
+    the_files,
+    the_settings,
+    the_silo,
+)
 
 DATA_ENDPOINTS = ("/api/uploads/<upload>",)
 PARTIAL = "application/partial-upload"
 INTEGER = re.compile(r"([0-9]{1,15})(;.*)?", re.ASCII)
 BOOLEAN = re.compile(r"\?([01])(;.*)?", re.ASCII)
-SILENT_SECONDS = 60
-"""A sender that is silent for so long counts as gone; it can go on later."""
 
 blueprint = Blueprint("resumable", __name__)
 
@@ -120,7 +126,6 @@ def abandon(upload: str) -> Response:
 
 def add(pending: Pending, upload: str, entry: Entry, at: int, complete: bool) -> Response:
     """Add the request's body, and complete the upload if that is its end."""
-    be_patient()
     head = pending.head(upload, at) if at < HEAD_BYTES else None
     body, room = get_input_stream(request.environ), entry["length"] - at
     data = Arriving(body, entry["name"], head, room)
@@ -153,12 +158,6 @@ def the_pending() -> Pending:
     if silo.status == "none":
         raise unknown()
     return Pending(silo.store, the_files(), silo.sid, quota())
-
-
-def be_patient() -> None:
-    """Let a silent sender go after a while: it holds a thread, and can go on later."""
-    if client := request.environ.get("gunicorn.socket"):
-        client.settimeout(SILENT_SECONDS)
 
 
 # Told by the client. A header that is not as the draft has it counts as none.
@@ -206,6 +205,7 @@ def refuse_beforehand(name: str, length: int) -> None:
         raise Problem("too_large", detail, {"Upload-Limit": limits()})
     if (request.content_length or 0) > length:
         raise inconsistent_length()
+    check_room(length)
 
 
 def refuse_unfit(entry: Entry, size: int, at: int, length: int | None) -> None:

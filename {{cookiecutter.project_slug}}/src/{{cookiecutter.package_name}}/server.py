@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import socket
@@ -14,6 +15,7 @@ from flask import Flask
 
 from . import create_app, logs, make_silo
 from .config import ConfigError, load_settings
+from .silo.errors import SiloError
 from .silo.tasks.process import ProcessRunner
 from .silo.watcher import PER_PROCESS
 
@@ -31,7 +33,7 @@ def serve(host: str, port: int, workers: int, ready: Callable[[], object]) -> No
     Raises ConfigError if a setting is wrong or the address cannot be listened on.
     """
     check(host, port, workers)
-    logs.configure()
+    logs.configure(load_settings().silo_log_format)
     if sys.platform == "win32":
         from waitress import serve as serve_waitress
 
@@ -76,16 +78,21 @@ def warmed_app() -> Flask:
 def _gunicorn(host: str, port: int, workers: int, ready: Callable[[], object]) -> None:
     from gunicorn.app.base import BaseApplication
 
+    from . import malformed
+
     allow_files()
 
     class Server(BaseApplication):
         def load_config(self) -> None:
             for name, value in settings_of(host, port, workers).items():
                 self.cfg.set(name, value)
+            self.cfg.set("worker_class", malformed.Worker)
             self.cfg.set("when_ready", lambda _: ready())
 
         def load(self) -> Any:  # gunicorn's types know WSGI and ASGI apps, and no Flask
-            return warmed_app()
+            app = warmed_app()
+            malformed.init_app(app)
+            return app
 
     Server().run()
 
@@ -95,15 +102,31 @@ def settings_of(host: str, port: int, workers: int) -> dict[str, Any]:
     return {
         "bind": address(host, port),
         "workers": workers,
-        "worker_class": "gthread",
         "threads": THREADS,
         "worker_connections": 4000,
         "graceful_timeout": 5,
         "timeout": 60,
+        # It would believe whoever calls from this machine, a proxy that hands on what it was sent
+        # among them. How many proxies are believed is the app's own setting.
+        "forwarded_allow_ips": "",
         "post_worker_init": _end_streams_at_signals,
         "worker_exit": lambda _, worker: _stop(worker),
         "loglevel": "warning",
+        "logger_class": _logger_class(),
     }
+
+
+def _logger_class() -> type:
+    """gunicorn's own events go where the app's go, in the same form."""
+    from gunicorn.glogging import Logger
+
+    class Passing(Logger):
+        def setup(self, cfg: Any) -> None:
+            super().setup(cfg)
+            self.error_log.handlers.clear()
+            self.error_log.propagate = True
+
+    return Passing
 
 
 def allow_files() -> None:
@@ -136,4 +159,6 @@ def _stop(worker: Any) -> None:
     """
     app: Flask = worker.app.wsgi()
     app.extensions["silo"].stop()
+    with contextlib.suppress(SiloError):
+        app.extensions["metrics"].counts.flush()
     os._exit(0)

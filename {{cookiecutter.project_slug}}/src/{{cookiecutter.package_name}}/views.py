@@ -5,6 +5,7 @@ The upload, which comes after the page, is in `arrival.py` and `resumable.py`.
 
 from __future__ import annotations
 
+import io
 import json
 import tempfile
 from pathlib import PurePath
@@ -20,6 +21,7 @@ from flask import (
     url_for,
 )
 from pydantic import ValidationError
+from werkzeug.exceptions import RequestEntityTooLarge
 
 from .about import TITLE
 from .calls import CALLS, XLSX
@@ -29,6 +31,7 @@ from .links import LINK_SECONDS, forbidden_link, read_link, sign_link
 from .openapi import document
 from .pipeline import Options
 from .problems import Problem, invalid_options
+from .ratelimits import JOBS, count
 from .silo import (
     BackgroundTask,
     FileStore,
@@ -40,6 +43,7 @@ from .silo import (
 )
 from .silo.sessions.ids import SessionKey, session_key
 from .tables import SUFFIXES
+from .total import Total
 
 NAMESPACE = "work"
 FILES = "files"
@@ -52,7 +56,7 @@ DATA_ENDPOINTS = (
     "/api/report.xlsx",
     "/api/report/link",
 )
-OPTIONS_BYTES = 2**20
+BODY_BYTES = 2**20
 
 blueprint = Blueprint("app", __name__)
 idempotent = Idempotent()
@@ -78,6 +82,17 @@ def the_settings() -> Settings:
 
 def the_files() -> FileStore:
     return the_silo().file_store(FILES)
+
+
+def the_total() -> Total:
+    store, quota = the_silo().store, the_settings().silo_total_quota_mb * 2**20
+    return Total(store.records, the_files(), store.clock, quota)
+
+
+def check_room(size: int) -> None:
+    """Raises Problem or OSError if so many bytes more are too many for this server."""
+    the_files().check_room(size)
+    the_total().check(size)
 
 
 # The page
@@ -122,19 +137,20 @@ def process() -> tuple[dict[str, Any], int]:
     refuse_while_running(state)
     if not state["files"]:
         raise nothing_uploaded()
+    count(JOBS)
     key, forgotten = session_key(silo.sid), forget_report(state)
     silo.after_commit(lambda: files.remove(key, *forgotten))
     state["options"] = options
     settings = the_settings()
     cache = settings.cache if settings.silo_cache_ttl else None
-    state["task"].start(run, settings.files_url, key, state["files"], options, cache)
+    place, least = settings.files_url, settings.min_free
+    state["task"].start(run, place, key, state["files"], options, cache, least)
     return job_json(state["task"]), 202
 
 
 def read_options() -> dict[str, Any]:
     """The options in the request's body, checked; the defaults if it has none."""
-    request.max_content_length = OPTIONS_BYTES
-    body = request.get_data()
+    body = read_body()
     if body and not request.is_json:
         raise Problem("unsupported_media_type", "Send the options as JSON.")
     try:
@@ -177,8 +193,7 @@ def cancel() -> tuple[dict[str, Any], int]:
 def report() -> Response:
     """The report, as the page shows it."""
     key, state = own()
-    path = report_path(key, json_name(finished(state)))
-    return send_file(path, mimetype="application/json")
+    return stored(key, json_name(finished(state)), "application/json")
 
 
 @blueprint.post("/api/report/link")
@@ -193,9 +208,8 @@ def report_link() -> tuple[dict[str, Any], int]:
 def workbook() -> Response:
     """The workbook, for whoever sends the session or holds a link to this very report."""
     key, state = linked(request.args["token"]) if "token" in request.args else own()
-    path = report_path(key, workbook_name(finished(state)))
     name = f"{PurePath(state['files'][0]['name']).stem} report.xlsx"
-    return send_file(path, mimetype=XLSX, as_attachment=True, download_name=name)
+    return stored(key, workbook_name(finished(state)), XLSX, name)
 
 
 def own() -> tuple[SessionKey, dict[str, Any]]:
@@ -226,11 +240,32 @@ def finished(state: dict[str, Any]) -> str:
     return task.id
 
 
-def report_path(key: SessionKey, name: str) -> str:
-    path = the_files().get_path(key, name)
-    if path is None:
-        raise Problem("not_ready", "The report is gone. Process the files again.")
-    return path
+def stored(key: SessionKey, name: str, media: str, download: str | None = None) -> Response:
+    """A report's file, or the part of it that is asked for. Raises Problem if it is gone.
+
+    A name belongs to one job, so it tags what is there for whoever comes back for the rest.
+    """
+    try:
+        stream = the_files().open(key, name)
+    except FileNotFoundError as error:
+        raise Problem("not_ready", "The report is gone. Process the files again.") from error
+    try:
+        size = stream.seek(0, io.SEEK_END)
+        stream.seek(0)
+        answer = send_file(
+            stream,
+            media,
+            as_attachment=bool(download),
+            download_name=download,
+            conditional=False,
+            etag=name,
+        )
+        answer.content_length = size
+        answer.make_conditional(request.environ, accept_ranges=True, complete_length=size)
+    except BaseException:
+        stream.close()
+        raise
+    return answer
 
 
 def forget_report(state: dict[str, Any]) -> list[str]:
@@ -279,6 +314,18 @@ def readyz() -> tuple[dict[str, str], int]:
 
 
 # Told more than once
+
+
+def read_body() -> bytes:
+    """The body of a call that sends no file. Raises RequestEntityTooLarge.
+
+    Werkzeug ends one of unknown length at the limit, so what reaches it is too long.
+    """
+    request.max_content_length = BODY_BYTES
+    body = request.get_data()
+    if len(body) >= BODY_BYTES:
+        raise RequestEntityTooLarge
+    return body
 
 
 def refuse_while_running(state: dict[str, Any]) -> None:

@@ -12,6 +12,7 @@ from typing import Literal
 import pytest
 from flask import Flask
 from pydantic import BaseModel, ConfigDict, Field
+from support import without_children
 from werkzeug.serving import make_server
 
 from {{ cookiecutter.package_name }} import create_app, jobs, views
@@ -113,6 +114,7 @@ class Desk:
         self._ahead = 0.0
         given = {"SILO_DATA_DIR": str(folder), "SILO_RUNNER": "thread", "SECRET_KEY": "x" * 32}
         self.app: Flask = create_app(given, clock=self.clock)
+        without_children(self.app)
         self.store: SessionStore = self.app.extensions["silo"].store
         self._port = 0
         self.open()

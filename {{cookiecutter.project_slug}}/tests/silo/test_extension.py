@@ -162,7 +162,7 @@ def test_the_session_goes_both_ways_in_the_header(client: FlaskClient) -> None:
     assert value_of(client, session) == 3
 
 
-def test_each_client_has_its_own_state(client: FlaskClient) -> None:
+def test_s05_each_client_has_its_own_state(client: FlaskClient) -> None:
     one, two = begin(client), begin(client)
     client.post("/api/add", headers=one)
     assert one != two
@@ -170,7 +170,7 @@ def test_each_client_has_its_own_state(client: FlaskClient) -> None:
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD", "OPTIONS"])
-def test_safe_requests_make_no_session(client: FlaskClient, silo: Silo, method: str) -> None:
+def test_s01_safe_requests_make_no_session(client: FlaskClient, silo: Silo, method: str) -> None:
     answer = client.open("/api/value", method=method)
     assert answer.status_code == 200
     assert "X-Session-ID" not in answer.headers
@@ -191,7 +191,7 @@ def test_safe_requests_make_no_session(client: FlaskClient, silo: Silo, method: 
         "é" * 40,
     ],
 )
-def test_an_id_that_this_server_did_not_sign_is_as_good_as_none(
+def test_s01_an_id_that_this_server_did_not_sign_is_as_good_as_none(
     client: FlaskClient, silo: Silo, sid: str
 ) -> None:
     session = {"X-Session-ID": sid}
@@ -467,7 +467,7 @@ def test_data_of_an_expired_session_is_gone(
     assert "X-Session-ID" not in answer.headers
 
 
-def test_gone_is_for_ever(client: FlaskClient, silo: Silo, clock: Clock) -> None:
+def test_s01_gone_is_for_ever(client: FlaskClient, silo: Silo, clock: Clock) -> None:
     session = begin(client)
     clock.advance(TTL)
     silo.store.cleanup()
@@ -638,7 +638,7 @@ def test_a_file_store_is_had_by_its_name(silo: Silo) -> None:
         silo.file_store("downloads")
 
 
-def test_files_and_records_know_the_session_by_its_key_alone(
+def test_s02_files_and_records_know_the_session_by_its_key_alone(
     client: FlaskClient, silo: Silo, tmp_path: Path
 ) -> None:
     session = begin(client)["X-Session-ID"]

@@ -7,6 +7,7 @@ import os
 import stat
 import sys
 import threading
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from backends import PLACES
 
 from {{ cookiecutter.package_name }}.silo import FileStore, SiloError
 from {{ cookiecutter.package_name }}.silo.errors import PartMoved
+from {{ cookiecutter.package_name }}.silo.files.base import Place
 from {{ cookiecutter.package_name }}.silo.sessions.ids import session_key
 
 SID = "a-session-of-a-client"
@@ -65,14 +67,17 @@ def everything_under(folder: Path) -> set[str]:
     return {str(path.relative_to(folder)) for path in folder.rglob("*")}
 
 
+def kept_bytes(files: FileStore) -> int:
+    """What the one file of the session takes."""
+    return Path(str(files.get_path(SID, "a"))).stat().st_size
+
+
 def test_a_file_is_saved_from_bytes_and_from_a_stream(files: FileStore) -> None:
     one = files.save(SID, "one.bin", b"\x00one")
     two = files.save(SID, "two.bin", io.BytesIO(b"two" * 10**6))
-    assert Path(one).read_bytes() == b"\x00one"
-    assert Path(two).read_bytes() == b"two" * 10**6
-    assert files.get_path(SID, "one.bin") == one
+    assert [files.get_path(SID, name) for name in ("one.bin", "two.bin")] == [one, two]
     with files.open(SID, "two.bin") as stream, files.local(SID, "one.bin") as path:
-        assert stream.read(3) == b"two"
+        assert stream.read() == b"two" * 10**6
         assert path.read_bytes() == b"\x00one"
 
 
@@ -199,7 +204,7 @@ def test_a_key_will_do_for_an_id(files: FileStore) -> None:
 
 
 @pytest.mark.parametrize("name", HOSTILE, ids=ascii)
-def test_no_name_leads_out_of_the_folder(files: FileStore, tmp_path: Path, name: str) -> None:
+def test_s15_no_name_leads_out_of_the_folder(files: FileStore, tmp_path: Path, name: str) -> None:
     folder = Path(files.session_dir(SID))
     outside = {path for path in tmp_path.rglob("*") if folder not in path.parents}
     assert Path(files.save(SID, name, b"data")).parent == folder
@@ -212,7 +217,7 @@ def test_no_name_leads_out_of_the_folder(files: FileStore, tmp_path: Path, name:
 
 
 @pytest.mark.parametrize("sid", HOSTILE, ids=ascii)
-def test_no_id_leads_out_of_the_root(files: FileStore, tmp_path: Path, sid: str) -> None:
+def test_s15_no_id_leads_out_of_the_root(files: FileStore, tmp_path: Path, sid: str) -> None:
     root = Path(files.session_dir(SID)).parent
     victim = tmp_path / "x"
     victim.write_text("mine")
@@ -236,11 +241,12 @@ def test_all_hostile_names_are_different_files(files: FileStore) -> None:
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such modes")
 @pytest.mark.parametrize("umask", [0o000, 0o022, 0o077])
-def test_nobody_else_may_read(place: str, umask: int) -> None:
+def test_s41_nobody_else_may_read(open_place: Callable[[], Place], umask: int) -> None:
     before = os.umask(umask)
     try:
-        files = FileStore(place)
+        files = FileStore(open_place())
         path = Path(files.save(SID, "a", b"1"))
+        files.begin(SID, "b")
     finally:
         os.umask(before)
     for found in (path.parent.parent, *path.parent.parent.rglob("*")):
@@ -260,18 +266,20 @@ def test_a_stream_that_breaks_off_spares_the_file_before(files: FileStore) -> No
     path = Path(files.save(SID, "a", b"before"))
     with pytest.raises(ConnectionResetError):
         files.save(SID, "a", torn())
-    assert path.read_bytes() == b"before"
-    assert files.total_size_bytes == len(b"before")
+    with files.open(SID, "a") as stream:
+        assert stream.read() == b"before"
+    assert files.total_size_bytes == path.stat().st_size
 
 
 def test_readers_see_the_old_file_or_the_new_one(files: FileStore) -> None:
     size = 200_000
-    path = Path(files.save(SID, "a", b"0" * size))
+    files.save(SID, "a", b"0" * size)
     done = threading.Event()
 
     def read() -> None:
         while not done.is_set():
-            data = path.read_bytes()
+            with files.open(SID, "a") as stream:
+                data = stream.read()
             assert len(data) == size
             assert len(set(data)) == 1
 
@@ -293,7 +301,7 @@ def test_saving_at_once_under_one_name_leaves_one_whole_file(files: FileStore) -
     with files.open(SID, "a") as stream:
         assert len(set(stream.read())) == 1
     assert files.list_files(SID) == ["a"]
-    assert files.total_size_bytes == 50_000
+    assert files.total_size_bytes == kept_bytes(files)
 
 
 def test_removing_takes_what_is_named_and_no_more(files: FileStore) -> None:
@@ -339,24 +347,33 @@ def test_sweep_leaves_alone_what_is_not_a_sessions(files: FileStore, tmp_path: P
 
 def test_the_size_is_that_of_all_files(files: FileStore) -> None:
     assert files.total_size_bytes == 0
-    files.save("one", "a", b"12345")
+    one = Path(files.save("one", "a", b"12345")).stat().st_size
     files.save("two", "a", b"123")
-    assert files.total_size_bytes == 8
+    assert files.total_size_bytes == 2 * one - 2
     files.save("two", "a", b"1")
-    assert files.total_size_bytes == 6
+    assert files.total_size_bytes == 2 * one - 4
     files.cleanup("one")
-    assert files.total_size_bytes == 1
+    assert files.total_size_bytes == one - 4
 
 
-def test_a_second_process_sees_the_same_files(place: str) -> None:
-    FileStore(place).save(SID, "a", b"1")
-    assert FileStore(place).list_files(SID) == ["a"]
+def test_a_second_process_sees_the_same_files(open_place: Callable[[], Place]) -> None:
+    FileStore(open_place()).save(SID, "a", b"1")
+    assert FileStore(open_place()).list_files(SID) == ["a"]
 
 
 @pytest.fixture(params=PLACES)
-def place(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """The location of a file store, which nobody has opened yet."""
-    return PLACES[request.param](tmp_path)
+def open_place(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[], Place]:
+    """Opens the place of a file store, which nobody has opened yet."""
+    return lambda: PLACES[request.param](tmp_path)
+
+
+def test_a_borrowed_path_may_be_read_by_this_user_alone_and_ends_with_the_loan(
+    files: FileStore,
+) -> None:
+    path = Path(files.save(SID, "a", b"1"))
+    with files.local(SID, "a") as lent:
+        assert stat.S_IMODE(lent.stat().st_mode) == 0o600
+    assert lent.exists() is (lent == path)
 
 
 def test_a_location_is_a_path_or_a_url(tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ from .conftest import RETAIN, TTL, OpenStore
 IDS = SessionIds("a secret")
 
 
-def test_an_id_holds_256_random_bits_and_a_signature() -> None:
+def test_s01_an_id_holds_256_random_bits_and_a_signature() -> None:
     made = {IDS.issue() for _ in range(100)}
     assert len(made) == 100
     for sid in made:
@@ -28,7 +28,7 @@ def test_an_id_holds_256_random_bits_and_a_signature() -> None:
         assert re.fullmatch(r"[\w-]{43}", signature)
 
 
-def test_an_issued_id_is_recognised_by_every_process_with_the_secret() -> None:
+def test_s01_an_issued_id_is_recognised_by_every_process_with_the_secret() -> None:
     sid = IDS.issue()
     bare = SessionIds("a secret").bare(sid)
     assert bare
@@ -37,14 +37,14 @@ def test_an_issued_id_is_recognised_by_every_process_with_the_secret() -> None:
 
 
 @given(st.integers(0, 86), st.characters(min_codepoint=33, max_codepoint=126))
-def test_a_changed_id_is_refused(place: int, character: str) -> None:
+def test_s01_a_changed_id_is_refused(place: int, character: str) -> None:
     sid = "x" * 43 + "." + IDS.sign("x" * 43).rpartition(".")[2]
     changed = sid[:place] + character + sid[place + 1 :]
     assert (IDS.bare(changed) is None) == (changed != sid)
 
 
 @pytest.mark.parametrize("noise", ["!", "\n", " ", "=", "==="])
-def test_a_signature_is_written_in_one_way_only(noise: str) -> None:
+def test_s01_a_signature_is_written_in_one_way_only(noise: str) -> None:
     sid = IDS.issue()
     assert IDS.bare(sid + noise) is None
     assert IDS.bare(sid[:-5] + noise + sid[-5:]) is None
@@ -56,7 +56,7 @@ def test_a_signature_is_written_in_one_way_only(noise: str) -> None:
     "sid",
     ["", ".", "a" * 50, "a.b", "\x00", "é" * 40, "\ud800" * 40, "../../etc/passwd.x", "a" * 10**6],
 )
-def test_what_this_server_did_not_sign_is_refused(sid: str) -> None:
+def test_s01_what_this_server_did_not_sign_is_refused(sid: str) -> None:
     assert IDS.bare(sid) is None
 
 
@@ -66,7 +66,7 @@ def test_a_generator_of_ones_own_is_asked_and_its_ids_are_signed() -> None:
     assert ids.bare(ids.issue()) == "user.17"
 
 
-def test_a_key_tells_nothing_of_the_id_and_is_its_own_key() -> None:
+def test_s02_a_key_tells_nothing_of_the_id_and_is_its_own_key() -> None:
     sid = IDS.issue()
     key = session_key(sid)
     assert re.fullmatch(r"[0-9a-f]{64}", key)
@@ -105,7 +105,7 @@ def recording(records: Records) -> Recording:
     return Recording(records)
 
 
-def test_nothing_that_is_stored_can_be_sent_as_an_id(
+def test_s02_nothing_that_is_stored_can_be_sent_as_an_id(
     open_store: OpenStore, recording: Recording, clock: Clock, files: FileStore
 ) -> None:
     store = open_store(records=recording)

@@ -20,11 +20,12 @@ from {{ cookiecutter.package_name }}.silo.errors import TaskError
 from {{ cookiecutter.package_name }}.silo.records import Record
 from {{ cookiecutter.package_name }}.silo.sessions.memory import MemoryRecords
 from {{ cookiecutter.package_name }}.silo.tasks import relay
-from {{ cookiecutter.package_name }}.silo.tasks.base import Call
+from {{ cookiecutter.package_name }}.silo.tasks.base import Call, Runner
 from {{ cookiecutter.package_name }}.silo.tasks.child import Limits
 from {{ cookiecutter.package_name }}.silo.tasks.jobs import LINE_CHARS, LOG_LINES, Job, Jobs
 from {{ cookiecutter.package_name }}.silo.tasks.process import ProcessRunner
 from {{ cookiecutter.package_name }}.silo.tasks.slots import Slots
+from {{ cookiecutter.package_name }}.silo.tasks.thread import ThreadRunner
 from {{ cookiecutter.package_name }}.silo.tasks.worker import Worker
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
@@ -130,7 +131,7 @@ def test_a_job_that_another_process_has_queued_is_found(runner: ProcessRunner) -
 # Limits
 
 
-def test_every_limit_is_set_in_the_child_and_preloads_are_done(task: BackgroundTask) -> None:
+def test_s22_every_limit_is_set_in_the_child_and_preloads_are_done(task: BackgroundTask) -> None:
     task.start(targets.limits)
     assert result_of(task) == {
         "AS": MEMORY_MB * 2**20,
@@ -153,12 +154,23 @@ DEATHS = [
 ]
 
 
-def test_a_child_that_dies_is_a_sentence_and_nobody_elses_trouble(
-    runner: ProcessRunner, tmp_path: Path, gate: Path
+@pytest.fixture(params=["process", "thread"])
+def limited(request: pytest.FixtureRequest, runner: ProcessRunner) -> Iterator[Runner]:
+    """Every runner, with the limits of `runner`."""
+    if request.param == "process":
+        yield runner
+    else:
+        threads = ThreadRunner(Jobs(MemoryRecords(), Clock()), limits=Limits(MEMORY_MB, seconds=60))
+        yield threads
+        threads.stop()
+
+
+def test_s22_a_child_that_dies_is_a_sentence_and_nobody_elses_trouble(
+    limited: Runner, tmp_path: Path, gate: Path
 ) -> None:
-    other = BackgroundTask("other", runner=runner)
+    other = BackgroundTask("other", runner=limited)
     other.start(targets.notes, str(tmp_path / "ran"), "word", str(gate))
-    dying = [BackgroundTask(target.__name__, runner=runner) for target, _ in DEATHS]
+    dying = [BackgroundTask(target.__name__, runner=limited) for target, _ in DEATHS]
     for task, (target, _) in zip(dying, DEATHS, strict=True):
         task.start(target)
     for task, (_, sentence) in zip(dying, DEATHS, strict=True):
@@ -180,18 +192,29 @@ def test_what_was_said_before_the_death_is_kept(
 
 
 @pytest.mark.parametrize("target", [targets.sleeps, targets.floods])
-def test_a_target_that_takes_too_long_is_ended(target: Callable[..., None]) -> None:
+def test_s22_a_target_that_takes_too_long_is_ended(target: Callable[..., None]) -> None:
     with running(Limits(seconds=0.3), slots=1) as runner:
         task = BackgroundTask(runner=runner)
         task.start(target)
         assert end_of(task).startswith("Processing took longer than")
 
 
-def test_a_file_larger_than_allowed_is_refused(single: ProcessRunner, tmp_path: Path) -> None:
+def test_s22_a_file_larger_than_allowed_is_refused(single: ProcessRunner, tmp_path: Path) -> None:
     task = BackgroundTask(runner=single)
     task.start(targets.fills_the_disk, str(tmp_path / "large"))
     assert "disk is full" in end_of(task)
     assert (tmp_path / "large").stat().st_size == 2**20
+
+
+def test_what_no_child_can_be_told_runs_in_the_thread() -> None:
+    runner = ThreadRunner(Jobs(MemoryRecords(), Clock()), limits=Limits())
+    task = BackgroundTask(runner=runner)
+    task.start(lambda _: os.getpid())
+    assert result_of(task) == os.getpid()
+    task.reset()
+    task.start(targets.limits)
+    assert result_of(task)["CORE"] == 0
+    runner.stop()
 
 
 # What a child says

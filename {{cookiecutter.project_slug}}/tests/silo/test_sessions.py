@@ -55,7 +55,7 @@ def test_get_says_when_the_session_was_last_used(store: SessionStore, clock: Clo
     assert store.get(SID)["_meta"]["last_active"] == clock()
 
 
-def test_sessions_do_not_see_each_other(store: SessionStore) -> None:
+def test_s05_sessions_do_not_see_each_other(store: SessionStore) -> None:
     keep(store, 1, "one")
     keep(store, 2, "two")
     assert (value_of(store, "one"), value_of(store, "two")) == (1, 2)
@@ -105,6 +105,33 @@ def test_a_transaction_keeps_what_it_changed(store: SessionStore) -> None:
         "value": 5,
         "words": ["a", None, True, 1.5, {"é\ud800": []}],
     }
+
+
+def test_s38_a_check_may_keep_sessions_from_being_created(
+    store: SessionStore, clock: Clock
+) -> None:
+    keep(store, 1, "before")
+    keep(store, 1, "ends")
+    clock.advance(TTL / 2)
+    store.touch("before")
+    clock.advance(TTL / 2)
+    full = RuntimeError("full")
+    store.before_create(lambda: raise_it(full))
+    for sid in ("new", "ends"):
+        for create in (store.get, store.open, store.begin):
+            with pytest.raises(RuntimeError, match="full"):
+                create(sid)
+        assert not store.exists(sid)
+    assert store.is_expired("ends"), "which nobody has cleaned up yet"
+    keep(store, 2, "before")
+    assert value_of(store, "before") == 2
+    store.cleanup()
+    assert store.active_count == 1
+    assert store.records.count("lock") == 0
+
+
+def raise_it(error: Exception) -> None:
+    raise error
 
 
 def test_a_transaction_that_raises_keeps_nothing_and_frees_the_session(store: SessionStore) -> None:

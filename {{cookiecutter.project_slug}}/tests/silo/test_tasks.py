@@ -270,7 +270,8 @@ def test_of_any_other_error_the_person_gets_the_id_and_the_log_the_rest(
         assert state.status == "failed"
         found = re.fullmatch(OUR_FAULT, state.error or "")
         assert found, state.error
-        logged = next(line for line in caplog.messages if f"error {found[1]}" in line)
+        record = next(each for each in caplog.records if f"error {found[1]}" in each.getMessage())
+        logged = caplog.handler.format(record)
         assert "Traceback" in logged
         assert UNFORESEEN[target] in logged
         assert UNFORESEEN[target] not in str(state.to_dict())

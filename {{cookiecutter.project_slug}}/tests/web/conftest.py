@@ -9,10 +9,11 @@ from typing import Any
 
 import pytest
 from flask import Flask, Response, request
-from support import Clock
+from support import Clock, without_children
 
 from {{ cookiecutter.package_name }} import create_app, views
 from {{ cookiecutter.package_name }}.calls import CALLS
+from {{ cookiecutter.package_name }}.config import Settings
 from {{ cookiecutter.package_name }}.openapi import document
 
 from .person import Person
@@ -73,7 +74,10 @@ def shared(
     tmp_path_factory: pytest.TempPathFactory, clock: Clock, **settings: Any
 ) -> Iterator[Flask]:
     folder = tmp_path_factory.mktemp("app") / "instance"
+    limits = [name.upper() for name in Settings.model_fields if name.startswith("silo_limit_")]
+    settings |= dict.fromkeys(limits, "off")
     app = create_app({"SILO_DATA_DIR": folder, **settings}, clock=clock)
+    without_children(app)
     undocumented = listen(app)
     yield app
     app.extensions["silo"].stop()
@@ -87,6 +91,7 @@ def make_app(tmp_path: Path, clock: Clock) -> Iterator[MakeApp]:
 
     def make(**settings: Any) -> Flask:
         app = create_app({"SILO_DATA_DIR": tmp_path / "instance", **settings}, clock=clock)
+        without_children(app)
         apps.append((app, listen(app)))
         return app
 

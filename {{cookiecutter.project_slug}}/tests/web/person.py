@@ -7,7 +7,6 @@ import io
 import json
 from collections.abc import Generator, Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import openpyxl
@@ -142,8 +141,11 @@ class Person:
     def stored(self) -> list[bytes]:
         """Whatever lies in this session's files."""
         files = self.app.extensions["silo"].file_store("files")
-        names = files.list_files(self.sid)
-        return sorted(Path(files.get_path(self.sid, name)).read_bytes() for name in names)
+        found = []
+        for name in files.list_files(self.sid):
+            with files.open(self.sid, name) as stream:
+                found.append(stream.read())
+        return sorted(found)
 
     def has_report(self, *files: tuple[str, bytes], **options: Any) -> dict[str, Any]:
         """Upload, process, and wait for the report, which is returned."""

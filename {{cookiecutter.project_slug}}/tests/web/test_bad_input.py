@@ -71,7 +71,7 @@ def test_no_file(person: Person) -> None:
         ("a.xlsx", ENCRYPTED, 415, "unsupported_type", "a.xlsx is password-protected."),
     ],
 )
-def test_a_file_that_cannot_be_read(
+def test_s16_a_file_that_cannot_be_read(
     person: Person, name: str, data: bytes, status: int, code: str, said: str
 ) -> None:
     answer = person.upload((name, data))
@@ -80,7 +80,7 @@ def test_a_file_that_cannot_be_read(
     assert person.sid == ""
 
 
-def test_an_upload_that_is_too_large(make_app: MakeApp) -> None:
+def test_s17_an_upload_that_is_too_large(make_app: MakeApp) -> None:
     person = Person(make_app(SILO_MAX_UPLOAD_MB=1))
     answer = person.upload(("a.csv", b"a\n" + b"1\n" * 2**20))
     assert error(answer) == (413, "too_large")
@@ -90,7 +90,7 @@ def test_an_upload_that_is_too_large(make_app: MakeApp) -> None:
     assert person.stored() == [b"a\n1\n"]
 
 
-def test_too_many_parts(person: Person) -> None:
+def test_s20_too_many_parts(person: Person) -> None:
     answer = person.post(
         "/api/upload", data={"text": ["x"] * 1001}, content_type="multipart/form-data"
     )
@@ -98,7 +98,7 @@ def test_too_many_parts(person: Person) -> None:
     assert "1,000 files" in answer.json["detail"]
 
 
-def test_an_upload_over_the_quota(make_app: MakeApp) -> None:
+def test_s17_an_upload_over_the_quota(make_app: MakeApp) -> None:
     person = Person(make_app(SILO_MAX_UPLOAD_MB=5, SILO_SESSION_QUOTA_MB=1))
     person.upload(("a.csv", b"a\n1\n"))
     half = b"a\n" + b"1\n" * 300_000
@@ -137,7 +137,7 @@ NAMES = {
 
 
 @pytest.mark.parametrize(("name", "shown"), NAMES.items(), ids=range(len(NAMES)))
-def test_a_file_name_is_data(person: Person, name: str, shown: str) -> None:
+def test_s15_a_file_name_is_data(person: Person, name: str, shown: str) -> None:
     [file] = upload_raw(person, name).json["files"]
     assert file["name"] == shown
     assert not any(unicodedata.category(char)[0] == "C" for char in file["name"])
@@ -170,13 +170,13 @@ def test_a_name_without_a_type_is_shown_too(name: str, shown: str) -> None:
     assert clean_name(name) == shown
 
 
-def test_a_line_break_ends_no_header(person: Person) -> None:
+def test_s15_a_line_break_ends_no_header(person: Person) -> None:
     answer = upload_raw(person, "a\r\nX-Evil: 1.csv")
     assert error(answer) == (422, "no_file")
     assert "X-Evil" not in answer.headers
 
 
-def test_a_name_from_hell_goes_all_the_way(person: Person) -> None:
+def test_s15_a_name_from_hell_goes_all_the_way(person: Person) -> None:
     upload_raw(person, "=1+1 \u202e😀 'x'; DROP.csv")
     person.process()
     assert person.end().name == "complete"
@@ -215,7 +215,7 @@ WHOLE = xlsx(Sales=SALES)
         b"PK\x03\x04" + bytes(5000),
     ],
 )
-def test_a_damaged_file_fails_with_a_sentence(person: Person, data: bytes) -> None:
+def test_s26_a_damaged_file_fails_with_a_sentence(person: Person, data: bytes) -> None:
     assert person.upload(("damaged.xlsx", data)).status_code == 201
     person.process()
     end = person.end()
@@ -231,7 +231,7 @@ def test_a_damaged_file_fails_with_a_sentence(person: Person, data: bytes) -> No
     [xlsx(Sheet=[]), xlsx(Sheet=[[None, None]], Other=[["  "]]), b"\n\n\n", b" , ,\n , ,\n"],
     ids=["no cells", "blank cells", "blank lines", "separators"],
 )
-def test_nothing_but_blanks(person: Person, data: bytes) -> None:
+def test_s26_nothing_but_blanks(person: Person, data: bytes) -> None:
     name = "blank.xlsx" if data.startswith(b"PK") else "blank.csv"
     assert person.upload((name, data)).status_code == 201
     person.process()
@@ -241,7 +241,7 @@ def test_nothing_but_blanks(person: Person, data: bytes) -> None:
     assert "no" in end.data["error"]
 
 
-def test_one_unreadable_file_among_others_is_named_in_the_report(person: Person) -> None:
+def test_s27_one_unreadable_file_among_others_is_named_in_the_report(person: Person) -> None:
     report = person.has_report(("good.xlsx", WHOLE), ("bad.xlsx", WHOLE[:400]))
     assert report["tables"][0]["rows"] == [["North", 2, 4.75], ["South", 1, 2]]
     [unread] = [table for table in report["tables"] if table["name"] == "Not read"]
@@ -357,7 +357,7 @@ def test_options_of_another_content_type(person: Person, kind: str) -> None:
     assert error(answer) == (415, "unsupported_media_type")
 
 
-def test_options_beyond_measure(person: Person) -> None:
+def test_s24_options_beyond_measure(person: Person) -> None:
     body = b'{"category": "' + b"x" * 2**20 + b'"}'
     answer = person.post("/api/process", data=body, content_type="application/json")
     assert error(answer) == (413, "too_large")
@@ -392,7 +392,7 @@ def files_below(person: Person) -> int:
     return len(list(Path(files.session_dir(person.sid)).iterdir()))
 
 
-def test_a_disk_that_is_full_at_the_second_file(
+def test_s17_a_disk_that_is_full_at_the_second_file(
     person: Person, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patch:
@@ -414,7 +414,7 @@ def test_a_store_that_is_full_keeps_no_file(
 
 
 @pytest.mark.parametrize("moment", ["while it is written", "after it is written"])
-def test_a_reset_while_an_upload_is_on_its_way(
+def test_s21_a_reset_while_an_upload_is_on_its_way(
     person: Person, monkeypatch: pytest.MonkeyPatch, moment: str
 ) -> None:
     person.upload(("old.csv", b"a\n1\n"))

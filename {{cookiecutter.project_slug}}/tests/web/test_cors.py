@@ -42,7 +42,7 @@ def cors(answer: Answer) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("origin", [FRIEND, *STRANGERS])
-def test_it_is_closed_by_default(app: Flask, origin: str) -> None:
+def test_s09_it_is_closed_by_default(app: Flask, origin: str) -> None:
     assert cors(preflight(app, origin)) == {}
     person = Person(app)
     person.upload()
@@ -50,13 +50,13 @@ def test_it_is_closed_by_default(app: Flask, origin: str) -> None:
 
 
 @pytest.mark.parametrize("origin", STRANGERS)
-def test_an_origin_that_is_not_named_stays_outside(friendly: Flask, origin: str) -> None:
+def test_s09_an_origin_that_is_not_named_stays_outside(friendly: Flask, origin: str) -> None:
     assert cors(preflight(friendly, origin)) == {}
     assert cors(Person(friendly).get("/api/status", headers={"Origin": origin})) == {}
 
 
 @pytest.mark.parametrize("origin", [FRIEND, "http://localhost:5173"])
-def test_a_named_origin_may_call_and_sees_the_session(friendly: Flask, origin: str) -> None:
+def test_s09_a_named_origin_may_call_and_sees_the_session(friendly: Flask, origin: str) -> None:
     asked = preflight(friendly, origin)
     assert asked.status_code == 200
     assert asked.headers["Access-Control-Allow-Origin"] == origin
@@ -76,7 +76,7 @@ def test_a_named_origin_may_call_and_sees_the_session(friendly: Flask, origin: s
     assert "Origin" in answer.headers["Vary"]
 
 
-def test_a_refusal_can_be_read_from_there_too(friendly: Flask, clock: Clock) -> None:
+def test_s09_a_refusal_can_be_read_from_there_too(friendly: Flask, clock: Clock) -> None:
     person = Person(friendly)
     person.upload()
     clock.advance(4000)
@@ -90,6 +90,6 @@ def test_a_refusal_can_be_read_from_there_too(friendly: Flask, clock: Clock) -> 
         assert answer.headers["Access-Control-Allow-Origin"] == FRIEND
 
 
-def test_the_page_itself_is_for_nobody_elses_scripts(friendly: Flask) -> None:
+def test_s09_the_page_itself_is_for_nobody_elses_scripts(friendly: Flask) -> None:
     for path in ("/", "/static/app.js", "/healthz"):
         assert cors(Person(friendly).get(path, headers={"Origin": FRIEND})) == {}

@@ -115,7 +115,7 @@ def test_a_running_job_keeps_the_session_alive(held: Person, gate: Gate, clock: 
     assert held.end().name == "complete"
 
 
-def test_expired_stays_expired_after_it_is_forgotten(make_app: MakeApp, clock: Clock) -> None:
+def test_s01_expired_stays_expired_after_it_is_forgotten(make_app: MakeApp, clock: Clock) -> None:
     person = Person(make_app(SILO_TTL=10, SILO_EXPIRED_RETAIN=10))
     person.upload()
     store = person.app.extensions["silo"].store
@@ -141,7 +141,7 @@ def test_expired_stays_expired_after_it_is_forgotten(make_app: MakeApp, clock: C
         "' OR 1=1 --",
     ],
 )
-def test_an_id_that_was_not_given_out_is_nobodys(app: Flask, sid: str) -> None:
+def test_s01_an_id_that_was_not_given_out_is_nobodys(app: Flask, sid: str) -> None:
     stranger = Person(app, sid)
     assert stranger.status()["session"] == "none"
     assert stranger.get("/api/progress").json["status"] == "idle"

@@ -29,7 +29,7 @@ def test_it_has_every_call_of_the_api(app: Flask, document: Json) -> None:
         (re.sub(r"<(\w+)>", r"{\1}", rule.rule), method.lower())
         for rule in app.url_map.iter_rules()
         for method in (rule.methods or set()) - {"OPTIONS"}
-        if rule.rule.startswith("/api/") or rule.rule in ("/healthz", "/readyz")
+        if rule.rule.startswith("/api/") or rule.rule in ("/healthz", "/metrics", "/readyz")
     }
     told = {(path, method) for path, item in document["paths"].items() for method in item}
     heads = {(path, "head") for path, method in told if method == "get"}

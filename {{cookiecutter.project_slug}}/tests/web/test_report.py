@@ -13,14 +13,14 @@ from .person import Person, error
 from .steps import Gate
 
 
-def test_the_download_is_a_file_named_after_the_upload(person: Person) -> None:
+def test_s08_the_download_is_a_file_named_after_the_upload(person: Person) -> None:
     person.has_report()
     headers = person.get("/api/report.xlsx").headers
     assert headers["Content-Disposition"] == 'attachment; filename="sales report.xlsx"'
     assert headers["Cache-Control"] == "no-store"
 
 
-def test_a_part_of_the_download_can_be_asked_for(person: Person) -> None:
+def test_s08_a_part_of_the_download_can_be_asked_for(person: Person) -> None:
     person.has_report()
     whole = person.get("/api/report.xlsx").data
     part = person.get("/api/report.xlsx", headers={"Range": "bytes=10-19"})
@@ -71,7 +71,7 @@ def follow(app: Flask, url: str) -> tuple[int, str]:
     return came.status_code, (came.get_json() or {})["error"] if came.is_json else ""
 
 
-def test_a_link_downloads_the_report_without_a_session(
+def test_s04_a_link_downloads_the_report_without_a_session(
     app: Flask, person: Person, link: str
 ) -> None:
     came = app.test_client().get(link, buffered=True)
@@ -80,13 +80,13 @@ def test_a_link_downloads_the_report_without_a_session(
     assert "X-Session-ID" not in came.headers
 
 
-def test_a_link_holds_no_session(person: Person, link: str) -> None:
+def test_s04_a_link_holds_no_session(person: Person, link: str) -> None:
     assert urlsplit(link).path == "/api/report.xlsx"
     assert person.sid not in link
     assert person.sid.rpartition(".")[0] not in link
 
 
-def test_a_link_is_good_for_less_than_a_minute_and_never_longer(
+def test_s04_a_link_is_good_for_less_than_a_minute_and_never_longer(
     app: Flask, clock: Clock, link: str
 ) -> None:
     clock.advance(58.9)
@@ -95,24 +95,24 @@ def test_a_link_is_good_for_less_than_a_minute_and_never_longer(
     assert follow(app, link) == (403, "forbidden_link")
 
 
-def test_a_link_dies_with_a_reset(app: Flask, person: Person, link: str) -> None:
+def test_s04_a_link_dies_with_a_reset(app: Flask, person: Person, link: str) -> None:
     person.post("/api/reset")
     assert follow(app, link) == (403, "forbidden_link")
 
 
-def test_a_link_dies_with_the_next_job(app: Flask, person: Person, link: str) -> None:
+def test_s04_a_link_dies_with_the_next_job(app: Flask, person: Person, link: str) -> None:
     person.process()
     assert follow(app, link) == (403, "forbidden_link")
     person.end()
     assert follow(app, link) == (403, "forbidden_link")
 
 
-def test_a_link_dies_with_the_next_upload(app: Flask, person: Person, link: str) -> None:
+def test_s04_a_link_dies_with_the_next_upload(app: Flask, person: Person, link: str) -> None:
     person.upload()
     assert follow(app, link) == (403, "forbidden_link")
 
 
-def test_a_link_dies_with_the_session(make_app: MakeApp, clock: Clock, gate: Gate) -> None:
+def test_s04_a_link_dies_with_the_session(make_app: MakeApp, clock: Clock, gate: Gate) -> None:
     app = make_app(SILO_RUNNER="thread", SILO_TTL=20)
     person = Person(app)
     person.upload()
@@ -124,14 +124,14 @@ def test_a_link_dies_with_the_session(make_app: MakeApp, clock: Clock, gate: Gat
     assert follow(app, url) == (410, "session_expired")
 
 
-def test_a_forged_link_is_refused(app: Flask, link: str) -> None:
+def test_s04_a_forged_link_is_refused(app: Flask, link: str) -> None:
     token = link.rpartition("=")[2]
     for forged in ("", "x", token[:-1], f"x{token}", token.upper(), "☃", "a.b.c", "." * 5000):
         url = f"/api/report.xlsx?token={forged}"
         assert follow(app, url) == (403, "forbidden_link"), forged
 
 
-def test_a_session_in_the_query_is_nobody(person: Person, link: str) -> None:
+def test_s04_a_session_in_the_query_is_nobody(person: Person, link: str) -> None:
     stranger = Person(person.app)
     for name in ("_sid", "sid", "session", "X-Session-ID"):
         answer = stranger.get("/api/report.xlsx", query_string={name: person.sid})

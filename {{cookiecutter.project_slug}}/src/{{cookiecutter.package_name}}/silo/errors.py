@@ -94,6 +94,13 @@ class PartMoved(SiloError):
         super().__init__(f"The part ends at byte {size}, and somebody else adds to it.")
 
 
+class UnreadableFile(SiloError):
+    """A stored file that is damaged, or encrypted with a key that is gone."""
+
+    def __init__(self) -> None:
+        super().__init__("A stored file can no longer be read. Upload your files again.")
+
+
 class TooManyStreams(SiloError):
     """A session that listens to as many streams as it may."""
 

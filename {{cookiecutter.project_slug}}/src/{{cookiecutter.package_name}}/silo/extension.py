@@ -18,7 +18,7 @@ from .answers import Answers
 from .cleanup import CleanupDaemon
 from .errors import SessionExpired, SiloError
 from .events import KEEP_ALIVE_SECONDS, Events
-from .files.base import FileStore
+from .files.base import FileStore, Place
 from .records import Records, Step
 from .refusals import problem_of
 from .repeats import Repeats
@@ -129,14 +129,21 @@ class Silo:
         """Give every session a namespace; `factory` makes its first state, a JSON-like dict."""
         self.store.register_namespace(name, factory)
 
-    def add_file_store(self, name: str, location: str | Path) -> FileStore:
+    def add_file_store(
+        self, name: str, location: str | Path | Place, min_free: int = 0
+    ) -> FileStore:
         """Give every session files; they go when it expires or is reset."""
-        self._files[name] = FileStore(location)
+        self._files[name] = FileStore(location, min_free)
         return self._files[name]
 
     def file_store(self, name: str) -> FileStore:
         """The file store of that name. Raises KeyError."""
         return self._files[name]
+
+    @property
+    def total_size_bytes(self) -> int:
+        """Bytes of all file stores; counted anew at each call."""
+        return sum(files.total_size_bytes for files in self._files.values())
 
     def add_data_endpoints(self, *paths: str) -> None:
         """Have these paths (as requested, or as routes are written) answer 410 after expiry."""

@@ -20,6 +20,7 @@ from .errors import (
     StreamsFull,
     TaskRunning,
     TooManyStreams,
+    UnreadableFile,
 )
 
 log = logging.getLogger(__name__)
@@ -34,6 +35,7 @@ STATUS_OF: dict[type[SiloError], tuple[int, str, str]] = {
     KeyReused: (422, "Unprocessable Content", "idempotency_mismatch"),
     TaskRunning: (409, "Conflict", "already_running"),
     TooManyStreams: (429, "Too Many Requests", "too_many_streams"),
+    UnreadableFile: (500, "Internal Server Error", "unreadable_file"),
     StreamsFull: (503, "Service Unavailable", "streams_full"),
     StoreUnavailable: (503, "Service Unavailable", "unavailable"),
     StoreFull: (507, "Insufficient Storage", "no_space"),

@@ -55,7 +55,9 @@ export function pause(seconds, signal) {
   });
 }
 
-const later = ({ status, headers }) => [502, 503, 504].includes(status) || headers.has("Retry-After");
+/** Whether an answer is to be waited for. Who does something too often is told so instead. */
+const later = ({ status, headers }) =>
+  [502, 503, 504].includes(status) || (status !== 429 && headers.has("Retry-After"));
 
 /** Fetch until the server answers; throw a Problem unless the answer is a success. */
 export async function request(path, { headers, away = later, ...init } = {}, signal) {

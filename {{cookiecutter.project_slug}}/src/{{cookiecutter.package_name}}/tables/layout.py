@@ -9,6 +9,7 @@ there is no header: the columns are numbered and the row is data, as is a lone r
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from datetime import date, datetime, time, timedelta
 from statistics import median_high
@@ -72,11 +73,12 @@ def unique_names(cells: Sequence[Cell], numbers: Sequence[int]) -> list[str]:
     """
     names: list[str] = []
     taken: set[str] = set()
+    copies: Counter[str] = Counter()  # so that a thousand equal names are no million questions
     for cell, number in zip(cells, numbers, strict=True):
-        base = " ".join(_text(cell).split()) or f"Column {number}"
-        name, copy = base, 2
+        base = name = " ".join(_text(cell).split()) or f"Column {number}"
         while name.casefold() in taken:
-            name, copy = f"{base} ({copy})", copy + 1
+            copies[base.casefold()] += 1
+            name = f"{base} ({copies[base.casefold()] + 1})"
         taken.add(name.casefold())
         names.append(name)
     return names

@@ -20,6 +20,7 @@ CONTENT_TYPES = "[content_types].xml"
 
 _TAG = rb"<(?:\w{1,20}:)?"
 # Attributes of a cell are few; the bound keeps a hostile part from being searched again and again.
+# So does `\s*+`, which gives nothing back, where one run of blanks may follow another.
 _MORE = rb"[^<>]{0,200}"
 _CELL = re.compile(
     rb"\sr=[\"']([A-Za-z]{1,3})(\d{1,7})[\"']" + _MORE + rb">\s*<(?:\w{1,20}:)?[vif]"
@@ -28,7 +29,7 @@ _VALUE = re.compile(_TAG + rb"(?:v|t)(?:\s" + _MORE + rb")?>[^<]")
 _ERROR = re.compile(_TAG + rb"c\s" + _MORE + rb"\bt=[\"']e[\"']")
 _UNSAVED = re.compile(
     _TAG + rb"c((?:\s" + _MORE + rb")?)>\s*"
-    rb"<(?:\w{1,20}:)?f(?:\s" + _MORE + rb")?(?:/>|>[^<]*</(?:\w{1,20}:)?f>)\s*"
+    rb"<(?:\w{1,20}:)?f(?:\s" + _MORE + rb")?(?:/>|>[^<]*</(?:\w{1,20}:)?f>)\s*+"
     rb"(?:<(?:\w{1,20}:)?v\s*/>|<(?:\w{1,20}:)?v>\s*</(?:\w{1,20}:)?v>)?\s*</(?:\w{1,20}:)?c>"
 )
 _TEXT = re.compile(rb"\bt=[\"']str[\"']")

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import io
+import os
+import shutil
+import tempfile
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from importlib import import_module
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, cast
 from urllib.parse import urlsplit
 
 from ..errors import SiloError
 from ..sessions.ids import SessionKey, session_key
+from .keyring import Keyring
 
 
 class Place(ABC):
@@ -57,7 +62,21 @@ class Place(ABC):
 
     @abstractmethod
     def open(self, folder: str, name: str) -> BinaryIO:
-        """The bytes, to read. Raises FileNotFoundError."""
+        """The bytes, to read and to seek in. Raises FileNotFoundError."""
+
+    @contextlib.contextmanager
+    def local(self, folder: str, name: str) -> Iterator[Path]:
+        """The bytes as a file of this machine while the block lasts. Raises FileNotFoundError.
+
+        A place that has no such file lends a copy, which only this user may read.
+        """
+        descriptor, path = tempfile.mkstemp()
+        try:
+            with os.fdopen(descriptor, "wb") as copy, self.open(folder, name) as stream:
+                shutil.copyfileobj(stream, copy)
+            yield Path(path)
+        finally:
+            Path(path).unlink(missing_ok=True)
 
     @abstractmethod
     def path(self, folder: str, name: str) -> Path | None:
@@ -91,16 +110,38 @@ class Place(ABC):
     def size(self) -> int:
         """Bytes kept in all. Grows with the number of files."""
 
+    @abstractmethod
+    def free(self) -> int | None:
+        """Bytes that there is room for, None where nobody knows."""
+
+
+class PlainPlace(Place):
+    """A place that keeps bytes as they are, and that encryption may stand in front of."""
+
+    @abstractmethod
+    def cut(self, folder: str, name: str, end: int, to: int) -> None:
+        """Let a part that ends at `end` end earlier. Raises PartMoved and FileNotFoundError."""
+
 
 class FileStore:
     """Keeps files for sessions, under names made from the hash of what the client calls them.
 
-    `location` is a directory or a URL such as `file:///var/lib/app`. Every method takes a session's
-    id or its key. Files are replaced as a whole and appear only when they are complete.
+    `location` is a directory, a URL such as `file:///var/lib/app`, or what `open_place` gave. Every
+    method takes a session's id or its key. Files are replaced as a whole and appear only when they
+    are complete. Where they are encrypted, a path leads to what is encrypted, and whatever reads
+    raises UnreadableFile for a file that is damaged or whose key is gone. A disk with fewer than
+    `min_free` bytes free counts as full: OSError (ENOSPC).
     """
 
-    def __init__(self, location: str | Path) -> None:
-        self._place = open_place(str(location))
+    def __init__(self, location: str | Path | Place, min_free: int = 0) -> None:
+        self._place = location if isinstance(location, Place) else open_place(str(location))
+        self._min_free = min_free
+
+    def check_room(self, size: int = 0) -> None:
+        """Raises OSError unless so many bytes more leave enough free."""
+        free = self._place.free() if self._min_free else None
+        if free is not None and free - size < self._min_free:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     def session_dir(self, sid: str) -> str:
         """The path of the session's directory, made if need be."""
@@ -110,7 +151,7 @@ class FileStore:
         """Keep a file and return its path. Raises OSError, with nothing kept."""
         stream = io.BytesIO(data) if isinstance(data, bytes) else data
         name = _stored_name(filename)
-        self._place.put(session_key(sid), name, stream, filename)
+        self._place.put(session_key(sid), name, self._watched(stream), filename)
         return str(self._place.path(session_key(sid), name))
 
     def begin(self, sid: str, filename: str) -> None:
@@ -123,7 +164,8 @@ class FileStore:
         What came before an error stays. Raises PartMoved if the part ends elsewhere,
         FileNotFoundError if it is or goes away, and OSError.
         """
-        return self._place.append(session_key(sid), _stored_name(filename), offset, data)
+        watched = self._watched(data)
+        return self._place.append(session_key(sid), _stored_name(filename), offset, watched)
 
     def part_size(self, sid: str, filename: str) -> int | None:
         """Where a part, or the file that it became, ends; None if there is neither."""
@@ -152,10 +194,8 @@ class FileStore:
 
         Raises FileNotFoundError.
         """
-        path = self._place.path(session_key(sid), _stored_name(filename))
-        if path is None:
-            raise FileNotFoundError(filename)
-        yield path
+        with self._place.local(session_key(sid), _stored_name(filename)) as path:
+            yield path
 
     def list_files(self, sid: str) -> list[str]:
         """The names of the session's files, sorted."""
@@ -185,19 +225,51 @@ class FileStore:
         """Bytes kept in all; counted anew at each call."""
         return self._place.size()
 
+    def _watched(self, stream: BinaryIO) -> BinaryIO:
+        return cast(BinaryIO, _Watched(stream, self.check_room)) if self._min_free else stream
+
+
+class _Watched:
+    """A stream that asks before each piece whether there is room for more."""
+
+    def __init__(self, stream: BinaryIO, check: Callable[[], None]) -> None:
+        self._stream = stream
+        self._check = check
+
+    def read(self, size: int = -1) -> bytes:
+        self._check()
+        return self._stream.read(size)
+
 
 PLACES = {"": "files.local:LocalPlace", "file": "files.local:LocalPlace"}
 
 
-def open_place(location: str) -> Place:
-    """The place behind a path or URL; raises SiloError for a scheme nobody serves."""
+def open_place(location: str, keys: str = "") -> Place:
+    """The place behind a path or URL, encrypted if there are `keys`, which commas separate.
+
+    Raises SiloError for a scheme nobody serves, and if encryption is not installed.
+    """
+    return encrypted(plain_place(location), keys) if keys else plain_place(location)
+
+
+def encrypted(place: PlainPlace, keys: str) -> Place:
+    try:
+        from .encrypted import EncryptedPlace
+    except ModuleNotFoundError as error:
+        raise SiloError(
+            "Encryption needs a package that is not installed: pip install cryptography"
+        ) from error
+    return EncryptedPlace(place, Keyring(keys))
+
+
+def plain_place(location: str) -> PlainPlace:
     scheme = urlsplit(location).scheme
     if len(scheme) == 1:  # a drive of Windows
         scheme = ""
     if scheme not in PLACES:
         raise SiloError(f"{location!r} is no place for files: give a path or a file:// URL.")
     module, _, name = PLACES[scheme].partition(":")
-    place: Callable[[str], Place] = getattr(import_module(f"..{module}", __package__), name)
+    place: Callable[[str], PlainPlace] = getattr(import_module(f"..{module}", __package__), name)
     return place(location)
 
 

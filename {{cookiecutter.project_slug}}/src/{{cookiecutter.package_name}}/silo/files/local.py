@@ -15,7 +15,7 @@ from typing import IO, BinaryIO
 from urllib.parse import unquote, urlsplit
 
 from ..errors import PartMoved
-from .base import Place
+from .base import PlainPlace
 
 if sys.platform != "win32":
     import fcntl
@@ -29,7 +29,7 @@ PART = ".part"
 KEY = re.compile(r"[0-9a-f]{64}")
 
 
-class LocalPlace(Place):
+class LocalPlace(PlainPlace):
     """A directory a session, readable for this user alone; a file and its label side by side.
 
     Files are written under a temporary name, forced to disk and renamed, so that a crash leaves the
@@ -70,6 +70,11 @@ class LocalPlace(Place):
                 os.fsync(part.fileno())
         return offset
 
+    def cut(self, folder: str, name: str, end: int, to: int) -> None:
+        with self._part(folder, name).open("r+b", buffering=0) as part, _alone(part):
+            _check_end(part, end)
+            part.truncate(to)
+
     def part_size(self, folder: str, name: str) -> int | None:
         for path in (self._part(folder, name), self._root / folder / name):
             with contextlib.suppress(FileNotFoundError):
@@ -88,6 +93,13 @@ class LocalPlace(Place):
 
     def open(self, folder: str, name: str) -> BinaryIO:
         return (self._root / folder / name).open("rb")
+
+    @contextlib.contextmanager
+    def local(self, folder: str, name: str) -> Iterator[Path]:
+        path = self.path(folder, name)
+        if path is None:
+            raise FileNotFoundError(name)
+        yield path
 
     def path(self, folder: str, name: str) -> Path | None:
         path = self._root / folder / name
@@ -121,9 +133,17 @@ class LocalPlace(Place):
         return path
 
     def size(self) -> int:
-        return sum(
-            p.stat().st_size for p in self._root.rglob("*") if p.is_file() and p.suffix != LABEL
-        )
+        """Files may come and go meanwhile."""
+        total = 0
+        for folder, _, names in os.walk(self._root):
+            for name in names:
+                if not name.endswith(LABEL):
+                    with contextlib.suppress(FileNotFoundError):
+                        total += Path(folder, name).stat().st_size
+        return total
+
+    def free(self) -> int:
+        return shutil.disk_usage(self._root).free
 
     def _part(self, folder: str, name: str) -> Path:
         return self._root / folder / f"{name}{PART}"
@@ -141,15 +161,19 @@ def _add(part: IO[bytes], offset: int, piece: bytes) -> None:
     Raises PartMoved, and FileNotFoundError if the part has been removed.
     """
     with _alone(part):
-        found = os.fstat(part.fileno())
-        if not found.st_nlink:
-            raise FileNotFoundError(part.name)
-        if found.st_size != offset:
-            raise PartMoved(found.st_size)
+        _check_end(part, offset)
         part.seek(offset)
         rest = memoryview(piece)
         while rest:
             rest = rest[part.write(rest) :]
+
+
+def _check_end(part: IO[bytes], end: int) -> None:
+    found = os.fstat(part.fileno())
+    if not found.st_nlink:
+        raise FileNotFoundError(part.name)
+    if found.st_size != end:
+        raise PartMoved(found.st_size)
 
 
 _turn = threading.Lock()

@@ -67,6 +67,7 @@ class SessionStore:
         self.generate_sid = sid_generator or (lambda: secrets.token_urlsafe(32))
         self._factories: dict[str, Factory] = {}
         self._busy_check: BusyCheck | None = None
+        self._before_create: list[Callable[[], object]] = []
         self._on_create: list[Callback] = []
         self._expiry = Expiry(self)
 
@@ -82,6 +83,10 @@ class SessionStore:
         Sessions with queued or running tasks are spared without it.
         """
         self._busy_check = check
+
+    def before_create(self, check: Callable[[], object]) -> None:
+        """Call `check()` before a session is created; what it raises keeps that from happening."""
+        self._before_create.append(check)
 
     def on_create(self, callback: Callback) -> None:
         """Call `callback(sid)` when a session is created; it must not change the session."""
@@ -278,6 +283,8 @@ class SessionStore:
         session, key = self.peek(sid), session_key(sid)
         if session:
             return session
+        for check in self._before_create:
+            check()
         self._expiry.expire(key)
         session = self._create(sid, key)
         call_all(self._on_create, sid)

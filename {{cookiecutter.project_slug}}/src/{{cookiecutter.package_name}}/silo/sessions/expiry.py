@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from ..answers import forgetting
 from ..records import Delete, Postpone, Put, Record, Step
-from ..tasks.jobs import Job
+from ..tasks.jobs import OWNER_CHARS, Job
 from .ids import SessionKey
 from .session import read_session
 
@@ -22,7 +22,7 @@ Callback = Callable[[str], None]
 Remove = Callable[[SessionKey], None]
 
 
-FLEETING = ("tombstone", "stream", "answer", "answers", "cached", "hold")
+FLEETING = ("tombstone", "stream", "answer", "answers", "cached", "hold", "limit")
 """Records that are gone when they are due, and leave nothing to do."""
 
 
@@ -78,6 +78,7 @@ class Expiry:
         ]
         if not self._records.apply(*steps):
             return None
+        log.info("session %s has expired", key[:OWNER_CHARS])
         sid = self._store.sid_of(session)
         call_all(self.on_expire, sid)
         return sid

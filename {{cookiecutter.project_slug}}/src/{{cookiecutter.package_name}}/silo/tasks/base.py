@@ -7,11 +7,11 @@ import logging
 import secrets
 import traceback
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Protocol
 
-from ..errors import NO_SPACE, Cancelled, TaskRunning, UserError
+from ..errors import NO_SPACE, Cancelled, TaskRunning, UnreadableFile, UserError
 from .jobs import End, Job, Jobs, new_id
 from .periodic import Periodic
 from .queue import Priority
@@ -27,11 +27,14 @@ ErrorHook = Callable[[Job, str], object]
 class Reporter(Protocol):
     """What a target says about itself. `update` and `log` raise Cancelled when asked to stop.
 
-    `id` is its job's, the same at each attempt.
+    `id` is its job's, the same at each attempt. `secrets` are its runner's.
     """
 
     name: str
     id: str
+
+    @property
+    def secrets(self) -> Mapping[str, str]: ...
 
     def update(self, progress: float | None = None, message: str | None = None) -> None:
         """Set the progress, held within 0 to 100, and the message. Raises Cancelled."""
@@ -71,10 +74,14 @@ class Call:
 
 
 class Runner(ABC):
-    """Works on the jobs of one store."""
+    """Works on the jobs of one store.
 
-    def __init__(self, jobs: Jobs) -> None:
+    `secrets` are for its targets: what an argument must not be, since those are stored.
+    """
+
+    def __init__(self, jobs: Jobs, secrets: Mapping[str, str] | None = None) -> None:
         self.jobs = jobs
+        self.secrets = secrets or {}
         self.periodic = Periodic(jobs.records, jobs.clock)
         self._error_hooks: list[ErrorHook] = []
 
@@ -126,7 +133,9 @@ class Runner(ABC):
         What was unforeseen is logged and told to the error hooks.
         """
         if outcome.trace:
-            log.error("task %s, job %s: %s", job.name, job.id, outcome.trace)
+            reference, _, trace = outcome.trace.partition("\n")
+            unforeseen = Unforeseen(trace)
+            log.error("task %s, job %s: %s", job.name, job.id, reference, exc_info=unforeseen)
             self._tell(job, outcome.trace)
             if self.jobs.retry(job.id, job.attempt):
                 return
@@ -143,6 +152,10 @@ class Runner(ABC):
     @abstractmethod
     def stop(self) -> None:
         """Take no more work, and end what runs in this process."""
+
+
+class Unforeseen(Exception):
+    """A traceback that came as text, from another process, in the form that a log takes."""
 
 
 @dataclass(frozen=True)
@@ -169,8 +182,10 @@ def outcome_of(error: BaseException) -> Outcome:
         return Outcome("failed", str(error))
     if isinstance(error, OSError) and error.errno in FULL:
         return Outcome("failed", NO_SPACE)
-    reference = secrets.token_hex(4)
     trace = "".join(traceback.format_exception(error))
+    if isinstance(error, UnreadableFile):
+        return Outcome("failed", str(error), trace)
+    reference = secrets.token_hex(4)
     return Outcome(
         "failed",
         f"Something went wrong on our side. The log has the details under error {reference}.",

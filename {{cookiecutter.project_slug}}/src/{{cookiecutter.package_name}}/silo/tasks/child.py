@@ -1,8 +1,9 @@
 """The child's side of the process runner: a new Python calls `main`, runs one target, and ends.
 
-It speaks JSON, a line a message. First it is told what to import, so that a spare child has done
-its imports before there is work; then comes the work; then perhaps the word `cancel`. It answers
-with progress and with its end. When its input closes, the parent is dead, and so is the child.
+It speaks JSON, a line a message. First it is told its runner's secrets, and what to import, so that
+a spare child has done its imports before there is work; then comes the work; then perhaps the word
+`cancel`. It answers with progress and with its end. When its input closes, the parent is dead, and
+so is the child.
 """
 
 from __future__ import annotations
@@ -38,9 +39,10 @@ class Limits:
 class ChildTask:
     """The Reporter of a target that runs in a child: says everything to the parent."""
 
-    def __init__(self, name: str, job_id: str, out: TextIO) -> None:
+    def __init__(self, name: str, job_id: str, secrets: dict[str, str], out: TextIO) -> None:
         self.name = name
         self.id = job_id
+        self.secrets = secrets
         self.cancelled = threading.Event()
         self._out = out
         self._said = 0.0
@@ -94,11 +96,11 @@ def main() -> None:
         import_module(module)
     line = sys.stdin.readline()
     if line:
-        _work(json.loads(line), out)
+        _work(json.loads(line), prepare.get("secrets", {}), out)
 
 
-def _work(work: dict[str, Any], out: TextIO) -> None:
-    task = ChildTask(work["name"], work["id"], out)
+def _work(work: dict[str, Any], secrets: dict[str, str], out: TextIO) -> None:
+    task = ChildTask(work["name"], work["id"], secrets, out)
     task.say(begun=True)
     threading.Thread(target=_listen, args=(task,), daemon=True).start()
     try:

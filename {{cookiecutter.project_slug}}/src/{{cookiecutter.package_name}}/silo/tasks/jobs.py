@@ -9,6 +9,7 @@ earlier attempt says is not heard.
 from __future__ import annotations
 
 import json
+import logging
 import math
 import secrets
 import time
@@ -20,11 +21,18 @@ from typing import Any, Literal, get_args
 from ..records import NEW, Delete, Postpone, Put, Record, Records, Step
 from .queue import Priority, Queue
 
+log = logging.getLogger(__name__)
+
 Status = Literal["idle", "queued", "running", "complete", "failed", "cancelled"]
 End = Literal["complete", "failed", "cancelled"]
+ENDS: tuple[End, ...] = get_args(End)
+
+Watcher = Callable[["Job"], object]
 
 LOG_LINES = 200
 LINE_CHARS = 500
+OWNER_CHARS = 8
+"""As much of a session's key as tells it from others in a log, and is of no other use."""
 INTERRUPTED = "The server stopped while this was running. Please start it again."
 
 
@@ -86,7 +94,7 @@ class Job:
     @property
     def ended(self) -> bool:
         """Whether it has come to an end, of whatever kind."""
-        return self.status in get_args(End)
+        return self.status in ENDS
 
 
 def new_id() -> str:
@@ -113,6 +121,11 @@ class Jobs:
         self.clock = clock
         self.lease = lease
         self.retain = retain
+        self._watchers: list[Watcher] = []
+
+    def watch(self, watcher: Watcher) -> None:
+        """Call `watcher(job)` whenever this process has changed the status of a job: once each."""
+        self._watchers.append(watcher)
 
     def read(self, job_id: str) -> Job | None:
         """The job, or None if it is gone."""
@@ -346,8 +359,17 @@ class Jobs:
                 changed = replace(changed, events=changed.events + 1, changed=changed.events + 1)
             put = Put("job", job_id, _encode(changed), self.clock() + self.retain, record.version)
             if self.records.apply(put, *also(changed)):
+                if changed.status != before.status:
+                    self._tell(changed)
                 return changed
         return None
+
+    def _tell(self, job: Job) -> None:
+        """Say that a job's status has changed; neither its message nor its error, which quote."""
+        owner = (job.owner or "-")[:OWNER_CHARS]
+        log.info("job %s of session %s is %s, attempt %d", job.id, owner, job.status, job.attempt)
+        for watcher in self._watchers:
+            watcher(job)
 
 
 def _percent(progress: float, before: float) -> float:

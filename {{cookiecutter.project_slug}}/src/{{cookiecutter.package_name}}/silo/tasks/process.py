@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 from ..codec import plain
@@ -33,7 +34,8 @@ ATTEMPTS = 2
 class ProcessRunner(Runner):
     """Targets must be importable, arguments JSON-like; a job whose worker dies is tried once more.
 
-    `preload` names modules that every child imports before it is given work.
+    `preload` names modules that every child imports before it is given work. The temporary files of
+    a child go with it if there is a folder `scratch` for them.
     """
 
     def __init__(
@@ -42,11 +44,14 @@ class ProcessRunner(Runner):
         slots: Slots,
         limits: Limits | None = None,
         preload: Sequence[str] = (),
+        secrets: Mapping[str, str] | None = None,
+        scratch: Path | None = None,
     ) -> None:
-        super().__init__(jobs)
+        super().__init__(jobs, secrets)
         self._slots = slots
         self._limits = limits or Limits()
         self._preload = preload
+        self._scratch = scratch
         self._wake = threading.Condition()
         self._woken = 0
         self._stopped = threading.Event()
@@ -59,10 +64,8 @@ class ProcessRunner(Runner):
             id=new_id(),
             name=name,
             owner=owner,
-            target=importable(call),
-            args=_arguments(list(call.args), "args"),
-            kwargs=_arguments(call.kwargs, "kwargs"),
             attempts=ATTEMPTS,
+            **travelling(call),
             **asdict(call.terms),
         )
 
@@ -144,7 +147,7 @@ class ProcessRunner(Runner):
         worker = self._take()
         if not worker.give(job, self._limits):
             worker.kill()
-            worker = Worker(self._preload)
+            worker = self._new()
             worker.give(job, self._limits)
         return worker
 
@@ -155,12 +158,24 @@ class ProcessRunner(Runner):
             return worker
         if worker:
             worker.kill()
-        return Worker(self._preload)
+        return self._new()
+
+    def _new(self) -> Worker:
+        return Worker(self._preload, self.secrets, self._scratch)
 
     def _warm(self) -> None:
         with self._spare_lock:
             if self._spare is None and not self._stopped.is_set():
-                self._spare = Worker(self._preload)
+                self._spare = self._new()
+
+
+def travelling(call: Call) -> dict[str, Any]:
+    """The call as a job tells it to another process. Raises TaskError if that cannot be."""
+    return {
+        "target": importable(call),
+        "args": _arguments(list(call.args), "args"),
+        "kwargs": _arguments(call.kwargs, "kwargs"),
+    }
 
 
 def importable(call: Call) -> str:

@@ -49,6 +49,10 @@ class Queue:
         now = self._clock()
         return not any(self._records.due(_kind(each), now, limit=1) for each in PRIORITIES)
 
+    def count(self) -> int:
+        """How many jobs wait, those that may not start yet among them."""
+        return sum(self._records.count(_kind(each)) for each in PRIORITIES)
+
     def waiting(self) -> Iterator[str]:
         """The ids of jobs that may start at this moment, the next one first."""
         for priority in PRIORITIES:

@@ -185,6 +185,7 @@ class RunningTask(BackgroundTask):
     def __init__(self, job: Job, runner: Runner) -> None:
         super().__init__(job.name, runner=runner)
         self.id = self._id = job.id
+        self.secrets = runner.secrets
 
     def update(self, progress: float | None = None, message: str | None = None) -> None:
         self._heed()

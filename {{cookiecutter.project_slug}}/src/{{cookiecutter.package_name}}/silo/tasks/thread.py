@@ -1,15 +1,26 @@
-"""Runs jobs in threads of this process: takes any target, closures too, and isolates nothing."""
+"""Runs jobs in threads of this process: takes any target, closures too.
+
+A thread isolates nothing. So a target that another process can import may be given a child process
+of its own, whose end the thread waits for.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import logging
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
 
+from ..errors import TaskError
 from .base import Call, Runner, outcome_of
+from .child import Limits
 from .jobs import Job, Jobs
+from .process import travelling
+from .relay import Relay
 from .task import RunningTask
+from .worker import Worker
 
 log = logging.getLogger(__name__)
 
@@ -21,10 +32,20 @@ class ThreadRunner(Runner):
 
     A job lives and dies with this process, since nobody else can have its target. While it runs,
     one thread renews the leases of all of them, so a target may be silent for as long as it likes.
+    With `limits`, a target that can be imported runs in a child process that keeps to them, and
+    whose temporary files lie in `scratch`.
     """
 
-    def __init__(self, jobs: Jobs) -> None:
-        super().__init__(jobs)
+    def __init__(
+        self,
+        jobs: Jobs,
+        secrets: Mapping[str, str] | None = None,
+        limits: Limits | None = None,
+        scratch: Path | None = None,
+    ) -> None:
+        super().__init__(jobs, secrets)
+        self.limits = limits
+        self._scratch = scratch
         self._running: set[str] = set()
         self._stopped = threading.Event()
         self._lock = threading.Lock()
@@ -56,10 +77,31 @@ class ThreadRunner(Runner):
     def _attempt(self, job: Job, call: Call) -> None:
         with self._renewed(job):
             try:
-                result = call.target(RunningTask(job, self), *call.args, **call.kwargs)
-                self.jobs.finish(job.id, "complete", "Done", job.attempt, result)
+                if self.limits and (apart := self._apart(job, call)):
+                    self._attend(apart, self.limits)
+                else:
+                    result = call.target(RunningTask(job, self), *call.args, **call.kwargs)
+                    self.jobs.finish(job.id, "complete", "Done", job.attempt, result)
             except BaseException as error:  # a thread's end must be its job's end, whatever it was
                 self.settle(job, outcome_of(error))
+
+    def _apart(self, job: Job, call: Call) -> Job | None:
+        """The job as a child process is told it, if it can be told there."""
+        try:
+            return replace(job, **travelling(call))
+        except TaskError:
+            return None
+
+    def _attend(self, job: Job, limits: Limits) -> None:
+        """Have a child process do it; when this process stops, it is cancelled as a thread is."""
+        worker = Worker((), self.secrets, self._scratch)
+        try:
+            worker.give(job, limits)
+            outcome = Relay(self.jobs, job, worker, limits).run(threading.Event())
+            if outcome:
+                self.settle(job, outcome)
+        finally:
+            worker.kill()
 
     @contextlib.contextmanager
     def _renewed(self, job: Job) -> Iterator[None]:

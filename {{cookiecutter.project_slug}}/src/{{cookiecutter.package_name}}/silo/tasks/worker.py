@@ -12,7 +12,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from typing import Any
 from .base import Outcome
 from .child import Limits
 from .jobs import Job
+from .scratch import Scratch
 
 Message = dict[str, Any]
 
@@ -30,16 +31,26 @@ QUEUED_MESSAGES = 1000
 
 
 class Worker:
-    """A spawned child. Spawned and never forked: a fork of a threaded process may deadlock."""
+    """A spawned child. Spawned and never forked: a fork of a threaded process may deadlock.
 
-    def __init__(self, preload: Sequence[str]) -> None:
+    `secrets` reach it through its input, where nobody else sees them. Its temporary files are below
+    the folder `scratch`, and go with it; without one they are where the system has them.
+    """
+
+    def __init__(
+        self,
+        preload: Sequence[str],
+        secrets: Mapping[str, str] | None = None,
+        scratch: Path | None = None,
+    ) -> None:
+        self._scratch = Scratch(scratch) if scratch else None
         self._stderr = tempfile.TemporaryFile()  # noqa: SIM115 - closed in close()
         self._process = subprocess.Popen(  # noqa: S603 - our own interpreter and module
             [sys.executable, "-c", f"from {__package__}.child import main; main()"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._stderr,
-            env=_environment(),
+            env=_environment(self._scratch),
             start_new_session=True,
         )
         self._ended = False
@@ -47,7 +58,7 @@ class Worker:
         self._messages: queue.Queue[Message | None] = queue.Queue(QUEUED_MESSAGES)
         self._hearing = threading.Thread(target=self._hear, name="silo-hear", daemon=True)
         self._hearing.start()
-        self._say({"preload": list(preload)})
+        self._say({"preload": list(preload), "secrets": dict(secrets or {})})
 
     @property
     def alive(self) -> bool:
@@ -110,6 +121,8 @@ class Worker:
                 if pipe:
                     pipe.close()
         self._stderr.close()
+        if self._scratch:
+            self._scratch.remove()
 
     @property
     def was_killed(self) -> bool:
@@ -148,10 +161,11 @@ class Worker:
         return self._stderr.read().decode(errors="replace")
 
 
-def _environment() -> dict[str, str]:
+def _environment(scratch: Scratch | None) -> dict[str, str]:
     """Ours, with a module path that finds what we find."""
     return {
         **os.environ,
+        **({"TMPDIR": str(scratch.path)} if scratch else {}),
         "PYTHONPATH": os.pathsep.join(path or str(Path.cwd()) for path in sys.path),
     }
 

@@ -1,0 +1,76 @@
+"""Counts: they only rise, and every process of a store tells the same."""
+
+from __future__ import annotations
+
+import threading
+from unittest.mock import patch
+
+import pytest
+from support import eventually
+
+from {{ cookiecutter.package_name }}.silo.counts import Counts
+from {{ cookiecutter.package_name }}.silo.errors import StoreUnavailable
+from {{ cookiecutter.package_name }}.silo.records import Records
+
+from .conftest import OpenRecords
+
+LONG = 1000.0
+
+
+def test_what_was_counted_is_told_once_it_is_on_record(records: Records) -> None:
+    counts = Counts(records, LONG)
+    counts.add({("calls", "a"): 1, ("seconds",): 0.5})
+    counts.add({("calls", "a"): 2, ("calls", "b"): 1})
+    assert counts.read() == {}
+    counts.flush()
+    assert counts.read() == {("calls", "a"): 3, ("seconds",): 0.5, ("calls", "b"): 1}
+    counts.flush()
+    assert counts.read()["calls", "a"] == 3
+
+
+def test_it_gets_there_by_itself(records: Records) -> None:
+    counts = Counts(records, 0.01)
+    counts.add({("calls",): 1})
+    eventually(lambda: counts.read() == {("calls",): 1})
+    counts.add({("calls",): 1})
+    eventually(lambda: counts.read() == {("calls",): 2})
+
+
+def test_processes_that_count_at_once_lose_nothing(open_records: OpenRecords) -> None:
+    every = [Counts(open_records(), LONG) for _ in range(4)]
+
+    def count(counts: Counts) -> None:
+        for _ in range(25):
+            counts.add({("calls",): 1})
+            counts.flush()
+
+    threads = [threading.Thread(target=count, args=(counts,)) for counts in every]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert [counts.read() for counts in every] == [{("calls",): 100}] * 4
+
+
+def test_a_process_that_comes_anew_goes_on_from_there(open_records: OpenRecords) -> None:
+    first = Counts(open_records(), LONG)
+    first.add({("calls",): 5})
+    first.flush()
+    second = Counts(open_records(), LONG)
+    assert second.read() == {("calls",): 5}
+    second.add({("calls",): 1})
+    second.flush()
+    assert first.read() == {("calls",): 6}
+
+
+def test_what_the_store_refuses_is_kept_for_later(records: Records) -> None:
+    counts = Counts(records, LONG)
+    counts.add({("calls",): 1})
+    with (
+        patch.object(records, "apply", side_effect=StoreUnavailable),
+        pytest.raises(StoreUnavailable),
+    ):
+        counts.flush()
+    counts.add({("calls",): 1})
+    counts.flush()
+    assert counts.read() == {("calls",): 2}
