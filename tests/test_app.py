@@ -129,6 +129,26 @@ def test_the_step_in_the_readme_works_as_it_stands(bake: Bake, fresh: Path, read
     assert read.stdout == "['File', 'Sheet', 'Rows'] ['sales.csv', 'sales', 2]\n", read.stderr
 
 
+def test_the_code_in_the_docs_is_as_clean_as_the_app_s(bake: Bake, fresh: Path) -> None:
+    project = bake().project
+    page = (project / "docs/customising.md").read_text("utf-8")
+    for number, code in enumerate(README_STEP.findall(page)):
+        if "def test_" not in code:
+            (project / f"src/acme_reports/of_the_docs_{number}.py").write_text(code, "utf-8")
+    for command in (
+        ["ruff", "check", "src"],
+        ["ruff", "format", "--check", "src"],
+        ["mypy", "src"],
+    ):
+        done = subprocess.run(
+            [fresh / ".venv/bin/python", "-m", *command],
+            cwd=project,
+            capture_output=True,
+            text=True,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+
+
 def test_the_curl_commands_in_the_readme_upload_a_file(bake: Bake, fresh: Path) -> None:
     project = bake().project
     [script] = re.findall(r"```sh\n(.*?)```", (project / "README.md").read_text("utf-8"), re.DOTALL)

@@ -45,6 +45,7 @@ def for_good() -> None:
 @contextmanager
 def while_loading() -> Iterator[None]:
     """The app that is loaded meanwhile has the known step; what is imported later has its own."""
+    assert PIPELINE not in sys.modules, "the app was loaded before with its own step"
     for_good()
     yield
     del sys.meta_path[0]
