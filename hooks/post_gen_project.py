@@ -10,7 +10,11 @@ import json
 import shutil
 from pathlib import Path
 
+STATIC = "src/{package_name}/static/"
+SAMPLES_TO_MERGE = [STATIC + "sample-january.csv", STATIC + "sample-february.xlsx"]
+SAMPLES_TO_RECONCILE = [STATIC + "sample-ledger.xlsx", STATIC + "sample-bank.csv"]
 PARTS_OF_PROFILE = [
+    STATIC + "sample.xlsx",
     "src/{package_name}/columns.py",
     "src/{package_name}/findings.py",
     "tests/test_columns.py",
@@ -18,8 +22,9 @@ PARTS_OF_PROFILE = [
 UNCHOSEN = {
     ("ci", "none"): [".github"],
     ("docker", "no"): [".dockerignore", "Dockerfile", "compose.yaml"],
-    ("example", "merge"): PARTS_OF_PROFILE,
-    ("example", "reconcile"): PARTS_OF_PROFILE,
+    ("example", "profile"): [*SAMPLES_TO_MERGE, *SAMPLES_TO_RECONCILE],
+    ("example", "merge"): [*PARTS_OF_PROFILE, *SAMPLES_TO_RECONCILE],
+    ("example", "reconcile"): [*PARTS_OF_PROFILE, *SAMPLES_TO_MERGE],
 }
 EXAMPLES = ("merge", "reconcile")
 """Those that lie beside `pipeline.py` and its test, and take their place when they are chosen."""

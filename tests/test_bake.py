@@ -16,7 +16,11 @@ from pairs import Row, covering
 
 ROWS = covering(CHOICES)
 EXPECTED = (Path(__file__).parent / "expected_files.txt").read_text("utf-8").split()
+STATIC = "src/acme_reports/static"
+SAMPLES_TO_MERGE = {f"{STATIC}/sample-january.csv", f"{STATIC}/sample-february.xlsx"}
+SAMPLES_TO_RECONCILE = {f"{STATIC}/sample-ledger.xlsx", f"{STATIC}/sample-bank.csv"}
 PARTS_OF_PROFILE = {
+    f"{STATIC}/sample.xlsx",
     "src/acme_reports/columns.py",
     "src/acme_reports/findings.py",
     "tests/test_columns.py",
@@ -24,8 +28,9 @@ PARTS_OF_PROFILE = {
 LEFT_OUT = {
     ("ci", "none"): {".github/workflows/ci.yml"},
     ("docker", "no"): {".dockerignore", "Dockerfile", "compose.yaml"},
-    ("example", "merge"): PARTS_OF_PROFILE,
-    ("example", "reconcile"): PARTS_OF_PROFILE,
+    ("example", "profile"): SAMPLES_TO_MERGE | SAMPLES_TO_RECONCILE,
+    ("example", "merge"): PARTS_OF_PROFILE | SAMPLES_TO_RECONCILE,
+    ("example", "reconcile"): PARTS_OF_PROFILE | SAMPLES_TO_MERGE,
 }
 PACKAGE = "{{cookiecutter.package_name}}"
 
@@ -65,8 +70,8 @@ def test_unrendered_files_are_copied_byte_for_byte(default: Path) -> None:
     baked = files_of(default)
     assert len(copied) > 20
     for name, data in copied.items():
-        if "/pipeline_" in name:
-            continue  # another example
+        if re.search(r"/(pipeline_|sample-)", name):
+            continue  # of another example
         assert baked[name.replace(PACKAGE, "acme_reports")] == data, name
 
 

@@ -15,12 +15,14 @@ from hypothesis import strategies as st
 from openpyxl import Workbook, load_workbook
 from pydantic import ValidationError
 
+from {{ cookiecutter.package_name }} import step
 from {{ cookiecutter.package_name }}.pipeline import Options, process
 from {{ cookiecutter.package_name }}.report import Report, Table
 from {{ cookiecutter.package_name }}.step import Cancelled, SilentProgress, UserError
 from {{ cookiecutter.package_name }}.values import Cell, total
 from {{ cookiecutter.package_name }}.workbook import write_workbook
 
+SAMPLES = Path(step.__file__).parent / "static"
 JANUARY = "Order,Customer,Amount\n1,Ann,10.5\n2,Bob,20\n"
 FEBRUARY = "amount , ORDER,City\n30,3,Rome\n20,2,Oslo\n"
 
@@ -209,6 +211,16 @@ def test_more_columns_than_a_worksheet_holds_are_told(tmp_path: Path) -> None:
 def test_a_header_without_rows_gives_a_report(tmp_path: Path) -> None:
     report = run(text(tmp_path / "a.csv", "Region,Sales\n"))
     assert table(report, "Merged").rows == []
+    write_workbook(report, tmp_path / "report.xlsx")
+
+
+def test_the_samples_give_a_report_worth_showing(tmp_path: Path) -> None:
+    report = run(*sorted(SAMPLES.glob("sample-*")), key="order")
+    figures = {figure.label: figure.value for figure in report.figures}
+    assert figures == {"Rows read": 47, "Duplicates dropped": 3, "Rows kept": 44}
+    assert [column.name for column in table(report, "Merged").columns][:2] == ["Amount", "Order"]
+    assert {column.kind for column in table(report, "Merged").columns} == {"text", "number", "date"}
+    assert report.warnings == []
     write_workbook(report, tmp_path / "report.xlsx")
 
 

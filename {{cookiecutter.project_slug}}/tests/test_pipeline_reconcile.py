@@ -14,12 +14,14 @@ from hypothesis import strategies as st
 from openpyxl import Workbook
 from pydantic import ValidationError
 
+from {{ cookiecutter.package_name }} import step
 from {{ cookiecutter.package_name }}.pipeline import Options, process
 from {{ cookiecutter.package_name }}.report import Report, Table
 from {{ cookiecutter.package_name }}.step import Cancelled, SilentProgress, UserError
 from {{ cookiecutter.package_name }}.values import Cell
 from {{ cookiecutter.package_name }}.workbook import write_workbook
 
+SAMPLES = Path(step.__file__).parent / "static"
 OURS = "Invoice,Amount,Customer\nA-1,100,Ann\nA-2,50.5,Bob\nA-3,70,Cleo\n"
 BANK = "customer,INVOICE ,amount\nBob,a-2,51\nAnn,A-1,100.0\nDan,A-4,9\n"
 
@@ -223,6 +225,14 @@ def test_s28_hostile_text_is_shown_as_text(tmp_path: Path) -> None:
     hostile = '=HYPERLINK("http://x"),@SUM(A1)\n=1+1,<script>\n'
     files = text(tmp_path / "=1+1.csv", hostile), text(tmp_path / "b.csv", hostile + "+2,-3\n")
     report = run(*files)
+    write_workbook(report, tmp_path / "report.xlsx")
+
+
+def test_the_samples_give_a_report_worth_showing(tmp_path: Path) -> None:
+    report = run(SAMPLES / "sample-ledger.xlsx", SAMPLES / "sample-bank.csv")
+    assert counts(report) == [54, 3, 3, 4]
+    assert [row[4] for row in table(report, "Different").rows] == pytest.approx([0.7, 1.9, 3.1])
+    assert report.warnings == []
     write_workbook(report, tmp_path / "report.xlsx")
 
 
