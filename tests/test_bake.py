@@ -28,9 +28,12 @@ PARTS_OF_PROFILE = {
 LEFT_OUT = {
     ("ci", "none"): {".github/workflows/ci.yml"},
     ("docker", "no"): {".dockerignore", "Dockerfile", "compose.yaml"},
-    ("example", "profile"): SAMPLES_TO_MERGE | SAMPLES_TO_RECONCILE,
-    ("example", "merge"): PARTS_OF_PROFILE | SAMPLES_TO_RECONCILE,
-    ("example", "reconcile"): PARTS_OF_PROFILE | SAMPLES_TO_MERGE,
+    ("example", "merge"): PARTS_OF_PROFILE,
+    ("example", "reconcile"): PARTS_OF_PROFILE,
+}
+BROUGHT_IN = {
+    ("example", "merge"): SAMPLES_TO_MERGE,
+    ("example", "reconcile"): SAMPLES_TO_RECONCILE,
 }
 PACKAGE = "{{cookiecutter.package_name}}"
 
@@ -55,7 +58,8 @@ def test_a_bake_holds_the_expected_files_and_only_those(bake: Bake, row: Row) ->
     baked = bake(**row)
     assert baked.code == 0, baked.out + baked.err
     unchosen = set().union(*(LEFT_OUT.get(answer, set()) for answer in row.items()))
-    assert sorted(files_of(baked.project)) == sorted(set(EXPECTED) - unchosen)
+    chosen = set().union(*(BROUGHT_IN.get(answer, set()) for answer in row.items()))
+    assert sorted(files_of(baked.project)) == sorted((set(EXPECTED) - unchosen) | chosen)
     assert not [
         path for path in baked.project.rglob("*") if path.is_dir() and not any(path.iterdir())
     ]
