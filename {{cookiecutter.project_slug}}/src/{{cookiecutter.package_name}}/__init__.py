@@ -140,4 +140,6 @@ def make_runner(settings: Settings, records: Records, clock: Callable[[], float]
     limits = Limits(settings.silo_task_memory_mb, settings.silo_task_timeout)
     slots = Slots(settings.silo_workers, settings.silo_data_dir / "slots")
     preload = [f"{__name__}.jobs"]
+    if settings.encryption_key:
+        preload.append(f"{__name__}.silo.files.encrypted")
     return ProcessRunner(jobs, slots, limits, preload, secrets, settings.scratch)
