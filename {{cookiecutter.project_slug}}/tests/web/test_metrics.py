@@ -161,7 +161,7 @@ def test_it_makes_no_session_takes_no_lock_and_looks_through_nothing(app: Flask)
     assert {step.kind for step in puts} <= {"counts"}
 
 
-def test_it_tells_no_session_and_no_file(person: Person) -> None:
+def test_s03_it_tells_no_session_and_no_file(person: Person) -> None:
     person.has_report(("a secret name.csv", b"a,b\n1,2\n"))
     link = person.post("/api/report/link").json["url"]
     person.get(link)
