@@ -277,6 +277,12 @@ def test_blanks_without_end_are_looked_through_once() -> None:
     assert scan.close().unsaved == 0
 
 
+def test_a_long_line_in_an_old_encoding_is_looked_through_once(tmp_path: Path) -> None:
+    """To guess the encoding, the lines beyond ASCII are looked for."""
+    text = b"a" * 900_000 + b"\n" + b"caf\xe9,1\n" * 3
+    assert ends(tmp_path, text, "a.csv")
+
+
 def test_a_column_name_that_stands_everywhere(tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
     path.write_text(",".join(["a"] * 16_384) + "\n" + ",".join(["1"] * 16_384) + "\n")
