@@ -28,6 +28,7 @@ STDERR_TAIL = 4000
 TICK_SECONDS = 0.1
 BEGIN_SECONDS = 5
 QUEUED_MESSAGES = 1000
+WITHHELD = ("SECRET_KEY", "SILO_")
 
 
 class Worker:
@@ -162,9 +163,9 @@ class Worker:
 
 
 def _environment(scratch: Scratch | None) -> dict[str, str]:
-    """Ours, with a module path that finds what we find."""
+    """Ours, with a module path that finds what we find, and without settings: they hold secrets."""
     return {
-        **os.environ,
+        **{name: value for name, value in os.environ.items() if not name.startswith(WITHHELD)},
         **({"TMPDIR": str(scratch.path)} if scratch else {}),
         "PYTHONPATH": os.pathsep.join(path or str(Path.cwd()) for path in sys.path),
     }
