@@ -83,7 +83,7 @@ def test_no_secret_is_on_a_command_line_nor_handed_to_a_child(careless: Server) 
     for pid in careless.job_processes():
         environment = Path(f"/proc/{pid}/environ").read_bytes()
         assert SECRET.encode() not in environment
-        assert b"SILO_" not in environment
+        assert b"SECRET_KEY" not in environment
 
 
 def test_no_line_of_the_log_is_written_by_a_stranger(careless: Server) -> None:
