@@ -165,4 +165,6 @@ def make_runner(settings: Settings, records: Records, clock: Callable[[], float]
         return ThreadRunner(jobs, secrets, limits, settings.scratch)
     slots = Slots(settings.silo_workers, settings.silo_data_dir / "slots")
     preload = [f"{__name__}.jobs"]
+    if settings.encryption_key:
+        preload.append(f"{__name__}.silo.files.encrypted")
     return ProcessRunner(jobs, slots, limits, preload, secrets, settings.scratch)

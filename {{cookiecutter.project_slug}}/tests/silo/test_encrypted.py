@@ -282,7 +282,7 @@ def test_memory_stays_flat(files: FileStore, tmp_path: Path) -> None:
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
-    assert peak < 4 * 2**20
+    assert peak < 2 * 2**20
 
 
 # A part whose end a crash has torn
