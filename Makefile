@@ -6,7 +6,7 @@ EXAMPLE ?= profile
 DEMO := .demo/acme-reports
 SAMPLE := $(DEMO)/src/acme_reports/static/sample.xlsx
 
-.PHONY: help demo dev pictures test chaos fuzz bench-store bench-streams bench-upload lint fmt clean
+.PHONY: help demo dev pictures test chaos fuzz bench-store bench-streams bench-upload lock lint fmt clean
 .DEFAULT_GOAL := help
 
 help: ## list these targets
@@ -46,6 +46,12 @@ bench-streams: dev ## live streams of one process: who has news, how late, what 
 bench-upload: dev ## a large upload, raw and as a form, beside a bare copy
 	@$(MAKE) --no-print-directory -C .dev/acme-reports .venv/.run
 	.dev/acme-reports/.venv/bin/python benchmarks/upload.py $(ARGS)
+
+lock: .venv/.demo ## renew the locks of the generated app; needs the package index
+	@rm -rf $(DEMO)
+	@$(BIN)/cookiecutter . --no-input --default-config --output-dir .demo >/dev/null
+	@$(MAKE) --no-print-directory -C $(DEMO) lock
+	cp $(DEMO)/requirements.lock $(DEMO)/requirements-dev.lock '{{cookiecutter.project_slug}}'
 
 lint: .venv/.dev ## ruff, format and types of the template's own Python
 	$(BIN)/ruff check benchmarks hooks tests tools

@@ -50,7 +50,7 @@ def found(kept: ResultCache, key: str = KEY) -> tuple[bytes, bytes] | None:
     hit = kept.find(key)
     if hit is None:
         return None
-    with hit.workbook as workbook:
+    with hit.files as workbook:
         return hit.report, workbook.read()
 
 

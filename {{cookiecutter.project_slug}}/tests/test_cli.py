@@ -21,6 +21,7 @@ from web import steps
 from {{ cookiecutter.package_name }} import cli
 from {{ cookiecutter.package_name }}.about import TITLE
 from {{ cookiecutter.package_name }}.config import load_settings
+from {{ cookiecutter.package_name }}.step import Accepts
 
 ROWS: list[list[Any]] = [["Region", "Amount"], ["North", 1.5], ["South", 2], ["North", 3.25]]
 
@@ -92,7 +93,6 @@ def test_the_last_report_is_replaced_as_a_whole(run: Run, tmp_path: Path) -> Non
         (["sales.csv", "--largest", "ten"], "--largest: Input should be a valid integer"),
         (["sales.csv", "--largest", "0"], "--largest: Input should be greater than"),
         (["sales.csv", "--colour", "red"], "No such option"),
-        (["sales.csv"] * 101, "Choose 1 to 100 files."),
     ],
 )
 def test_a_call_that_cannot_work_says_why(run: Run, arguments: list[str], said: str) -> None:
@@ -140,6 +140,25 @@ def test_a_time_limit_ends_the_work(run: Run, monkeypatch: pytest.MonkeyPatch) -
     result = run("process", "sales.csv")
     assert result.exit_code == 1
     assert "took longer than" in result.output
+
+
+def test_another_number_of_files_than_the_step_takes(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(known_step, "ACCEPTS", Accepts((".csv",), least=2, most=2))
+    assert "Error: Choose exactly 2 files." in run("process", "sales.csv").output
+    assert "sales.xlsx is not a type" in run("process", "sales.xlsx", "sales.csv").output
+
+
+def test_attached_files_are_written_beside_the_workbook(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(f"{cli.__package__}.jobs.run_paths", steps.write_files)
+    result = run("process", "sales.csv", "-o", "mine.xlsx")
+    assert result.output == "Processing\nWrote mine files/a.csv\nWrote mine files/b.txt\n"
+    assert not Path("mine.xlsx").exists()
+    assert Path("mine files/a.csv").read_text() == "one"
+    assert Path("mine files/b.txt").read_text() == "two"
 
 
 def test_check_says_that_the_step_is_as_it_should_be(run: Run) -> None:

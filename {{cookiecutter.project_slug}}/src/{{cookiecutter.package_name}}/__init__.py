@@ -13,6 +13,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 from . import (
     arrival,
     contract,
+    downloads,
     keys,
     logs,
     metrics,
@@ -80,6 +81,7 @@ def create_app(
     app.register_blueprint(views.blueprint)
     app.register_blueprint(arrival.blueprint)
     app.register_blueprint(resumable.blueprint)
+    app.register_blueprint(downloads.blueprint)
     ratelimits.init_app(app, silo, settings)
     return app
 
@@ -141,7 +143,7 @@ def make_silo(settings: Settings, clock: Callable[[], float]) -> Silo:
         silo.add_file_store(views.FILES, place, settings.min_free)
     silo.store.on_cleanup(ResultCache(place, **settings.cache).sweep)
     silo.store.on_cleanup(lambda: sweep(settings.scratch))
-    silo.add_data_endpoints(*views.DATA_ENDPOINTS, *resumable.DATA_ENDPOINTS)
+    silo.add_data_endpoints(*views.DATA_ENDPOINTS, *downloads.ENDPOINTS, *resumable.DATA_ENDPOINTS)
     return silo
 
 
@@ -163,4 +165,6 @@ def make_runner(settings: Settings, records: Records, clock: Callable[[], float]
         return ThreadRunner(jobs, secrets, limits, settings.scratch)
     slots = Slots(settings.silo_workers, settings.silo_data_dir / "slots")
     preload = [f"{__name__}.jobs"]
+    if settings.encryption_key:
+        preload.append(f"{__name__}.silo.files.encrypted")
     return ProcessRunner(jobs, slots, limits, preload, secrets, settings.scratch)

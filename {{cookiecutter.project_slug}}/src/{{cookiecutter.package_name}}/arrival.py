@@ -11,7 +11,7 @@ from flask import Blueprint, Response, make_response, request
 
 from .problems import Problem
 from .resumable import quota, the_pending
-from .uploads import Stored, checked, receive, taken_away
+from .uploads import Stored, check_count, checked, receive, taken_away
 from .views import (
     NAMESPACE,
     check_room,
@@ -93,6 +93,7 @@ def uploads_named() -> list[str]:
         raise Problem("invalid_uploads", "Uploads are a list of ids.")
     if len(set(ids)) < len(ids):
         raise Problem("invalid_uploads", "Each upload can be named once.")
+    check_count(len(ids))
     return ids
 
 

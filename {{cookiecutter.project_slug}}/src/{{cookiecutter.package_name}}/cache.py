@@ -1,8 +1,8 @@
 """Reports that were made before, found again by what they were made of.
 
 A report is kept beside the sessions' files, as one object: a line that says when it expires, how
-long its JSON is, and the SHA-256 of all that; then the JSON; then the workbook. Nothing in it, nor
-in its name, is of the session that it was made in, and it outlives that session.
+long its JSON is, and the SHA-256 of all that; then the JSON; then its files, one after the other.
+Nothing in it, nor in its name, is of the session that it was made in, and it outlives that session.
 """
 
 from __future__ import annotations
@@ -45,10 +45,10 @@ code is loaded, so that a process of before an update keeps no report under the 
 
 @dataclass(frozen=True)
 class Found:
-    """A report as JSON and as a workbook, which whoever asked for it closes."""
+    """A report as JSON and its files in one stream, which whoever asked for it closes."""
 
     report: bytes
-    workbook: BinaryIO
+    files: BinaryIO
 
 
 class Unusable(Exception):
@@ -93,19 +93,19 @@ class ResultCache:
             log.exception("cached report %s cannot be read", key)
         return None
 
-    def keep(self, key: str, report: bytes, workbook: BinaryIO) -> None:
+    def keep(self, key: str, report: bytes, files: BinaryIO) -> None:
         """Keep a report, in the place of an older one. If that fails, it is logged."""
         expires = self._clock() + self._ttl
-        workbook.seek(0)
+        files.seek(0)
         digest = _begin(expires, len(report))
         digest.update(report)
-        hashlib.file_digest(workbook, lambda: digest)  # type: ignore[arg-type] # it has readinto
+        hashlib.file_digest(files, lambda: digest)  # type: ignore[arg-type] # it has readinto
         head = json.dumps([expires, len(report), digest.hexdigest()]).encode()
         try:
             with tempfile.TemporaryFile() as whole:
                 whole.write(head + b"\n" + report)
-                workbook.seek(0)
-                shutil.copyfileobj(workbook, whole)
+                files.seek(0)
+                shutil.copyfileobj(files, whole)
                 whole.seek(0)
                 self._place.put(self._folder, key, whole, "")
         except OSError:
@@ -137,20 +137,20 @@ class ResultCache:
     def _read(self, stream: BinaryIO) -> Found:
         expires, length, told = self._head(stream)
         report = stream.read(length)
-        workbook = tempfile.TemporaryFile()  # noqa: SIM115 - the caller's to close
+        files = tempfile.TemporaryFile()  # noqa: SIM115 - the caller's to close
         try:
-            shutil.copyfileobj(stream, workbook)
-            workbook.seek(0)
+            shutil.copyfileobj(stream, files)
+            files.seek(0)
             digest = _begin(expires, length)
             digest.update(report)
-            hashlib.file_digest(workbook, lambda: digest)
+            hashlib.file_digest(files, lambda: digest)
             if digest.hexdigest() != told:
                 raise Unusable("damaged")
-            workbook.seek(0)
+            files.seek(0)
         except BaseException:
-            workbook.close()
+            files.close()
             raise
-        return Found(report, workbook)
+        return Found(report, files)
 
 
 def key_of(files: Sequence[Mapping[str, Any]], options: Mapping[str, Any]) -> str:

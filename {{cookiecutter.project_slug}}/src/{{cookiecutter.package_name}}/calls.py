@@ -17,6 +17,8 @@ from .silo import TaskState
 from .silo.idempotency import KEY as KEY_FORM
 
 XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
+ZIP = "application/zip"
+NAMED = {"Content-Disposition": "The name to save it under."}
 REPLAYED = {"Idempotency-Replayed": "`true` if it is the answer of an earlier call with this key."}
 UPLOAD = {
     "Upload-Offset": "How many bytes have come.",
@@ -119,6 +121,24 @@ UPLOADS = {
     "required": ["uploads"],
 }
 BYTES = {"type": "string", "format": "binary"}
+WANTED = {
+    "type": "object",
+    "properties": {
+        "file": {
+            "type": "string",
+            "pattern": "^(workbook|all|0|[1-9][0-9]{0,3})$",
+            "default": "workbook",
+        }
+    },
+    "additionalProperties": False,
+}
+TAKEN = ("not_ready", "no_such_file", "forbidden_link", "unreadable_file", "too_often")
+
+
+def download(media: str) -> dict[int, Answer]:
+    """What a call answers that sends a file, or a part of it."""
+    return {200: Answer(media=media, headers=NAMED), 206: Answer(media=media), 304: Answer()}
+
 
 CALLS = {
     "app.options_schema": Operation({200: Answer({"type": "object"})}, scope="read"),
@@ -132,6 +152,7 @@ CALLS = {
             "already_running",
             "too_often",
             "no_file",
+            "file_count",
             "invalid_uploads",
             "upload_incomplete",
             "unreadable_file",
@@ -201,7 +222,7 @@ CALLS = {
         scope="read",
     ),
     "app.cancel": Operation({202: Answer(TaskState)}, ("not_running",), scope="process"),
-    "app.report": Operation(
+    "downloads.report": Operation(
         {
             200: Answer({"type": "object"}),
             206: Answer(media="application/json"),
@@ -210,16 +231,23 @@ CALLS = {
         ("not_ready", "range_not_satisfiable", "unreadable_file", "too_often"),
         scope="read",
     ),
-    "app.report_link": Operation({201: Answer(Link)}, ("not_ready", "too_often"), scope="read"),
-    "app.workbook": Operation(
-        {
-            200: Answer(media=XLSX, headers={"Content-Disposition": "The name to save it under."}),
-            206: Answer(media=XLSX),
-            304: Answer(),
-        },
-        ("not_ready", "forbidden_link", "range_not_satisfiable", "unreadable_file", "too_often"),
+    "downloads.link": Operation(
+        {201: Answer(Link)},
+        ("not_ready", "no_such_file", "unreadable_file", "invalid_options", "too_often"),
+        {"application/json": WANTED},
+        scope="read",
+    ),
+    "downloads.workbook": Operation(
+        download(XLSX), (*TAKEN, "range_not_satisfiable"), parameters=(TOKEN,), scope="read"
+    ),
+    "downloads.file": Operation(
+        download("application/octet-stream"),
+        (*TAKEN, "range_not_satisfiable"),
         parameters=(TOKEN,),
         scope="read",
+    ),
+    "downloads.all": Operation(
+        {200: Answer(media=ZIP, headers=NAMED)}, TAKEN, parameters=(TOKEN,), scope="read"
     ),
     "app.reset": Operation({204: Answer()}, scope="process"),
     "app.healthz": Operation({200: Answer(Health)}),

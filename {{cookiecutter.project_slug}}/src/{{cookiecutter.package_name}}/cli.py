@@ -93,21 +93,30 @@ def process(files: tuple[Path, ...], output: Path, **options: Any) -> None:
     from .jobs import run_paths  # here, so that `serve` starts without the readers
 
     check_output(output, files)
-    check_count(files)
+    check_files(files)
     chosen = read_options(options)
     with told():
         settings = load_settings()
     limits = Limits(settings.silo_task_memory_mb, settings.silo_task_timeout)
     runner = ProcessRunner(Jobs(MemoryRecords()), Slots(1), limits)
     task = BackgroundTask("report", runner=runner)
-    task.start(run_paths, [str(file.absolute()) for file in files], chosen, str(output.absolute()))
+    folder = output.with_name(f"{output.stem} files")
+    task.start(
+        run_paths,
+        [str(file.absolute()) for file in files],
+        chosen,
+        str(output.absolute()),
+        str(folder.absolute()),
+    )
     try:
         watch(task)
     finally:
         runner.stop()
     if task.state.error:
         raise click.ClickException(task.state.error)
-    click.echo(f"Wrote {output}")
+    written = [output] if task.result["workbook"] else []
+    for path in (*written, *(folder / name for name in task.result["files"])):
+        click.echo(f"Wrote {path}")
 
 
 @main.command()
@@ -202,11 +211,10 @@ def check_output(output: Path, files: tuple[Path, ...]) -> None:
         raise click.BadParameter(f"{str(output)!r} is one of the files.", param_hint="--output")
 
 
-def check_count(files: tuple[Path, ...]) -> None:
-    """Raises click.BadParameter if the step takes more files, or fewer."""
-    accepts = step().ACCEPTS
-    if not accepts.least <= len(files) <= accepts.most:
-        raise click.BadParameter(accepts.count_sentence, param_hint="FILES")
+def check_files(files: tuple[Path, ...]) -> None:
+    """Raises click.ClickException if the step takes other files, or another number of them."""
+    if refused := step().ACCEPTS.refusal([file.name for file in files]):
+        raise click.ClickException(refused)
 
 
 def read_options(given: dict[str, Any]) -> dict[str, Any]:

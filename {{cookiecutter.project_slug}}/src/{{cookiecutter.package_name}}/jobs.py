@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
+import shutil
 import tempfile
+from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO, cast
 
 from .cache import Found, ResultCache, key_of
 from .pipeline import Options, process
-from .report import Report
+from .report import Attachment, Report, unique
 from .report_json import to_json
 from .silo.files.base import FileStore, open_place
 from .silo.sessions.ids import SessionKey
 from .silo.tasks.base import Reporter
 from .step import InputFile
+from .values import clean_name
 from .workbook import write_workbook
 
 STEP_PERCENT = 90.0
@@ -82,26 +87,69 @@ def run(
             StoredFile(file["name"], stack.enter_context(store.local(session, file["id"])))
             for file in files
         ]
-        report = process(inputs, Options.model_validate(options), StepProgress(task))
+        report = as_report(process(inputs, Options.model_validate(options), StepProgress(task)))
     task.update(STEP_PERCENT, "Writing the report")
-    written = report_json(report)
-    with tempfile.TemporaryFile() as workbook:
-        write_workbook(report, workbook)
-        workbook.seek(0)
-        store.save(session, workbook_name(task.id), workbook)
-        store.save(session, json_name(task.id), written)
+    written = to_json(report)
+    with tempfile.TemporaryFile() as bundle:
+        write_bundle(report, bundle)
+        deposit(store, session, task.id, written, bundle)
         if kept:
-            kept.keep(name, written, workbook)
+            kept.keep(name, dumped(written), bundle)
 
 
 def reuse(task: Reporter, store: FileStore, session: SessionKey, found: Found) -> None:
     """Store a report that was made before as this job's, and say so."""
     report = json.loads(found.report)
     report["notes"].append(REUSED)
-    with found.workbook as workbook:
-        store.save(session, workbook_name(task.id), workbook)
-    store.save(session, json_name(task.id), dumped(report))
+    with found.files as bundle:
+        deposit(store, session, task.id, report, bundle)
     task.complete("Done, from the cache")
+
+
+def as_report(made: Report | Attachment) -> Report:
+    """What a step returned, as a report: a file is one that has nothing else."""
+    return Report(made.name, files=[made]) if isinstance(made, Attachment) else made
+
+
+def write_bundle(report: Report, bundle: BinaryIO) -> None:
+    """All files of a report, one after the other: its workbook, if any, and what is attached."""
+    if report.has_workbook:
+        write_workbook(report, bundle)
+    bundle.seek(0, io.SEEK_END)
+    for file in report.files:
+        with file.open() as stream:
+            shutil.copyfileobj(stream, bundle)
+
+
+def deposit(
+    store: FileStore, session: SessionKey, job: str, report: dict[str, Any], bundle: BinaryIO
+) -> None:
+    """Store a report and its files as a job's; the report comes last, so that it has its files."""
+    sizes = [file["size"] for file in report["files"]]
+    whole = bundle.seek(0, io.SEEK_END)
+    bundle.seek(0)
+    if report["workbook"]:
+        store.save(session, workbook_name(job), part_of(bundle, whole - sum(sizes)))
+    for number, size in enumerate(sizes):
+        store.save(session, file_name(job, number), part_of(bundle, size))
+    store.save(session, json_name(job), dumped(report))
+
+
+class Part:
+    """As much of a stream as belongs to one file."""
+
+    def __init__(self, stream: BinaryIO, size: int) -> None:
+        self._stream = stream
+        self._left = size
+
+    def read(self, size: int = -1) -> bytes:
+        data = self._stream.read(self._left if size < 0 else min(size, self._left))
+        self._left -= len(data)
+        return data
+
+
+def part_of(stream: BinaryIO, size: int) -> BinaryIO:
+    return cast(BinaryIO, Part(stream, size))
 
 
 def workbook_name(job_id: str) -> str:
@@ -114,22 +162,51 @@ def json_name(job_id: str) -> str:
     return f"{job_id}.json"
 
 
-def run_paths(task: Reporter, paths: list[str], options: dict[str, Any], output: str) -> None:
-    """Process files of this machine into the workbook `output`; for the command line."""
+def file_name(job_id: str, number: int) -> str:
+    """Under which name a file that is attached to a job's report is stored."""
+    return f"{job_id}.{number}"
+
+
+def is_of(job_id: str, name: str) -> bool:
+    """Whether something is stored for a job."""
+    return name.startswith(f"{job_id}.")
+
+
+def run_paths(
+    task: Reporter, paths: list[str], options: dict[str, Any], output: str, folder: str
+) -> dict[str, Any]:
+    """Process files of this machine; for the command line.
+
+    The workbook becomes `output`, and attached files go into `folder`, under their own names.
+    Returns whether there is a `workbook`, and the names of the `files`.
+    """
     inputs: list[InputFile] = [Path(path) for path in paths]
-    report = process(inputs, Options.model_validate(options), StepProgress(task))
+    report = as_report(process(inputs, Options.model_validate(options), StepProgress(task)))
     task.update(STEP_PERCENT, "Writing the report")
-    path = Path(output)
+    if report.has_workbook:
+        with replaced(Path(output)) as part:
+            write_workbook(report, part)
+    names = unique(clean_name(file.name) for file in report.files)
+    for name, file in zip(names, report.files, strict=True):
+        Path(folder).mkdir(exist_ok=True)
+        with (
+            replaced(Path(folder) / name) as part,
+            file.open() as stream,
+            part.open("wb") as target,
+        ):
+            shutil.copyfileobj(stream, target)
+    return {"workbook": report.has_workbook, "files": names}
+
+
+@contextlib.contextmanager
+def replaced(path: Path) -> Iterator[Path]:
+    """A path to write to, whose file takes the place of the other once the block has ended well."""
     part = path.with_name(f".{path.name}.part")
     try:
-        write_workbook(report, part)
+        yield part
         part.replace(path)
     finally:
         part.unlink(missing_ok=True)
-
-
-def report_json(report: Report) -> bytes:
-    return dumped(to_json(report))
 
 
 def dumped(report: dict[str, Any]) -> bytes:

@@ -1,4 +1,4 @@
-"""Download links: signed for one report of one session, and good for a minute."""
+"""Download links: signed for one file of one session's report, and good for a minute."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ class _Clock(TimestampSigner):
         return int(current_app.extensions["silo"].store.clock())
 
 
-def sign_link(key: SessionKey, job: str) -> str:
-    """A token for the report of a job. It holds the session's key, which is no id."""
-    return str(_serializer().dumps([key, job]))
+def sign_link(key: SessionKey, job: str, file: str) -> str:
+    """A token for a file of a job's report. It holds the session's key, which is no id."""
+    return str(_serializer().dumps([key, job, file]))
 
 
-def read_link(token: str) -> tuple[SessionKey, str]:
-    """The session's key and the job that a token is for. Raises Problem."""
+def read_link(token: str) -> tuple[SessionKey, str, str]:
+    """The session's key, the job and the file that a token is for. Raises Problem."""
     try:
         # Ages are whole seconds, rounded up or down: one less, for a link never to live longer.
-        key, job = _serializer().loads(token, max_age=LINK_SECONDS - 1)
+        key, job, file = _serializer().loads(token, max_age=LINK_SECONDS - 1)
     except BadSignature as error:
         raise forbidden_link() from error
-    return SessionKey(key), job
+    return SessionKey(key), job, file
 
 
 def forbidden_link() -> Problem:

@@ -19,13 +19,13 @@ from .keys import Keys, require
 from .logs import elapsed, method
 from .silo import Silo, SiloError
 from .silo.counts import Count, Counts
-from .silo.records import Put
 from .silo.tasks.jobs import ENDS, Job
+from .total import Total
+from .views import FILES
 
 MEDIA = "text/plain; version=0.0.4; charset=utf-8"
 BOUNDS = (0.005, 0.025, 0.1, 0.25, 1.0, 5.0, 30.0)
 """Of the histogram's buckets, in seconds."""
-MEASURE_SECONDS = 60.0
 FORWARDED = ("Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Real-IP", "Via")
 """Any of these headers says that a call came through a proxy."""
 
@@ -54,7 +54,7 @@ METRICS = (
     Metric("silo_jobs_running", "gauge", "Jobs that a worker holds."),
     Metric("silo_sessions", "gauge", "Sessions that are stored."),
     Metric(EXPIRED, "counter", "Sessions that have expired."),
-    Metric("silo_stored_bytes", "gauge", "Bytes of uploads and reports, a minute old at most."),
+    Metric("silo_stored_bytes", "gauge", "Bytes of uploads and reports, about."),
 )
 
 
@@ -66,10 +66,11 @@ class Metrics:
         self.counts = Counts(silo.store.records)
         self._silo = silo
         self._records = silo.store.records
+        self._total = Total(self._records, silo.file_store(FILES), silo.store.clock)
         self._jobs = silo.store.runner.jobs
         self._jobs.watch(self.count_job)
         silo.store.on_expire(lambda _: self.counts.add({(EXPIRED,): 1}))
-        silo.store.on_cleanup(self.measure)
+        silo.store.on_cleanup(self._total.stored)  # a walk over all files is not for a request
 
     def count_request(self, response: Response) -> Response:
         endpoint = request.endpoint or "none"  # one label for all addresses that do not exist
@@ -92,7 +93,7 @@ class Metrics:
         """What there is to tell; what this process has counted is put on record first."""
         with contextlib.suppress(SiloError):  # what is on record may be read all the same
             self.counts.flush()
-        measured = self._records.read("measured", "bytes")
+        stored = self._total.known()
         return {
             (EXPIRED,): 0,
             **{(JOBS, end): 0 for end in ENDS},
@@ -100,18 +101,8 @@ class Metrics:
             ("silo_jobs_queued",): self._jobs.queue.count(),
             ("silo_jobs_running",): self._records.count("lease"),
             ("silo_sessions",): self._silo.store.active_count,
-            **({("silo_stored_bytes",): int(measured.value)} if measured else {}),
+            **({("silo_stored_bytes",): stored} if stored is not None else {}),
         }
-
-    def measure(self) -> None:
-        """Look once a minute, whichever process cleans up first, how much is stored.
-
-        That grows with the number of files, so it is not for a request to do.
-        """
-        found, now = self._records.read("measured", "bytes"), self._silo.store.clock()
-        if found is None or found.due <= now:
-            size = str(self._silo.total_size_bytes).encode()
-            self._records.apply(Put("measured", "bytes", size, now + MEASURE_SECONDS))
 
 
 def init_app(app: Flask, metrics: Metrics) -> None:

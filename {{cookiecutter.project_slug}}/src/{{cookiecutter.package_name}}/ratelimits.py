@@ -98,7 +98,13 @@ class Limited:
 
 
 UPLOADS = ("arrival.upload", "resumable.create")
-DOWNLOADS = ("app.report", "app.report_link", "app.workbook")
+DOWNLOADS = (
+    "downloads.report",
+    "downloads.link",
+    "downloads.workbook",
+    "downloads.file",
+    "downloads.all",
+)
 CALLS = (
     Limited("uploads", session, "You upload too often.", UPLOADS),
     Limited("address_uploads", client, "Too many uploads come from where you are.", UPLOADS),

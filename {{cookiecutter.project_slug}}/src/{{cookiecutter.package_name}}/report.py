@@ -6,12 +6,13 @@ raised in the step's own tests and not when somebody downloads the file.
 
 from __future__ import annotations
 
+import io
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import chain, islice
 from pathlib import Path
-from typing import Literal, Protocol, get_args
+from typing import BinaryIO, Literal, Protocol, get_args
 
 from .values import Cell, mean, numbers, total
 
@@ -30,6 +31,7 @@ MAX_COLUMNS = 16_384
 LIMITS: dict[ChartKind, int] = {"bar": 20, "line": 500, "pie": 8}
 """How many rows a chart draws if it does not say so itself."""
 MAX_SERIES = 6
+MAX_FILES = 1000
 
 TOTALS: dict[Total, Callable[[Sequence[int | float]], int | float | None]] = {
     "sum": total,
@@ -227,6 +229,11 @@ class Attachment:
             return len(self.content)
         return self.content.stat().st_size
 
+    def open(self) -> BinaryIO:
+        if isinstance(self.content, bytes):
+            return io.BytesIO(self.content)
+        return self.content.open("rb")
+
 
 @dataclass(frozen=True)
 class Report:
@@ -246,6 +253,8 @@ class Report:
     def __post_init__(self) -> None:
         if twice := repeated(table.name for table in self.tables):
             raise ValueError(f"Two tables are named {twice!r}.")
+        if len(self.files) > MAX_FILES:
+            raise ValueError(f"{len(self.files):,} files are attached, more than {MAX_FILES:,}.")
         if twice := repeated(file.name for file in self.files):
             raise ValueError(f"Two files are named {twice!r}.")
 

@@ -26,7 +26,8 @@ from .pending import Entry, Pending, unknown
 from .problems import Problem
 from .silo import SessionExpired
 from .silo.errors import PartMoved
-from .uploads import HEAD_BYTES, check_head, check_type, clean_name
+from .uploads import HEAD_BYTES, check_head, check_type
+from .values import clean_name
 from .views import (
     NAMESPACE,
     check_room,

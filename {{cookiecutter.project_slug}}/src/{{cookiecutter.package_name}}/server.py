@@ -7,6 +7,7 @@ import os
 import signal
 import socket
 import sys
+import threading
 import time
 from collections.abc import Callable
 from typing import Any
@@ -15,6 +16,7 @@ from flask import Flask
 
 from . import create_app, logs, make_silo
 from .config import ConfigError, load_settings
+from .patience import Watch
 from .silo.errors import SiloError
 from .silo.tasks.process import ProcessRunner
 from .silo.watcher import PER_PROCESS
@@ -86,8 +88,9 @@ def _gunicorn(host: str, port: int, workers: int, ready: Callable[[], object]) -
         def load_config(self) -> None:
             for name, value in settings_of(host, port, workers).items():
                 self.cfg.set(name, value)
-            self.cfg.set("worker_class", malformed.Worker)
             self.cfg.set("when_ready", lambda _: ready())
+            self.cfg.set("worker_class", _worker_class(load_settings().silo_upload_idle))
+            self.cfg.set("pre_request", lambda _worker, _request: _heads.waiting.close())
 
         def load(self) -> Any:  # gunicorn's types know WSGI and ASGI apps, and no Flask
             app = warmed_app()
@@ -95,6 +98,30 @@ def _gunicorn(host: str, port: int, workers: int, ready: Callable[[], object]) -
             return app
 
     Server().run()
+
+
+_heads = threading.local()
+"""`waiting`: this thread's wait for the head of a call, which ends where the body begins."""
+
+
+def _worker_class(idle: float) -> type:
+    """A worker that closes the connection of who takes longer for a call's head than `idle`.
+
+    gunicorn itself would wait for ever, and the body has a watch of its own.
+    """
+    from gunicorn.workers.gthread import TConn
+
+    from .malformed import Worker
+
+    watch = Watch()
+
+    class Patient(Worker):
+        def handle(self, conn: TConn) -> Any:
+            with contextlib.ExitStack() as _heads.waiting:
+                _heads.waiting.enter_context(watch.until(time.monotonic() + idle, conn.sock))
+                return super().handle(conn)
+
+    return Patient
 
 
 def settings_of(host: str, port: int, workers: int) -> dict[str, Any]:

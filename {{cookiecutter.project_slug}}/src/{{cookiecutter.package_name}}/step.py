@@ -5,7 +5,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import PurePath
 from typing import Annotated, Protocol
 
 from pydantic import Field
@@ -47,12 +49,25 @@ class Accepts:
         if not 1 <= self.least <= self.most:
             raise ValueError(f"{self.least} to {self.most} files cannot be sent.")
 
+    def refusal(self, names: Sequence[str]) -> str | None:
+        """Why files of these names are not taken, for a person; None if they are."""
+        wrong = next((name for name in names if suffix(name) not in self.suffixes), None)
+        if wrong is not None:
+            said = " or ".join(filter(None, [", ".join(self.suffixes[:-1]), self.suffixes[-1]]))
+            return f"{wrong} is not a type that can be read. Choose a file that ends in {said}."
+        return None if self.least <= len(names) <= self.most else self.count
+
     @property
-    def count_sentence(self) -> str:
+    def count(self) -> str:
         """How many files to choose, for a person."""
         if self.least == self.most:
             return f"Choose {'one file' if self.most == 1 else f'exactly {self.most} files'}."
         return f"Choose {self.least} to {self.most} files."
+
+
+def suffix(name: str) -> str:
+    """The name's last suffix in lower case, with its dot."""
+    return PurePath(name.replace("\\", "/").strip()).suffix.lower()
 
 
 class InputFile(Protocol):

@@ -52,6 +52,11 @@ class Total:
         """About how much there is now; what has gone counts for a minute still."""
         return self._figure(OLD_SECONDS)[0].held
 
+    def known(self) -> int | None:
+        """The same without a walk, however old it is; None before the first one."""
+        record = self._records.read(KIND, KEY)
+        return Figure(**json.loads(record.value)).held if record else None
+
     def check(self, size: int) -> None:
         """Raises Problem if so many bytes more would be too many by now."""
         self._fitting(size)

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import secrets
-import unicodedata
+from dataclasses import replace
 from typing import Any, BinaryIO, cast
 
 from werkzeug.datastructures import FileStorage
 
+from . import pipeline
 from .problems import Problem
 from .silo import FileStore
-from .step import UserError
+from .step import UserError, suffix
 from .tables import SUFFIXES, check_signature
-from .tables.signatures import suffix
+from .values import clean_name
 
-NAME_CHARS = 120
 HEAD_BYTES = 4096
 
 Stored = dict[str, Any]
@@ -40,8 +40,7 @@ class Measured:
 def checked(parts: list[FileStorage]) -> list[FileStorage]:
     """The parts that are files. Raises Problem if there is none, or one that cannot be read."""
     files = [part for part in parts if part.filename]
-    if not files:
-        raise Problem("no_file", "Choose at least one file.")
+    check_count(len(files))
     for part in files:
         check(part)
     return files
@@ -73,20 +72,31 @@ def check(part: FileStorage) -> None:
     check_head(clean_name(part.filename or ""), head)
 
 
+def check_count(count: int) -> None:
+    """Raises Problem if the step does not take so many files."""
+    if not count:
+        raise Problem("no_file", "Choose at least one file.")
+    accepts = pipeline.ACCEPTS
+    if not accepts.least <= count <= accepts.most:
+        raise Problem("file_count", accepts.count)
+
+
 def check_type(name: str) -> None:
-    """Raises Problem if no file of such a name can be read."""
-    if suffix(name) not in SUFFIXES:
-        check_head(name, b"?")
+    """Raises Problem if the step takes no file of such a name."""
+    if refused := replace(pipeline.ACCEPTS, least=1).refusal([name]):
+        raise Problem("unsupported_type", refused)
 
 
 def check_head(name: str, head: bytes) -> None:
-    """Raises Problem if a file is empty or does not begin as one of its name should."""
+    """Raises Problem if a file is empty, or a table that does not begin as its name says."""
+    check_type(name)
     if not head:
         raise Problem("empty_file", f"{name} is empty.")
-    try:
-        check_signature(name, head)
-    except UserError as error:
-        raise Problem("unsupported_type", str(error)) from error
+    if suffix(name) in SUFFIXES:
+        try:
+            check_signature(name, head)
+        except UserError as error:
+            raise Problem("unsupported_type", str(error)) from error
 
 
 def keep(store: FileStore, sid: str, part: FileStorage, stored: str) -> Stored:
@@ -110,14 +120,3 @@ def taken_away() -> Problem:
 
 def too_much(quota: int) -> Problem:
     return Problem("too_large", f"Your files may hold {quota // 2**20:,} MB in all.")
-
-
-def clean_name(name: str) -> str:
-    """The client's file name, to show: no folders, nothing invisible, at most 120 characters."""
-    last = name.replace("\\", "/").rpartition("/")[2]
-    shown = "".join(c for c in last if unicodedata.category(c)[0] != "C").strip() or "file"
-    if len(shown) <= NAME_CHARS:
-        return shown
-    stem, dot, suffix = shown.rpartition(".")
-    ending = f"{dot}{suffix}" if stem and len(suffix) <= 8 else ""
-    return shown[: NAME_CHARS - len(ending)] + ending

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+import unicodedata
 from collections.abc import Iterable, Sequence
 from datetime import date, datetime, time, timedelta
 from fractions import Fraction
@@ -17,11 +18,23 @@ MAX_NUMBER = 9.99999999999999e307
 
 ILLEGAL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 LINE_END = re.compile("\r\n?")
+NAME_CHARS = 120
 
 
 def clean(text: str) -> str:
     """The text without the characters that XML forbids, its line ends as `\\n`."""
     return LINE_END.sub("\n", ILLEGAL.sub("", text))
+
+
+def clean_name(name: str) -> str:
+    """A file's name, to show and to save: no folders, nothing invisible, at most 120 characters."""
+    last = name.replace("\\", "/").rpartition("/")[2]
+    shown = "".join(c for c in last if unicodedata.category(c)[0] != "C").strip() or "file"
+    if len(shown) <= NAME_CHARS:
+        return shown
+    stem, dot, suffix = shown.rpartition(".")
+    ending = f"{dot}{suffix}" if stem and len(suffix) <= 8 else ""
+    return shown[: NAME_CHARS - len(ending)] + ending
 
 
 def exact(number: int | float) -> int | float | str:

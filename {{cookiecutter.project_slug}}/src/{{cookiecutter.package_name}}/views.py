@@ -1,14 +1,14 @@
-"""HTTP, in the order in which a person meets it: page, process, progress, report, reset.
+"""HTTP, in the order in which a person meets it: page, process, progress, reset.
 
-The upload, which comes after the page, is in `arrival.py` and `resumable.py`.
+The upload, which comes after the page, is in `arrival.py` and `resumable.py`; the report, which
+comes before a reset, in `downloads.py`.
 """
 
 from __future__ import annotations
 
-import io
 import json
 import tempfile
-from pathlib import Path, PurePath
+from pathlib import Path
 from typing import Any, cast
 
 from flask import (
@@ -17,17 +17,15 @@ from flask import (
     current_app,
     render_template,
     request,
-    send_file,
-    url_for,
 )
 from pydantic import ValidationError
 from werkzeug.exceptions import RequestEntityTooLarge
 
+from . import pipeline
 from .about import TITLE
-from .calls import CALLS, XLSX
+from .calls import CALLS
 from .config import Settings
-from .jobs import json_name, run, workbook_name
-from .links import LINK_SECONDS, forbidden_link, read_link, sign_link
+from .jobs import is_of, run
 from .openapi import document
 from .pipeline import Options
 from .problems import Problem, invalid_options
@@ -36,13 +34,10 @@ from .silo import (
     BackgroundTask,
     FileStore,
     Idempotent,
-    SessionExpired,
     Silo,
     SiloError,
-    TaskState,
 )
-from .silo.sessions.ids import SessionKey, session_key
-from .tables import SUFFIXES
+from .silo.sessions.ids import session_key
 from .total import Total
 
 NAMESPACE = "work"
@@ -52,9 +47,6 @@ DATA_ENDPOINTS = (
     "/api/progress",
     "/api/events",
     "/api/cancel",
-    "/api/report",
-    "/api/report.xlsx",
-    "/api/report/link",
 )
 BODY_BYTES = 2**20
 
@@ -100,8 +92,7 @@ def check_room(size: int) -> None:
 
 @blueprint.get("/")
 def page() -> str:
-    accept = ",".join(SUFFIXES)
-    return render_template("index.html", title=TITLE, accept=accept, samples=samples())
+    return render_template("index.html", title=TITLE, accepts=pipeline.ACCEPTS, samples=samples())
 
 
 def samples() -> list[str]:
@@ -193,95 +184,6 @@ def cancel() -> tuple[dict[str, Any], int]:
     return job_json(task), 202
 
 
-# Report
-
-
-@blueprint.get("/api/report")
-def report() -> Response:
-    """The report, as the page shows it."""
-    key, state = own()
-    return stored(key, json_name(finished(state)), "application/json")
-
-
-@blueprint.post("/api/report/link")
-def report_link() -> tuple[dict[str, Any], int]:
-    """A link for the browser's own download, which cannot send a header."""
-    job = finished(the_silo().snapshot(NAMESPACE))
-    token = sign_link(session_key(the_silo().sid), job)
-    return {"url": url_for("app.workbook", token=token), "expires_in": LINK_SECONDS}, 201
-
-
-@blueprint.get("/api/report.xlsx")
-def workbook() -> Response:
-    """The workbook, for whoever sends the session or holds a link to this very report."""
-    key, state = linked(request.args["token"]) if "token" in request.args else own()
-    name = f"{PurePath(state['files'][0]['name']).stem} report.xlsx"
-    return stored(key, workbook_name(finished(state)), XLSX, name)
-
-
-def own() -> tuple[SessionKey, dict[str, Any]]:
-    """The key and the state of the session that the client sends."""
-    state = the_silo().state(NAMESPACE)
-    finished(state)
-    return session_key(the_silo().sid), state
-
-
-def linked(token: str) -> tuple[SessionKey, dict[str, Any]]:
-    """The key and the state of the session that a link is for. The link dies with the report."""
-    key, job = read_link(token)
-    store = the_silo().store
-    session = store.peek(key)
-    if session is None:
-        raise SessionExpired
-    state = store.state_of(session)[NAMESPACE]
-    if state["task"].state.id != job:
-        raise forbidden_link()
-    return key, state
-
-
-def finished(state: dict[str, Any]) -> str:
-    """The id of the job whose report is ready. Raises Problem if there is none."""
-    task: TaskState = state["task"].state
-    if not task.complete or not task.id:
-        raise Problem("not_ready", "There is no report yet.")
-    return task.id
-
-
-def stored(key: SessionKey, name: str, media: str, download: str | None = None) -> Response:
-    """A report's file, or the part of it that is asked for. Raises Problem if it is gone.
-
-    A name belongs to one job, so it tags what is there for whoever comes back for the rest.
-    """
-    try:
-        stream = the_files().open(key, name)
-    except FileNotFoundError as error:
-        raise Problem("not_ready", "The report is gone. Process the files again.") from error
-    try:
-        size = stream.seek(0, io.SEEK_END)
-        stream.seek(0)
-        answer = send_file(
-            stream,
-            media,
-            as_attachment=bool(download),
-            download_name=download,
-            conditional=False,
-            etag=name,
-        )
-        answer.content_length = size
-        answer.make_conditional(request.environ, accept_ranges=True, complete_length=size)
-    except BaseException:
-        stream.close()
-        raise
-    return answer
-
-
-def forget_report(state: dict[str, Any]) -> list[str]:
-    """Let go of the last run. Returns the names of its files, were it to end or to be killed."""
-    job = state["task"].state.id
-    state["task"].reset()
-    return [workbook_name(job), json_name(job)] if job else []
-
-
 # Reset
 
 
@@ -321,6 +223,14 @@ def readyz() -> tuple[dict[str, str], int]:
 
 
 # Told more than once
+
+
+def forget_report(state: dict[str, Any]) -> list[str]:
+    """Let go of the last run. Returns the names of its files, were it to end or to be killed."""
+    job = state["task"].state.id
+    state["task"].reset()
+    stored = the_files().list_files(the_silo().sid) if job else []
+    return [name for name in stored if is_of(job or "", name)]
 
 
 def read_body() -> bytes:

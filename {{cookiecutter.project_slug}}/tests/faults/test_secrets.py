@@ -69,7 +69,7 @@ def wrong(caller: Heard) -> None:
     assert caller.upload("a.pdf", b"%PDF").status == 415
     assert caller.post("/api/process", b"{").status == 400
     assert caller.get("/api/uploads/").status == 404
-    assert caller.get("/api//status").status == 308
+    assert caller.get("/api//status").status == 404
     assert caller.get("/api/report.xlsx?token=x").status == 403
     assert caller.call("DELETE", "/api/status").status == 405
 

@@ -248,6 +248,25 @@ def test_s20_two_hundred_at_a_byte_a_second_hold_nobody_up(
     assert server.stop() == 0
 
 
+@pytest.mark.parametrize("head", [b"", b"GET /hea", b"POST /api/upload HTTP/1.1\r\nHost: x\r\nX-"])
+def test_s20_two_hundred_without_an_end_of_their_heads_hold_nobody_up(
+    server: Server, caller: Caller, head: bytes
+) -> None:
+    with contextlib.ExitStack() as stack:
+        lines = [
+            stack.enter_context(socket.create_connection(("127.0.0.1", server.port)))
+            for _ in range(SENDERS)
+        ]
+        for line in lines:
+            line.sendall(head)
+        began = time.monotonic()
+        assert caller.get("/api/status").status == 200
+        assert time.monotonic() - began < 1
+        for line in lines[:: 20 if head else SENDERS]:
+            line.settimeout(IDLE_SECONDS + 2)
+            assert not head or line.recv(1) == b""
+
+
 @pytest.mark.parametrize("sent", [0, 10, 5000])
 def test_s20_who_falls_silent_is_told_and_let_go(
     server: Server, caller: Caller, connect: Connect, sent: int

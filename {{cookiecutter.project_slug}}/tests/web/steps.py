@@ -6,7 +6,10 @@ import os
 import threading
 import time
 from typing import Any
+from unittest.mock import patch
 
+from {{ cookiecutter.package_name }} import jobs
+from {{ cookiecutter.package_name }}.report import Attachment, Column, Report, Table
 from {{ cookiecutter.package_name }}.silo.tasks.base import Reporter
 
 
@@ -25,6 +28,27 @@ def crash(*_: Any) -> None:
 
 def mistake(*_: Any) -> None:
     raise ValueError("secret detail of /etc/passwd")
+
+
+def attach(task: Reporter, *given: Any) -> None:
+    """Make a report with two files."""
+    files = [Attachment("raw/one.csv", b"one"), Attachment("Ü two.bin", b"2" * 100_000)]
+    report = Report("R", [Table("T", [Column("C")], [["cell"]])], files=files)
+    with patch.object(jobs, "process", lambda *_: report):
+        jobs.run(task, *given)
+
+
+def only_file(task: Reporter, *given: Any) -> None:
+    """Return a file and nothing else."""
+    with patch.object(jobs, "process", lambda *_: Attachment("plan.pdf", b"%PDF")):
+        jobs.run(task, *given)
+
+
+def write_files(task: Reporter, *given: Any) -> Any:
+    """Make two files, for the command line."""
+    report = Report("R", files=[Attachment("x/a.csv", b"one"), Attachment("b.txt", b"two")])
+    with patch.object(jobs, "process", lambda *_: report):
+        return jobs.run_paths(task, *given)
 
 
 class Gate:

@@ -18,7 +18,7 @@ from flask import Flask
 from {{ cookiecutter.package_name }}.silo import FileStore
 from {{ cookiecutter.package_name }}.silo.errors import StoreFull
 from {{ cookiecutter.package_name }}.silo.sessions.transaction import Transaction
-from {{ cookiecutter.package_name }}.uploads import clean_name
+from {{ cookiecutter.package_name }}.values import clean_name
 
 from .conftest import MakeApp
 from .person import SALES, Answer, Person, csv_text, error, xlsx

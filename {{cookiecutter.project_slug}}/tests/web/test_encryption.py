@@ -165,15 +165,21 @@ def test_a_part_that_was_cut_after_its_end_came_is_not_taken_for_whole(threaded:
     assert sender.status()["files"] == []
 
 
+def restarted(make_app: MakeApp, person: Person, key: str) -> Person:
+    """The same person after a restart with other keys."""
+    person.app.extensions["silo"].stop()
+    return Person(make_app(SILO_ENCRYPTION_KEY=key), person.sid)
+
+
 def test_the_key_is_changed_without_losing_a_session(make_app: MakeApp) -> None:
     person = Person(make_app(SILO_ENCRYPTION_KEY=KEY))
     person.has_report(SALES)
     whole = person.get("/api/report.xlsx").data
-    moved = Person(make_app(SILO_ENCRYPTION_KEY=f"{OTHER_KEY},{KEY}"), person.sid)
+    moved = restarted(make_app, person, f"{OTHER_KEY},{KEY}")
     assert moved.get("/api/report.xlsx").data == whole
     moved.process()
     assert moved.end().name == "complete"
-    dropped = Person(make_app(SILO_ENCRYPTION_KEY=OTHER_KEY), person.sid)
+    dropped = restarted(make_app, moved, OTHER_KEY)
     assert dropped.get("/api/report.xlsx").data.startswith(b"PK")
     dropped.process()
     assert dropped.end().data["error"] == SENTENCE

@@ -39,7 +39,7 @@ class Counts:
     def add(self, amounts: Mapping[Count, float]) -> None:
         """Count; it is on record within seconds."""
         with self._lock:
-            self._added = _sum(self._added, amounts)
+            _add(self._added, amounts)
             if self._timer is None:
                 self._timer = threading.Timer(self._seconds, self._flush_in_time)
                 self._timer.daemon = True
@@ -67,7 +67,8 @@ class Counts:
     def _put(self, added: Mapping[Count, float]) -> bool:
         """False if another process was quicker."""
         found = self._records.read(KIND, KEY)
-        counts = _sum(_decode(found), added)
+        counts = _decode(found)
+        _add(counts, added)
         value = json.dumps([[*count, amount] for count, amount in counts.items()]).encode()
         expect = found.version if found else NEW
         return bool(self._records.apply(Put(KIND, KEY, value, math.inf, expect)))
@@ -79,8 +80,9 @@ class Counts:
             log.warning("what was counted waits for the store: %s", error)
 
 
-def _sum(counts: dict[Count, float], added: Mapping[Count, float]) -> dict[Count, float]:
-    return {**counts, **{count: counts.get(count, 0) + more for count, more in added.items()}}
+def _add(counts: dict[Count, float], amounts: Mapping[Count, float]) -> None:
+    for count, amount in amounts.items():
+        counts[count] = counts.get(count, 0) + amount
 
 
 def _decode(record: Record | None) -> dict[Count, float]:

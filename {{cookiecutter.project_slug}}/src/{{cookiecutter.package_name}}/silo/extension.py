@@ -140,11 +140,6 @@ class Silo:
         """The file store of that name. Raises KeyError."""
         return self._files[name]
 
-    @property
-    def total_size_bytes(self) -> int:
-        """Bytes of all file stores; counted anew at each call."""
-        return sum(files.total_size_bytes for files in self._files.values())
-
     def add_data_endpoints(self, *paths: str) -> None:
         """Have these paths (as requested, or as routes are written) answer 410 after expiry."""
         self.data_endpoints.update(paths)

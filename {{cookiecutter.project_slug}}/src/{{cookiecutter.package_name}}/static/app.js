@@ -145,6 +145,8 @@ async function send(files) {
 
 /** A folder, or a file that was moved since, is told here rather than half-way. */
 async function readable(files) {
+  const { least, most, count } = $("files").dataset;
+  if (files.length < least || files.length > most) throw new Problem({ detail: count });
   for (const file of files) {
     await file.slice(0, 1).arrayBuffer().catch(() => {
       throw new Problem({ detail: `“${file.name}” cannot be read. If it was moved or changed, choose it again.` });

@@ -13,11 +13,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from ..step import InputFile, UserError
+from ..step import InputFile, UserError, suffix
 from . import csvs, limits, workbooks
 from .model import Cell, Sheet, Workbook
 from .progress import nobody
-from .signatures import SUFFIXES, TEXT_SUFFIXES, check_signature, suffix
+from .signatures import SUFFIXES, TEXT_SUFFIXES, check_signature
 
 __all__ = ["SUFFIXES", "Cell", "Sheet", "Workbook", "check_signature", "read"]
 

@@ -22,7 +22,6 @@ from .signatures import byte_order_mark
 
 _BLOCK = 1024 * 1024
 _SAMPLE = 32 * 1024
-_HIGH_LINE = re.compile(rb"[^\r\n]*[\x80-\xff][^\r\n]*[\r\n]*")
 _HIGH = re.compile(rb"[\x80-\xff]")
 _HIGH_RUN = re.compile(rb"[\x80-\xff]{2,}")
 _UTF8 = re.compile(rb"[\xc2-\xdf][\x80-\xbf]|[\xe0-\xef][\x80-\xbf]{2}|[\xf0-\xf4][\x80-\xbf]{3}")
@@ -103,7 +102,8 @@ def _sample(path: PathLike[str]) -> bytes:
     found = bytearray()
     with Path(path).open("rb") as file:
         while len(found) < _SAMPLE and (block := file.read(_BLOCK)):
-            found += b"".join(_HIGH_LINE.findall(block))
+            lines = block.splitlines(keepends=True)
+            found += b"".join(line for line in lines if not line.isascii())
     return bytes(found[:_SAMPLE])
 
 

@@ -16,7 +16,9 @@ from typing import Any
 from openpyxl import load_workbook
 
 from ..step import UserError
+from . import limits
 from .grid import Budget, Grid, Unreadable
+from .inspection import over_budget
 from .model import Cell
 from .progress import Fraction
 
@@ -43,12 +45,14 @@ def _grid(sheet: Any, budget: Budget) -> Grid:
         return grid
     # Its reader believes the declared dimension and drops what lies outside.
     sheet.reset_dimensions()
-    rows = sheet.iter_rows()
+    rows = enumerate(sheet.iter_rows(), 1)
     while True:
         with _reader():
-            cells = next(rows, None)
+            number, cells = next(rows, (0, None))
         if cells is None:
             return grid
+        if number > limits.MAX_ROWS:  # it makes up all rows before one that claims a high number
+            raise over_budget(budget.name)
         row = _row(cells, grid, budget)
         budget.spend(len(row))
         grid.add(row)

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import re
-from pathlib import PurePath
 
-from ..step import TABLES, UserError
+from ..step import TABLES, Accepts, UserError, suffix
 
 TEXT_SUFFIXES = (".csv", ".tsv")
 ZIP_SUFFIXES = (".xlsx", ".xlsm", ".xlsb", ".ods")
@@ -28,11 +27,6 @@ _WEB_TABLE = re.compile(rb"<(table|meta|style|div)\b|mime-version:", re.IGNORECA
 _ENCRYPTED = "EncryptedPackage".encode("utf-16-le")
 
 
-def suffix(name: str) -> str:
-    """The name's last suffix in lower case, with its dot."""
-    return PurePath(name.replace("\\", "/").strip()).suffix.lower()
-
-
 def byte_order_mark(head: bytes) -> str | None:
     """The encoding that a byte order mark at the start of `head` declares."""
     return next((encoding for mark, encoding in BOMS.items() if head.startswith(mark)), None)
@@ -45,11 +39,8 @@ def check_signature(name: str, head: bytes) -> None:
     what to do instead. It is cheap and proves little: `read` looks at the whole file.
     """
     kind = suffix(name)
-    if kind not in SUFFIXES:
-        raise UserError(
-            f"{name} is not a type that can be read. Choose a file that ends in "
-            f"{', '.join(SUFFIXES[:-1])} or {SUFFIXES[-1]}."
-        )
+    if unknown := Accepts(SUFFIXES).refusal([name]):
+        raise UserError(unknown)
     if not head:
         raise UserError(f"{name} is empty.")
     if kind in TEXT_SUFFIXES:

@@ -28,6 +28,8 @@ STDERR_TAIL = 4000
 TICK_SECONDS = 0.1
 BEGIN_SECONDS = 5
 QUEUED_MESSAGES = 1000
+WITHHELD = ("SECRET_KEY", "SILO_ENCRYPTION_KEY")
+"""What a child gets no sight of, because no job needs it from there."""
 
 
 class Worker:
@@ -162,9 +164,9 @@ class Worker:
 
 
 def _environment(scratch: Scratch | None) -> dict[str, str]:
-    """Ours, with a module path that finds what we find."""
+    """Ours, with a module path that finds what we find, and without its secrets."""
     return {
-        **os.environ,
+        **{name: value for name, value in os.environ.items() if name not in WITHHELD},
         **({"TMPDIR": str(scratch.path)} if scratch else {}),
         "PYTHONPATH": os.pathsep.join(path or str(Path.cwd()) for path in sys.path),
     }
