@@ -66,8 +66,8 @@ def test_a_chunk_that_is_none_ends_the_connection(server: Server, path: bytes, b
     kind = FORM if path == b"upload" else JSON
     line = b"POST /api/" + path + b" HTTP/1.1\r\n"
     answer = send(server.port, line + OWN + kind + CHUNKED + b"\r\n" + body + HIDDEN)
-    # What reads no body is answered before: then the next request is the one that is refused.
-    assert statuses(answer) == ([204, 400] if path == b"reset" else [400])
+    # Who reads no body answers before anybody knows; then the connection ends, said or unsaid.
+    assert statuses(answer) in ([[204], [204, 400]] if path == b"reset" else [[400]])
     assert b"/hidden" not in answer
 
 
