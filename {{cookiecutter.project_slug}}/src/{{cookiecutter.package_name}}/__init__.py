@@ -14,6 +14,7 @@ from . import (
     arrival,
     contract,
     downloads,
+    headings,
     keys,
     logs,
     metrics,
@@ -81,6 +82,7 @@ def create_app(
     app.register_blueprint(views.blueprint)
     app.register_blueprint(arrival.blueprint)
     app.register_blueprint(resumable.blueprint)
+    app.register_blueprint(headings.blueprint)
     app.register_blueprint(downloads.blueprint)
     ratelimits.init_app(app, silo, settings)
     return app
@@ -138,12 +140,18 @@ def make_silo(settings: Settings, clock: Callable[[], float]) -> Silo:
     )
     silo.register(views.NAMESPACE, views.first_state)
     silo.register(pending.NAMESPACE, dict)
+    silo.register(headings.NAMESPACE, headings.first_state)
     with named("SILO_FILES_URL", settings.files_url):
         place = open_place(settings.files_url, settings.encryption_key)
         silo.add_file_store(views.FILES, place, settings.min_free)
     silo.store.on_cleanup(ResultCache(place, **settings.cache).sweep)
     silo.store.on_cleanup(lambda: sweep(settings.scratch))
-    silo.add_data_endpoints(*views.DATA_ENDPOINTS, *downloads.ENDPOINTS, *resumable.DATA_ENDPOINTS)
+    silo.add_data_endpoints(
+        *views.DATA_ENDPOINTS,
+        *downloads.ENDPOINTS,
+        *headings.ENDPOINTS,
+        *resumable.DATA_ENDPOINTS,
+    )
     return silo
 
 

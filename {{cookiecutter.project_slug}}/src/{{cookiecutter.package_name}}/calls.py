@@ -95,6 +95,13 @@ class StreamEvent(BaseModel):
     retry: int | None = None
 
 
+class Headings(BaseModel):
+    """The columns of the session's tables; None until they are read."""
+
+    status: Literal["idle", "queued", "running", "complete", "failed", "cancelled"]
+    columns: list[str] | None
+
+
 class Link(BaseModel):
     """A link for the browser's own download; `expires_in` is in seconds."""
 
@@ -200,6 +207,8 @@ CALLS = {
         scope="upload",
     ),
     "resumable.abandon": Operation({204: Answer()}, PLACED, scope="upload"),
+    "headings.ask": Operation({202: Answer(Headings)}, ("nothing_uploaded",), scope="process"),
+    "headings.look": Operation({200: Answer(Headings)}, scope="read"),
     "app.process": Operation(
         {202: Answer(TaskState, headers=REPLAYED)},
         (

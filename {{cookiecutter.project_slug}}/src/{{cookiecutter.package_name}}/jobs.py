@@ -20,7 +20,8 @@ from .report_json import to_json
 from .silo.files.base import FileStore, open_place
 from .silo.sessions.ids import SessionKey
 from .silo.tasks.base import Reporter
-from .step import InputFile
+from .step import InputFile, UserError
+from .tables import read
 from .values import clean_name
 from .workbook import write_workbook
 
@@ -29,6 +30,9 @@ STEP_PERCENT = 90.0
 
 ENCRYPTION_KEY = "encryption_key"
 """Under which name a job's runner has the keys of its files."""
+
+MOST_HEADINGS = 2000
+"""More nobody picks one from."""
 
 REUSED = "This report was made before, from the same files with the same options."
 
@@ -150,6 +154,19 @@ class Part:
 
 def part_of(stream: BinaryIO, size: int) -> BinaryIO:
     return cast(BinaryIO, Part(stream, size))
+
+
+def read_headings(
+    task: Reporter, location: str, key: str, files: list[dict[str, Any]]
+) -> list[str]:
+    """The names of the columns of a session's tables, each once; what cannot be read has none."""
+    store = FileStore(open_place(location, task.secrets.get(ENCRYPTION_KEY, "")))
+    found: dict[str, None] = {}
+    for file in files:
+        with contextlib.suppress(UserError), store.local(SessionKey(key), file["id"]) as path:
+            for sheet in read(StoredFile(file["name"], path)).sheets:
+                found |= dict.fromkeys(sheet.header)
+    return list(found)[:MOST_HEADINGS]
 
 
 def workbook_name(job_id: str) -> str:

@@ -6,7 +6,8 @@ go like a silent one.
 
 An answer may come before the body has: a file is too large, say. Most clients look at it only after
 they have sent everything, and to one that is cut off before, the reason would be a lost connection.
-So the rest is taken in after the answer, for a while.
+So the rest is taken in after the answer, for a while. Not so of whoever is told an offset: they ask
+for it again after a lost connection, and go on from there.
 """
 
 from __future__ import annotations
@@ -84,6 +85,7 @@ class Body:
         self._idle = idle
         self._ended = size == 0
         self._late = False
+        self.resumes = False
 
     def read(self, size: int = -1) -> bytes:
         """Up to so many bytes, none at the end; all if it is negative."""
@@ -107,7 +109,7 @@ class Body:
         """Take in the rest for a while; then nothing more is read from this connection."""
         until = time.monotonic() + HEAR_SECONDS
         with contextlib.suppress(Exception):  # each server raises something else
-            while time.monotonic() < until and self._piece(PIECE_BYTES, until):
+            while not self.resumes and time.monotonic() < until and self._piece(PIECE_BYTES, until):
                 pass
         if self._client and not self._ended:
             shut(self._client)
@@ -155,6 +157,11 @@ def init_app(app: Flask, idle: float) -> None:
         client = environ.get("gunicorn.socket")
         body = Body(environ["wsgi.input"], size, client, watch, idle)
         environ["wsgi.input"] = body
-        return ClosingIterator(serve(environ, start_response), body.hear_out)
+
+        def start(status: str, headers: list[tuple[str, str]], *more: Any) -> Any:
+            body.resumes = any(name == "Upload-Offset" for name, _ in headers)
+            return start_response(status, headers, *more)
+
+        return ClosingIterator(serve(environ, start), body.hear_out)
 
     app.wsgi_app = patient  # type: ignore[method-assign]

@@ -27,7 +27,7 @@ from .findings import (
     unread_tables,
 )
 from .report import Chart, Column, Kind, Report, Table, unique
-from .step import Accepts, InputFile, Progress, UserError
+from .step import Accepts, ColumnName, InputFile, Progress, UserError
 from .tables import Sheet, read
 from .values import total
 
@@ -40,9 +40,8 @@ class Options(BaseModel):
 
     model_config = ConfigDict(extra="forbid", str_strip_whitespace=True)
 
-    category: str = Field(
+    category: ColumnName = Field(
         default="",
-        max_length=200,
         title="Totals by",
         description="The name of a column, such as Region. Leave empty to let the app choose one.",
     )

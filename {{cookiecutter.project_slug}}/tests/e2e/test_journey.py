@@ -294,6 +294,16 @@ def test_the_form_offers_what_the_options_say(visitor: Visitor, desk: Desk) -> N
     expect(sizes.get_by_role("checkbox", checked=True)).to_have_count(2)
 
 
+def test_columns_of_the_uploaded_tables_are_offered(visitor: Visitor) -> None:
+    visitor.upload(csv("first.csv"))
+    offered = visitor.page.locator("#option-column-list option")
+    expect(offered).to_have_count(2)
+    assert offered.evaluate_all("all => all.map(one => one.value)") == ["Region", "Amount"]
+    visitor.press("Start over")
+    visitor.upload({"name": "second.csv", "mimeType": "text/csv", "buffer": b"Town,Size\nA,1\n"})
+    expect(offered.first).to_have_text("Town")
+
+
 def test_too_many_ticks_are_told_at_their_group(visitor: Visitor, desk: Desk) -> None:
     visitor.upload()
     sizes = visitor.page.get_by_role("group", name="Sizes")

@@ -10,7 +10,6 @@ from support import Clock
 
 from .conftest import MakeApp
 from .person import Person, error
-from .steps import Gate
 
 
 def test_s08_the_download_is_a_file_named_after_the_upload(person: Person) -> None:

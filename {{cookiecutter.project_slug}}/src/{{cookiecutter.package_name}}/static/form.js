@@ -1,5 +1,6 @@
 /** A form from the JSON Schema of the options. `controls.py` says which options it has a field for. */
 
+import { get, pause, post } from "./api.js";
 import { el } from "./elements.js";
 
 /** The schema of one option, with `$ref` and "or null" resolved. */
@@ -30,7 +31,7 @@ function choices({ items }, id) {
   return el("fieldset", {}, ...offered(items).map(box));
 }
 
-/** The name of a column: to type, or to pick from those that `offer` has told. */
+/** The name of a column: to type, or to pick from those of the uploaded tables. */
 function column(option, id) {
   const text = input({ ...option, format: "" });
   text.setAttribute("list", `${id}-list`);
@@ -81,13 +82,22 @@ export function build(box, schema) {
   fill(box, Object.fromEntries(options.map(([name, option]) => [name, option.default])));
 }
 
-/** Offer these names wherever a column is asked for. */
-export function offer(box, names) {
-  for (const list of box.querySelectorAll("datalist")) list.replaceChildren(...names.map((name) => new Option(name)));
-}
+let offering = ""; // the files whose columns are offered, or will be
 
-/** Whether the form asks for a column. */
-export const asksForColumn = (box) => box.querySelector("datalist") !== null;
+/** Offer the columns of these files wherever one is asked for; the server reads them for that. */
+export async function offerColumns(box, files) {
+  const lists = box.querySelectorAll("datalist");
+  const ids = files.map(({ id }) => id).join();
+  if (!lists.length || ids === offering) return;
+  offering = ids;
+  let found = await post("columns");
+  for (let wait = 0.2; ["queued", "running"].includes(found.status); wait = Math.min(wait * 1.5, 3)) {
+    await pause(wait);
+    found = await get("columns");
+  }
+  if (ids !== offering) return;
+  for (const list of lists) list.replaceChildren(...(found.columns ?? []).map((name) => new Option(name)));
+}
 
 const controls = (box) => box.querySelectorAll("[name]");
 const ticks = (fieldset) => [...fieldset.querySelectorAll("input")];
