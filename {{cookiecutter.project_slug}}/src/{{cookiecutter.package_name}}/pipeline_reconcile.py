@@ -59,8 +59,8 @@ def process(inputs: Sequence[InputFile], options: Options, progress: Progress) -
 
     Raises `UserError` if there are not two files, one cannot be read, or they lack a column.
     """
-    if len(inputs) != 2:
-        raise UserError(ACCEPTS.count_sentence)
+    if refused := ACCEPTS.refusal([file.name for file in inputs]):
+        raise UserError(refused)
     warnings: list[str] = []
     *reading, comparing = Bar(progress).split(3)
     first, second = (
