@@ -2,6 +2,7 @@
 
 PYTHON ?= python3
 BIN := .venv/bin
+EXAMPLE ?= profile
 DEMO := .demo/acme-reports
 SAMPLE := $(DEMO)/src/acme_reports/static/sample.xlsx
 
@@ -17,8 +18,8 @@ demo: .venv/.demo ## bake an app, install it, make a report from a sample, and s
 	$(DEMO)/.venv/bin/acme-reports process $(SAMPLE) -o .demo/report.xlsx
 	@$(MAKE) --no-print-directory -C $(DEMO) run
 
-dev: .venv/.demo ## bake into .dev with links back to the template, to work in place
-	@$(BIN)/python tools/link.py .dev
+dev: .venv/.demo ## bake into .dev with links back to the template: make dev EXAMPLE=merge
+	@$(BIN)/python tools/link.py .dev $(EXAMPLE)
 
 pictures: dev ## write the screenshots that the README shows
 	@$(MAKE) --no-print-directory -C .dev/acme-reports .venv/.dev

@@ -21,6 +21,7 @@ CHOICES = {
     "license": ("MIT", "BSD-3-Clause", "Apache-2.0", "proprietary"),
     "ci": ("github", "none"),
     "docker": ("yes", "no"),
+    "example": ("profile", "merge", "reconcile"),
 }
 
 # What the generated app installs or imports, commands in its environment, and folders beside it.

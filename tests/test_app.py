@@ -54,6 +54,29 @@ def test_the_apps_own_tests_include_a_browser(fresh: Path) -> None:
     assert listed.stdout.count("[chromium]") >= 10
 
 
+OF_THE_STEP = ["pipeline", "contract", "cli", "docs"]
+OF_THE_WEB = ["openapi", "process", "status", "upload"]
+
+
+@pytest.mark.parametrize("example", ["merge", "reconcile"])
+def test_every_example_passes_its_own_tests_and_those_of_the_web(
+    bake: Bake, fresh: Path, example: str
+) -> None:
+    project = bake(example=example).project
+    names = [f"tests/test_{name}.py" for name in OF_THE_STEP]
+    names += [f"tests/web/test_{name}.py" for name in OF_THE_WEB]
+    started = time.monotonic()
+    done = subprocess.run(
+        [fresh / ".venv/bin/python", "-m", "pytest", "-q", *names],
+        cwd=project,
+        env=clean_environment(PYTHONPATH=str(project / "src")),
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stdout[-20_000:]
+    SUMMARY.append(f"`{example}`: {time.monotonic() - started:.0f} s: {done.stdout.strip()[-30:]}")
+
+
 def test_make_run_serves_and_reads_the_env_file(fresh: Path) -> None:
     (fresh / ".env").write_text('SILO_DATA_DIR="kept here"\n')
     try:
@@ -104,6 +127,26 @@ def test_the_step_in_the_readme_works_as_it_stands(bake: Bake, fresh: Path, read
     )
     read = subprocess.run([python, "-c", values], cwd=project, capture_output=True, text=True)
     assert read.stdout == "['File', 'Sheet', 'Rows'] ['sales.csv', 'sales', 2]\n", read.stderr
+
+
+def test_the_code_in_the_docs_is_as_clean_as_the_app_s(bake: Bake, fresh: Path) -> None:
+    project = bake().project
+    page = (project / "docs/customising.md").read_text("utf-8")
+    for number, code in enumerate(README_STEP.findall(page)):
+        if "def test_" not in code:
+            (project / f"src/acme_reports/of_the_docs_{number}.py").write_text(code, "utf-8")
+    for command in (
+        ["ruff", "check", "src"],
+        ["ruff", "format", "--check", "src"],
+        ["mypy", "src"],
+    ):
+        done = subprocess.run(
+            [fresh / ".venv/bin/python", "-m", *command],
+            cwd=project,
+            capture_output=True,
+            text=True,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_the_curl_commands_in_the_readme_upload_a_file(bake: Bake, fresh: Path) -> None:

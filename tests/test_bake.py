@@ -16,9 +16,24 @@ from pairs import Row, covering
 
 ROWS = covering(CHOICES)
 EXPECTED = (Path(__file__).parent / "expected_files.txt").read_text("utf-8").split()
+STATIC = "src/acme_reports/static"
+SAMPLES_TO_MERGE = {f"{STATIC}/sample-january.csv", f"{STATIC}/sample-february.xlsx"}
+SAMPLES_TO_RECONCILE = {f"{STATIC}/sample-ledger.xlsx", f"{STATIC}/sample-bank.csv"}
+PARTS_OF_PROFILE = {
+    f"{STATIC}/sample.xlsx",
+    "src/acme_reports/columns.py",
+    "src/acme_reports/findings.py",
+    "tests/test_columns.py",
+}
 LEFT_OUT = {
     ("ci", "none"): {".github/workflows/ci.yml"},
     ("docker", "no"): {".dockerignore", "Dockerfile", "compose.yaml"},
+    ("example", "merge"): PARTS_OF_PROFILE,
+    ("example", "reconcile"): PARTS_OF_PROFILE,
+}
+BROUGHT_IN = {
+    ("example", "merge"): SAMPLES_TO_MERGE,
+    ("example", "reconcile"): SAMPLES_TO_RECONCILE,
 }
 PACKAGE = "{{cookiecutter.package_name}}"
 
@@ -43,7 +58,8 @@ def test_a_bake_holds_the_expected_files_and_only_those(bake: Bake, row: Row) ->
     baked = bake(**row)
     assert baked.code == 0, baked.out + baked.err
     unchosen = set().union(*(LEFT_OUT.get(answer, set()) for answer in row.items()))
-    assert sorted(files_of(baked.project)) == sorted(set(EXPECTED) - unchosen)
+    chosen = set().union(*(BROUGHT_IN.get(answer, set()) for answer in row.items()))
+    assert sorted(files_of(baked.project)) == sorted((set(EXPECTED) - unchosen) | chosen)
     assert not [
         path for path in baked.project.rglob("*") if path.is_dir() and not any(path.iterdir())
     ]
@@ -58,7 +74,24 @@ def test_unrendered_files_are_copied_byte_for_byte(default: Path) -> None:
     baked = files_of(default)
     assert len(copied) > 20
     for name, data in copied.items():
+        if re.search(r"/(pipeline_|sample-)", name):
+            continue  # of another example
         assert baked[name.replace(PACKAGE, "acme_reports")] == data, name
+
+
+@pytest.mark.parametrize("example", ["merge", "reconcile"])
+def test_the_chosen_example_is_the_step_and_its_test_is_the_step_s(
+    bake: Bake, default: Path, example: str
+) -> None:
+    project = bake(example=example).project
+    for step, folder in (("pipeline", f"src/{PACKAGE}"), ("test_pipeline", "tests")):
+        source = (SOURCE / folder / f"{step}_{example}.py").read_text("utf-8")
+        name = folder.replace(PACKAGE, "acme_reports") + f"/{step}.py"
+        text = source.replace("{{ cookiecutter.package_name }}", "acme_reports")
+        assert (project / name).read_text("utf-8") == text
+    own = {*PARTS_OF_PROFILE, "src/acme_reports/pipeline.py", "tests/test_pipeline.py"}
+    others = {name: data for name, data in files_of(default).items() if name not in own}
+    assert {name: files_of(project)[name] for name in others} == others
 
 
 def test_the_rendered_surface_of_the_package_is_only_what_needs_an_answer() -> None:
@@ -188,7 +221,7 @@ def test_pressing_enter_at_every_question_is_the_default_bake(
     tmp_path: Path, default: Path
 ) -> None:
     questions = [name for name in QUESTIONS if not name.startswith("_")]
-    assert len(questions) <= 8
+    assert len(questions) <= 9
     done = run_cookiecutter(tmp_path, typed="\n" * len(questions))
     assert done.returncode == 0, done.stdout + done.stderr
     assert files_of(tmp_path / "acme-reports") == files_of(default)
@@ -199,12 +232,13 @@ def test_pressing_enter_at_every_question_is_the_default_bake(
 
 
 def test_typed_answers_are_data(tmp_path: Path) -> None:
-    typed = ["Typed", "", "", "$(touch gone) `touch gone` \"'", "\\", "4", "2", "2"]
+    typed = ["Typed", "", "", "$(touch gone) `touch gone` \"'", "\\", "4", "2", "2", "3"]
     done = run_cookiecutter(tmp_path, typed="\n".join(typed) + "\n")
     assert done.returncode == 0, done.stdout + done.stderr
     project = tomllib.loads((tmp_path / "typed/pyproject.toml").read_text("utf-8"))["project"]
     assert project["description"] == typed[3]
     assert project["authors"] == [{"name": "\\"}]
+    assert "reconciles" in (tmp_path / "typed/src/typed/pipeline.py").read_text("utf-8")
     assert not list(tmp_path.rglob("gone"))
 
 

@@ -27,6 +27,7 @@ GOOD = {
     "license": "MIT",
     "ci": "github",
     "docker": "yes",
+    "example": "profile",
     "__description_toml": "A sentence.",
     "__author_name_toml": "Ann",
 }
@@ -319,7 +320,7 @@ def test_the_command_it_prints_asks_again_with_the_good_answers_filled_in(tmp_pa
     assert "package_name=" not in command
     script = command.strip().replace("cookiecutter", f"'{sys.executable}' -m cookiecutter", 1)
     environment = {**os.environ, "HOME": str(tmp_path), "PYTHONUTF8": "1"}
-    answers = ["", "", "my_package", "", "", "", "", ""]
+    answers = ["", "", "my_package", *[""] * 6]
     again = subprocess.run(
         ["sh", "-c", script],
         input="\n".join(answers) + "\n",
@@ -339,7 +340,7 @@ def test_the_command_it_prints_asks_again_with_the_good_answers_filled_in(tmp_pa
 def test_template_marks_typed_at_a_prompt_are_refused_and_not_rendered(
     tmp_path: Path, answer: str
 ) -> None:
-    done = run_cookiecutter(tmp_path, typed="\n" * 3 + f"{answer}\n" + "\n" * 4)
+    done = run_cookiecutter(tmp_path, typed="\n" * 3 + f"{answer}\n" + "\n" * 5)
     assert done.returncode == 1
     assert f"description is {answer!r}: it must not contain a template mark" in done.stderr
     assert not (tmp_path / "acme-reports").exists()
@@ -376,6 +377,23 @@ def test_what_was_not_chosen_is_removed_and_a_second_run_changes_nothing(project
         )
         assert (done.returncode, done.stderr) == (0, "")
         assert [path.name for path in project.iterdir()] == ["LICENSE"]
+
+
+@pytest.mark.parametrize("example", ["profile", "merge", "reconcile"])
+def test_the_example_takes_the_place_of_the_step_once(project: Path, example: str) -> None:
+    package = project / "src" / "acme_reports"
+    for folder, name in ((package, "pipeline"), (project / "tests", "test_pipeline")):
+        folder.mkdir(parents=True)
+        for other in ("", "_merge", "_reconcile"):
+            (folder / f"{name}{other}.py").write_text(other)
+    (package / "columns.py").write_text("of the profile")
+    for _ in range(2):
+        assert run_hook("post_gen_project.py", project, example=example).returncode == 0
+        expected = "" if example == "profile" else f"_{example}"
+        assert (package / "pipeline.py").read_text() == expected
+        assert (project / "tests" / "test_pipeline.py").read_text() == expected
+        assert (package / "columns.py").exists() == (example == "profile")
+        assert not [*project.rglob("*pipeline_*")]
 
 
 def test_what_was_chosen_stays(project: Path) -> None:

@@ -1,10 +1,11 @@
 """Bake the template with its defaults and link the unrendered files back to the template.
 
-    python tools/link.py FOLDER
+    python tools/link.py FOLDER [EXAMPLE]
 
 The result is a working app in FOLDER whose unrendered files are symbolic links, so that an edit
 in either place is the same edit: ruff, mypy and pytest run there and report on the template's own
-files. Rendered files are written anew at every call.
+files. Rendered files are written anew at every call. EXAMPLE is the step that the app begins with,
+`profile` if none is named.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ def unlink(folder: Path) -> None:
             path.unlink()
 
 
-def main(folder: str) -> None:
+def main(folder: str, example: str = "profile") -> None:
     unlink(Path(folder))
     context = {"cookiecutter": json.loads((TEMPLATE / "cookiecutter.json").read_text())}
     baked = Path(
@@ -37,13 +38,15 @@ def main(folder: str) -> None:
             output_dir=folder,
             overwrite_if_exists=True,
             default_config=True,
+            extra_context={"example": example},
         )
     )
-    for source in SOURCE.rglob("*"):
+    for source in sorted(SOURCE.rglob("*")):  # pipeline.py before the example in its place
         inside = source.relative_to(SOURCE).as_posix()
-        if source.is_file() and is_copy_only_path(inside, context):
-            target = baked / inside.replace("{{cookiecutter.package_name}}", "acme_reports")
-            target.unlink(missing_ok=True)
+        name = inside.replace("{{cookiecutter.package_name}}", "acme_reports")
+        target = baked / name.replace(f"pipeline_{example}.py", "pipeline.py")
+        if target.is_file() and is_copy_only_path(inside, context):
+            target.unlink()
             target.symlink_to(source)
     print(baked)
 

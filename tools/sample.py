@@ -1,12 +1,15 @@
-"""Write the workbook behind the page's "Try it with a sample": a year of a coffee roaster's orders.
+"""Write the files behind the page's "Try it with a sample": orders of a coffee roaster.
 
     python tools/sample.py
 
-The same bytes every time, so that the file in the template changes only when this script does.
+The same bytes every time, so that the files in the template change only when this script does.
+Each example has its own: `sample.xlsx` is for `profile`, two months are for `merge`, and what the
+ledger and the bank say is for `reconcile`.
 """
 
 from __future__ import annotations
 
+import csv
 import io
 import random
 import re
@@ -22,9 +25,9 @@ from openpyxl.worksheet.worksheet import Worksheet
 
 Value = str | int | float | date | None
 
-TARGET = (
+FOLDER = (
     Path(__file__).resolve().parent.parent
-    / "{{cookiecutter.project_slug}}/src/{{cookiecutter.package_name}}/static/sample.xlsx"
+    / "{{cookiecutter.project_slug}}/src/{{cookiecutter.package_name}}/static"
 )
 HEADER = (
     *("Order", "Date", "Region", "Seller", "Product"),
@@ -59,14 +62,58 @@ TARGETS = [
 
 
 def main() -> None:
+    for name, data in {"sample.xlsx": year(), **months(), **statements()}.items():
+        (FOLDER / name).write_bytes(data)
+        print(f"{name}: {len(data):,} bytes")
+
+
+def year() -> bytes:
+    """All orders, and a second sheet."""
     book = Workbook()
     book.remove(book.worksheets[0])
     orders = book.create_sheet("Orders")
     fill(orders, list(order_rows()), {"B": "yyyy-mm-dd", "G": "0.00", "H": "0%", "I": "#,##0.00"})
     targets = book.create_sheet("Targets")
     fill(targets, [("Region", "Manager", "Target"), *TARGETS], {"C": "#,##0"})
-    TARGET.write_bytes(timeless(book))
-    print(f"{TARGET.name}: {TARGET.stat().st_size:,} bytes")
+    return timeless(book)
+
+
+def months() -> dict[str, bytes]:
+    """January, and February with some orders of January in it, its columns in another order."""
+    header, *orders = ([row[0], row[1], row[2], row[4], row[8]] for row in order_rows())
+    january = [row for row in orders if isinstance(row[1], date) and row[1].month == 1]
+    february = [row for row in orders if isinstance(row[1], date) and row[1].month == 2]
+    as_text = [[row[0], f"{row[1]:%d/%m/%Y}", *row[2:]] for row in january]
+    book = Workbook()
+    sheet = book.worksheets[0]
+    sheet.title = "February"
+    rows = [header, *january[-3:], *february]
+    fill(sheet, [(row[4], row[0], row[3], row[1]) for row in rows], {"D": "yyyy-mm-dd"})
+    return {
+        "sample-january.csv": csv_bytes([header, *as_text]),
+        "sample-february.xlsx": timeless(book),
+    }
+
+
+def statements() -> dict[str, bytes]:
+    """Sixty orders as the ledger has them, and as the bank does: some are missing, some differ."""
+    header, *orders = ((row[0], row[1], row[2], row[8]) for row in order_rows())
+    ledger, bank = orders[:60], [list(row) for row in orders[3:64]]
+    for number in (7, 19, 31):
+        bank[number][3] = round(float(str(bank[number][3])) + number / 10, 2)
+    book = Workbook()
+    book.worksheets[0].title = "Ledger"
+    fill(book.worksheets[0], [header, *ledger], {"B": "yyyy-mm-dd", "D": "#,##0.00"})
+    return {
+        "sample-ledger.xlsx": timeless(book),
+        "sample-bank.csv": csv_bytes([header, *reversed(bank)]),
+    }
+
+
+def csv_bytes(rows: Sequence[Sequence[Value]]) -> bytes:
+    file = io.StringIO()
+    csv.writer(file).writerows(rows)
+    return file.getvalue().encode()
 
 
 def order_rows() -> Iterator[tuple[Value, ...]]:

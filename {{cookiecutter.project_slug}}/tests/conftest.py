@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import csv
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
-from support import Clock
+from openpyxl import Workbook
+from stand_in import while_loading
 
-from {{ cookiecutter.package_name }} import create_app
+with while_loading():
+    from support import Clock
+
+    from {{ cookiecutter.package_name }} import create_app
 
 
 @pytest.fixture
@@ -31,3 +37,22 @@ def app(tmp_path: Path, clock: Clock) -> Iterator[Flask]:
 def client(app: Flask) -> FlaskClient:
     """Calls the app; it keeps no session id by itself, as a page must."""
     return app.test_client()
+
+
+@pytest.fixture
+def spreadsheet(tmp_path: Path) -> Callable[..., Path]:
+    """`spreadsheet("a.xlsx", ["Region", "Amount"], ["North", 2])` is a csv, tsv or xlsx file."""
+
+    def write(name: str, *rows: Sequence[Any]) -> Path:
+        path = tmp_path / name
+        if path.suffix == ".xlsx":
+            book = Workbook()
+            for row in rows:
+                book.worksheets[0].append(list(row))
+            book.save(path)
+        else:
+            with path.open("w", newline="", encoding="utf-8") as file:
+                csv.writer(file, delimiter="\t" if path.suffix == ".tsv" else ",").writerows(rows)
+        return path
+
+    return write

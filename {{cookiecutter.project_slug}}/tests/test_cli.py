@@ -11,13 +11,14 @@ from pathlib import Path
 from typing import Any, Literal
 from unittest.mock import Mock
 
+import known_step
 import openpyxl
 import pytest
 from click.testing import CliRunner, Result
 from pydantic import BaseModel, Field
 from web import steps
 
-from {{ cookiecutter.package_name }} import cli, pipeline
+from {{ cookiecutter.package_name }} import cli
 from {{ cookiecutter.package_name }}.about import TITLE
 from {{ cookiecutter.package_name }}.config import load_settings
 from {{ cookiecutter.package_name }}.step import Accepts
@@ -31,6 +32,7 @@ Run = Callable[..., Result]
 def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
     """`run("process", "a.csv")` in a folder that holds sales.xlsx and sales.csv."""
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(cli, "step", lambda: known_step)
     book = openpyxl.Workbook()
     for row in ROWS:
         book.worksheets[0].append(row)
@@ -143,7 +145,7 @@ def test_a_time_limit_ends_the_work(run: Run, monkeypatch: pytest.MonkeyPatch) -
 def test_another_number_of_files_than_the_step_takes(
     run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pipeline, "ACCEPTS", Accepts((".csv",), least=2, most=2))
+    monkeypatch.setattr(known_step, "ACCEPTS", Accepts((".csv",), least=2, most=2))
     assert "Error: Choose exactly 2 files." in run("process", "sales.csv").output
     assert "sales.xlsx is not a type" in run("process", "sales.xlsx", "sales.csv").output
 
@@ -168,18 +170,18 @@ def test_check_says_that_the_step_is_as_it_should_be(run: Run) -> None:
 
 
 def test_check_tells_each_breach(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pipeline, "ACCEPTS", None)
-    monkeypatch.setattr(pipeline.Options, "__doc__", "")
+    monkeypatch.setattr(known_step, "ACCEPTS", None)
+    monkeypatch.setattr(known_step.Options, "__doc__", "")
     result = run("check")
     assert result.exit_code == 1
     assert len(result.output.splitlines()) == 2
-    assert "pipeline.py, line " in result.output
+    assert "known_step.py, line " in result.output
 
 
 def test_a_step_that_breaks_the_contract_is_not_served(
     run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pipeline, "ACCEPTS", None)
+    monkeypatch.setattr(known_step, "ACCEPTS", None)
     result = run("serve")
     assert result.exit_code == 1
     assert "ACCEPTS must say which files are taken" in result.output
@@ -198,7 +200,7 @@ class Various(BaseModel):
 def test_the_command_has_an_option_for_every_option_of_the_step(
     run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pipeline, "Options", Various)
+    monkeypatch.setattr(known_step, "Options", Various)
     said = run("process", "--help").output
     for text in (
         "[a|b]",

@@ -10,7 +10,8 @@ from types import ModuleType
 
 import pytest
 
-from {{ cookiecutter.package_name }} import contract, pipeline
+import {{ cookiecutter.package_name }}.pipeline as shipped
+from {{ cookiecutter.package_name }} import contract
 
 PACKAGE = contract.__package__
 GOOD = f'''"""A step."""
@@ -69,7 +70,7 @@ def load(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Load]:
 
 
 def test_the_step_of_this_app_keeps_to_it() -> None:
-    contract.demand(pipeline)
+    contract.demand(shipped)
 
 
 def test_a_step_with_an_option_of_every_sort_keeps_to_it(load: Load) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import tempfile
+from pathlib import Path
 from typing import Any, cast
 
 from flask import (
@@ -91,7 +92,13 @@ def check_room(size: int) -> None:
 
 @blueprint.get("/")
 def page() -> str:
-    return render_template("index.html", title=TITLE, accepts=pipeline.ACCEPTS)
+    return render_template("index.html", title=TITLE, accepts=pipeline.ACCEPTS, samples=samples())
+
+
+def samples() -> list[str]:
+    """The names of the files that the page offers to whoever has none at hand, if there are any."""
+    folder = Path(str(current_app.static_folder))
+    return sorted(path.name for path in folder.glob("sample*") if path.is_file())
 
 
 @blueprint.get("/api/options")

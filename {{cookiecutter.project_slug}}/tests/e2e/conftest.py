@@ -16,6 +16,7 @@ from urllib.request import urlopen
 
 import pytest
 from playwright.sync_api import BrowserContext, Playwright, expect
+from stand_in import shipped_path
 
 from {{ cookiecutter.package_name }} import cli
 
@@ -24,7 +25,7 @@ from .desk import Desk
 from .visitor import Visitor
 
 Arrives = Callable[..., Visitor]
-SERVERS = {"desk", "hasty", "served", "restarting", "forgetful"}
+SERVERS = {"desk", "hasty", "served", "shipped", "restarting", "forgetful"}
 START_SECONDS = 30
 
 expect.set_options(timeout=20_000)  # milliseconds; a busy machine takes its time
@@ -135,6 +136,14 @@ class Served:
 @pytest.fixture(scope="session")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     served = Served(tmp_path_factory.mktemp("served"))
+    yield served
+    served.stop()
+
+
+@pytest.fixture
+def shipped(tmp_path: Path) -> Iterator[Served]:
+    """A server with the app's own step, where all others have the one that the tests know."""
+    served = Served(tmp_path, PYTHONPATH=shipped_path())
     yield served
     served.stop()
 

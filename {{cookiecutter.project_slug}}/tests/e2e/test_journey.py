@@ -70,7 +70,7 @@ def test_the_sample_shows_what_the_app_does(arrives: Arrives, served: Served) ->
     visitor = arrives(served.url)
     visitor.press("Try it with a sample")
     visitor.sees("ready")
-    visitor.reads("sample.xlsx")
+    visitor.reads("sample")
     visitor.press("Make the report")
     visitor.sees("done")
     expect(visitor.page.get_by_role("table").first).to_be_visible()

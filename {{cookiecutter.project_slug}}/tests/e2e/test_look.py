@@ -169,7 +169,7 @@ def test_the_first_visit_is_small(arrives: Arrives, served: Served) -> None:
 
 
 def test_screenshots_for_the_readme(
-    arrives: Arrives, served: Served, request: pytest.FixtureRequest
+    arrives: Arrives, shipped: Served, request: pytest.FixtureRequest
 ) -> None:
     folder = request.config.getoption("--screenshots", default=None)
     if folder is None:
@@ -177,7 +177,7 @@ def test_screenshots_for_the_readme(
     schemes: tuple[Scheme, ...] = ("light", "dark")
     for scheme in schemes:
         size = {"width": 1200, "height": 900}
-        visitor = arrives(served.url, color_scheme=scheme, viewport=size)
+        visitor = arrives(shipped.url, color_scheme=scheme, viewport=size)
         visitor.press("Try it with a sample")
         visitor.press("Make the report")
         visitor.sees("done")

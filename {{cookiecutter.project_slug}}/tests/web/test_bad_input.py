@@ -259,15 +259,15 @@ def test_two_hundred_columns(person: Person) -> None:
     rows: Rows = [[f"C{n}" for n in range(200)], list(range(200)), list(range(200, 400))]
     for name, data in (("wide.xlsx", xlsx(Wide=rows)), ("wide.csv", csv_text(rows))):
         columns = columns_of(person.has_report((name, data)))
-        assert [row[2] for row in columns] == [f"C{n}" for n in range(200)]
-        assert columns[-1][-3:] == [199, 399, 299]
+        assert [row[1] for row in columns] == [f"C{n}" for n in range(200)]
+        assert columns[-1][2:] == [2, 598]
 
 
 def test_a_hundred_thousand_rows(person: Person) -> None:
     rows: Rows = [["Shop", "Amount"], *([f"Shop {n % 7}", n % 100] for n in range(100_000))]
     report = person.has_report(("long.csv", csv_text(rows)))
     [_, amount] = columns_of(report)
-    assert amount[4:] == [100_000, 0, 100, 0, 99, 49.5]
+    assert amount[2:] == [100_000, 4_950_000]
     sums = {row[0]: row[2] for row in report["tables"][0]["rows"]}
     assert sums == {
         f"Shop {shop}": sum(n % 100 for n in range(shop, 100_000, 7)) for shop in range(7)
@@ -278,14 +278,14 @@ def test_duplicate_and_blank_headers(person: Person) -> None:
     header = ["Name", "Name", None, "", "Name"]
     rows: Rows = [header, list("abcde"), list("fghij")]
     for name, data in (("odd.xlsx", xlsx(Odd=rows)), ("odd.csv", csv_text(rows))):
-        names = [row[2] for row in columns_of(person.has_report((name, data)))]
+        names = [row[1] for row in columns_of(person.has_report((name, data)))]
         assert names == ["Name", "Name (2)", "Column 3", "Column 4", "Name (3)"]
 
 
 def test_two_files_of_one_name(person: Person) -> None:
     one, two = csv_text([["A", "B"], ["x", 1]]), csv_text([["A", "B"], ["x", 2], ["y", 5]])
     columns = columns_of(person.has_report(("same.csv", one), ("same.csv", two)))
-    assert [row[4] for row in columns] == [1, 1, 2, 2]
+    assert [row[2] for row in columns] == [1, 1, 2, 2]
 
 
 # Options

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
+from known_step import Options
 
 from {{ cookiecutter.package_name }}.openapi import refusals
-from {{ cookiecutter.package_name }}.pipeline import Options
 from {{ cookiecutter.package_name }}.problems import STATUS_OF_CODE
 
 Json = dict[str, Any]

@@ -11,12 +11,12 @@ from typing import Any
 import openpyxl
 import pytest
 from flask import Flask
+from known_step import Options
 from openpyxl.worksheet.worksheet import Worksheet
 from support import eventually
 from werkzeug.serving import make_server
 
 from {{ cookiecutter.package_name }} import views
-from {{ cookiecutter.package_name }}.pipeline import Options
 
 from . import steps
 from .conftest import MakeApp

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 from flask import Flask
+from known_step import Options
 from support import Clock
 
 from {{ cookiecutter.package_name }}.about import TITLE
-from {{ cookiecutter.package_name }}.pipeline import Options
 
 from .conftest import MakeApp
 from .person import Person, error

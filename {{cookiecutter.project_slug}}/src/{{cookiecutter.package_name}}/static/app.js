@@ -168,8 +168,9 @@ function list(box, files) {
 }
 
 async function sample() {
-  const response = await request(root.dataset.sample);
-  await send([new File([await response.blob()], "sample.xlsx")]);
+  const urls = root.dataset.samples.trim().split(" ");
+  const fetched = async (url) => new File([await (await request(url)).blob()], decodeURIComponent(url.split("/").pop()));
+  await send(await Promise.all(urls.map(fetched)));
 }
 
 // Process
