@@ -181,6 +181,18 @@ def test_a_wide_file_names_only_some_of_its_columns(tmp_path: Path) -> None:
     assert len(table(run(file), "Columns")) == 200
 
 
+def test_the_widest_sheet_there_is_gives_a_report(tmp_path: Path) -> None:
+    width = 16_384
+    path = tmp_path / "wide.csv"
+    lines = [f"{word}," + ",".join(["1"] * (width - 1)) for word in "aab"]
+    header = ",".join(f"c{n}" for n in range(width))
+    path.write_text("\n".join([header, *lines]))
+    report = run(path)
+    totals = report.tables[0]
+    assert len(totals.columns) == width
+    assert totals.rows[0][:3] == ("a", 2, 2)
+
+
 def test_sheets_without_the_category_are_named(tmp_path: Path) -> None:
     file = saved(tmp_path / "a.xlsx", Orders=ORDERS, List=[["Name"], ["a"], ["b"]])
     report = run(file, category="Region")

@@ -26,7 +26,7 @@ from .findings import (
     totals_tables,
     unread_tables,
 )
-from .report import Chart, Column, Kind, Report, Table, unique
+from .report import MAX_COLUMNS, Chart, Column, Kind, Report, Table, unique
 from .step import Accepts, ColumnName, InputFile, Progress, UserError
 from .tables import Sheet, read
 from .values import total
@@ -128,10 +128,12 @@ def total_by(
 ) -> Table:
     """For each value of the category its number of rows, and the sum of every column of numbers.
 
-    Sorted by the last column of amounts, which is also what the chart draws.
+    Sorted by the last column of amounts, which is also what the chart draws. With all columns that
+    a sheet can have there is no room for the one of rows, so the last of them has no sum.
     """
     groups = group(row[category] for row in sheet.rows)
     numeric = [n for n, column in enumerate(columns) if column.is_numeric and n != category]
+    del numeric[MAX_COLUMNS - 2 :]
     sums = []
     for place, part in zip(numeric, bar.split(len(numeric)), strict=True):
         part(0, f"Adding up {sheet.name}: {sheet.header[place]}")
