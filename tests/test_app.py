@@ -74,7 +74,9 @@ def test_every_example_passes_its_own_tests_and_those_of_the_web(
         text=True,
     )
     assert done.returncode == 0, done.stdout[-20_000:]
-    SUMMARY.append(f"`{example}`: {time.monotonic() - started:.0f} s: {done.stdout.strip()[-30:]}")
+    SUMMARY.append(
+        f"`{example}`: {time.monotonic() - started:.0f} s: {done.stdout.splitlines()[-1]}"
+    )
 
 
 def test_make_run_serves_and_reads_the_env_file(fresh: Path) -> None:
