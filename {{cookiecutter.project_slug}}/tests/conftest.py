@@ -8,15 +8,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import stand_in
 from flask import Flask
 from flask.testing import FlaskClient
 from openpyxl import Workbook
-from stand_in import while_loading
 
-with while_loading():
+with stand_in.while_loading():
     from support import Clock
 
     from {{ cookiecutter.package_name }} import create_app
+
+
+def pytest_collection_finish() -> None:
+    stand_in.keep()
 
 
 @pytest.fixture

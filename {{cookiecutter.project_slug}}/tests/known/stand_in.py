@@ -18,7 +18,8 @@ from importlib.machinery import ModuleSpec
 from pathlib import Path
 from types import ModuleType
 
-PIPELINE = "{{ cookiecutter.package_name }}.pipeline"
+PACKAGE = "{{ cookiecutter.package_name }}"
+PIPELINE = f"{PACKAGE}.pipeline"
 FOLDER = str(Path(__file__).parent)
 
 
@@ -51,6 +52,11 @@ def while_loading() -> Iterator[None]:
     del sys.meta_path[0]
     sys.modules.pop(PIPELINE, None)
     os.environ["PYTHONPATH"] = os.pathsep.join([FOLDER, os.environ.get("PYTHONPATH", "")])
+
+
+def keep() -> None:
+    """Let the package have the known step again, after tests have imported its own."""
+    vars(sys.modules[PACKAGE])["pipeline"] = import_module("known_step")
 
 
 def shipped_path() -> str:
