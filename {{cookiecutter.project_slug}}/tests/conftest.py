@@ -12,15 +12,11 @@ import stand_in
 from flask import Flask
 from flask.testing import FlaskClient
 from openpyxl import Workbook
+from support import Clock
 
-with stand_in.while_loading():
-    from support import Clock
+from {{ cookiecutter.package_name }} import create_app
 
-    from {{ cookiecutter.package_name }} import create_app
-
-
-def pytest_collection_finish() -> None:
-    stand_in.keep()
+stand_in.load_app()
 
 
 @pytest.fixture
