@@ -24,7 +24,10 @@ REF = "#/components/schemas/{model}"
 PROBLEM = "application/problem+json"
 SAFE = ("GET", "HEAD", "OPTIONS")
 VERSION = "1.0.0"
+PLACEHOLDER = re.compile(r"<(?:(\w+):)?(\w+)>")
+"""A part of a route that is not fixed: its kind, if it has one, and its name."""
 
+TEXT: Json = {"type": "string"}
 HEADERS: Json = {
     "X-Session-ID": {
         "description": "The session's id; send it with every later call.",
@@ -67,7 +70,7 @@ class Parameter:
     name: str
     place: str
     about: str
-    schema: Json = field(default_factory=lambda: {"type": "string"})
+    schema: Json = field(default_factory=lambda: TEXT)
     required: bool = False
 
     def json(self) -> Json:
@@ -104,7 +107,7 @@ def document(app: Flask, calls: Mapping[str, Operation], data_endpoints: Iterabl
         if rule.endpoint not in calls:
             continue
         operation, view = calls[rule.endpoint], app.view_functions[rule.endpoint]
-        path = re.sub(r"<(\w+)>", r"{\1}", rule.rule)
+        path = PLACEHOLDER.sub(r"{\2}", rule.rule)
         for method in methods_of(rule):
             problems = common(method, operation, rule.rule in expiring)
             paths[path][method.lower()] = described(rule, view, operation, problems, schemas)
@@ -161,7 +164,7 @@ def described(
         "summary": summary.replace("\n", " "),
         "description": more,
         "parameters": [
-            *(Parameter(name, "path", "", required=True).json() for name in sorted(rule.arguments)),
+            *(each.json() for each in within(rule)),
             *(each.json() for each in operation.parameters),
         ],
         "responses": {**refusals(problems), **answers},
@@ -171,6 +174,14 @@ def described(
         content = {media: {"schema": schema_of(body, schemas)} for media, body in bodies}
         found["requestBody"] = {"content": content}
     return found
+
+
+def within(rule: Rule) -> list[Parameter]:
+    """The parts of a path that are not fixed."""
+    return [
+        Parameter(name, "path", "", {"type": "integer", "minimum": 0} if kind else TEXT, True)
+        for kind, name in PLACEHOLDER.findall(rule.rule)
+    ]
 
 
 def good(status: int, answer: Answer, schemas: Json) -> Json:
