@@ -55,7 +55,7 @@ def test_the_apps_own_tests_include_a_browser(fresh: Path) -> None:
     assert listed.stdout.count("[chromium]") >= 10
 
 
-OF_THE_STEP = ["pipeline", "contract", "cli", "docs"]
+OF_THE_STEP = ["pipeline", "contract", "cli", "docs", "pages"]
 OF_THE_WEB = ["openapi", "process", "status", "upload"]
 
 
