@@ -85,7 +85,7 @@ def grouped() -> Iterator[tuple[str, str, list[str]]]:
 def env_example() -> str:
     lines = comment(HEAD)
     for title, about, names in grouped():
-        lines += ["", *comment(f"{title.upper()}. {about}".strip())]
+        lines += ["", f"# --- {title} ---", *comment(about)]
         for name in names:
             field = Settings.model_fields[name]
             lines += [*comment(field.description or ""), f"#{name.upper()}={default(field)}"]
