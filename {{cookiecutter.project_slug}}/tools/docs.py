@@ -18,7 +18,6 @@ from pathlib import Path
 from textwrap import wrap
 from typing import Any
 
-from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from {{ cookiecutter.package_name }} import create_app
@@ -53,6 +52,8 @@ HEAD = (
     "the default. A wrong value stops the start with a sentence."
 )
 SCHEMAS = "#/components/schemas/"
+OPTIONS = CALLS["app.process"].bodies["application/json"]
+"""The step's, which no page of the docs should depend on."""
 
 
 def made(folder: Path) -> Iterator[tuple[Path, str]]:
@@ -85,7 +86,7 @@ def grouped() -> Iterator[tuple[str, str, list[str]]]:
 def env_example() -> str:
     lines = comment(HEAD)
     for title, about, names in grouped():
-        lines += ["", f"# --- {title} ---", *comment(about)]
+        lines += ["", f"# --- {title} ---", *comment(about), *(["#"] if about else [])]
         for name in names:
             field = Settings.model_fields[name]
             lines += [*comment(field.description or ""), f"#{name.upper()}={default(field)}"]
@@ -140,7 +141,8 @@ def calls() -> str:
         method, path, operation = found[endpoint.replace(".", "_")]
         parts.append(described(method, path, operation, call))
         answers += [answer for status, answer in operation["responses"].items() if status < "4"]
-    parts.append("## What answers are made of")
+        answers.append(operation.get("requestBody"))
+    parts.append("## What calls and answers are made of")
     parts += [model(name, told["components"]["schemas"][name]) for name in named(told, answers)]
     return "\n\n".join(parts) + "\n"
 
@@ -186,8 +188,10 @@ def taken(operation: Json, call: Operation) -> Iterator[str]:
 
 
 def body_of(body: Any) -> str:
-    if isinstance(body, type) and issubclass(body, BaseModel):
+    if body is OPTIONS:
         return "what [GET /api/options](#get-apioptions) describes"
+    if isinstance(body, type):
+        return f"[{body.__name__}](#{body.__name__.lower()})"
     names = [f"`{name}`" for name in body.get("properties", {})]
     return ", ".join(names) or "bytes"
 
@@ -212,7 +216,8 @@ def named(told: Mapping[str, Any], part: Any) -> list[str]:
         part = waiting.pop(0)
         if isinstance(part, dict):
             name = str(part.get("$ref", "")).removeprefix(SCHEMAS)
-            if name in told["components"]["schemas"] and name not in found:
+            known = name in told["components"]["schemas"] and name != OPTIONS.__name__
+            if known and name not in found:
                 found.append(name)
                 waiting.append(told["components"]["schemas"][name])
             waiting += part.values()
