@@ -38,9 +38,9 @@ def test_every_problem_is_told_with_its_status() -> None:
     assert {code: int(status) for status, code in told} == STATUS_OF_CODE
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_what_a_page_names_is_there(page: Path) -> None:
-    text = page.read_text("utf-8")
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)
+def test_what_a_page_names_is_there(path: Path) -> None:
+    text = path.read_text("utf-8")
     settings = {name.upper() for name in Settings.model_fields}
     assert set(re.findall(r"\bSILO_[A-Z_]+\b", text)) - {"SILO_"} <= settings
     targets = re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.M)
@@ -49,13 +49,13 @@ def test_what_a_page_names_is_there(page: Path) -> None:
     named = set(re.findall(command, text)) - {"install"}
     assert {name for name in named if name != "m"} <= set(main.commands)
     for target in re.findall(r"\]\((?!https?:)([^)#]*)(?:#[^)]*)?\)", text):
-        assert (page.parent / target).exists(), target
+        assert (path.parent / target).exists(), target
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_a_link_into_a_page_meets_a_heading(page: Path) -> None:
-    for target, anchor in re.findall(r"\]\(([^):]*)#([^)]+)\)", page.read_text("utf-8")):
-        other = page.parent / target if target else page
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)
+def test_a_link_into_a_page_meets_a_heading(path: Path) -> None:
+    for target, anchor in re.findall(r"\]\(([^):]*)#([^)]+)\)", path.read_text("utf-8")):
+        other = path.parent / target if target else path
         headings = re.findall(r"^#+ (.+)$", other.read_text("utf-8"), re.M)
         assert anchor in [anchor_of(each) for each in headings], f"{target}#{anchor}"
 
