@@ -24,10 +24,7 @@ REF = "#/components/schemas/{model}"
 PROBLEM = "application/problem+json"
 SAFE = ("GET", "HEAD", "OPTIONS")
 VERSION = "1.0.0"
-PLACEHOLDER = re.compile(r"<(?:(\w+):)?(\w+)>")
-"""A part of a route that is not fixed: its kind, if it has one, and its name."""
 
-TEXT: Json = {"type": "string"}
 HEADERS: Json = {
     "X-Session-ID": {
         "description": "The session's id; send it with every later call.",
@@ -70,7 +67,7 @@ class Parameter:
     name: str
     place: str
     about: str
-    schema: Json = field(default_factory=lambda: TEXT)
+    schema: Json = field(default_factory=lambda: {"type": "string"})
     required: bool = False
 
     def json(self) -> Json:
@@ -107,7 +104,7 @@ def document(app: Flask, calls: Mapping[str, Operation], data_endpoints: Iterabl
         if rule.endpoint not in calls:
             continue
         operation, view = calls[rule.endpoint], app.view_functions[rule.endpoint]
-        path = PLACEHOLDER.sub(r"{\2}", rule.rule)
+        path = re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", rule.rule)
         for method in methods_of(rule):
             problems = common(method, operation, rule.rule in expiring)
             paths[path][method.lower()] = described(rule, view, operation, problems, schemas)
@@ -125,6 +122,12 @@ def document(app: Flask, calls: Mapping[str, Operation], data_endpoints: Iterabl
         },
         "security": [{}, {"session": []}, {"key": []}, {"session": [], "key": []}],
     }
+
+
+def in_path(rule: Rule, name: str) -> Parameter:
+    """A part of the path, by how the route is written."""
+    number = {"type": "integer", "minimum": 0} if f"<int:{name}>" in rule.rule else None
+    return Parameter(name, "path", "", number or {"type": "string"}, required=True)
 
 
 def methods_of(rule: Rule) -> list[str]:
@@ -164,7 +167,7 @@ def described(
         "summary": summary.replace("\n", " "),
         "description": more,
         "parameters": [
-            *(each.json() for each in within(rule)),
+            *(in_path(rule, name).json() for name in sorted(rule.arguments)),
             *(each.json() for each in operation.parameters),
         ],
         "responses": {**refusals(problems), **answers},
@@ -174,14 +177,6 @@ def described(
         content = {media: {"schema": schema_of(body, schemas)} for media, body in bodies}
         found["requestBody"] = {"content": content}
     return found
-
-
-def within(rule: Rule) -> list[Parameter]:
-    """The parts of a path that are not fixed."""
-    return [
-        Parameter(name, "path", "", {"type": "integer", "minimum": 0} if kind else TEXT, True)
-        for kind, name in PLACEHOLDER.findall(rule.rule)
-    ]
 
 
 def good(status: int, answer: Answer, schemas: Json) -> Json:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from support import Clock, without_children
 from {{ cookiecutter.package_name }} import create_app, views
 from {{ cookiecutter.package_name }}.calls import CALLS
 from {{ cookiecutter.package_name }}.config import Settings
-from {{ cookiecutter.package_name }}.openapi import PLACEHOLDER, document
+from {{ cookiecutter.package_name }}.openapi import document
 
 from .person import Person
 from .steps import Gate
@@ -48,7 +49,7 @@ def listen(app: Flask) -> Undocumented:
     def compare(response: Response) -> Response:
         rule, method = request.url_rule, request.method.lower()
         if rule and request.endpoint in CALLS:
-            item = told["paths"][PLACEHOLDER.sub(r"{\2}", rule.rule)]
+            item = told["paths"][re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", rule.rule)]
             call = item.get("get" if method == "head" else method, item.get(method))
             answers = call["responses"] if call else {"200": {}}
             is_problem = response.mimetype == "application/problem+json"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -9,7 +10,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 from known_step import Options
 
-from {{ cookiecutter.package_name }}.openapi import PLACEHOLDER, refusals
+from {{ cookiecutter.package_name }}.openapi import refusals
 from {{ cookiecutter.package_name }}.problems import STATUS_OF_CODE
 
 Json = dict[str, Any]
@@ -25,7 +26,7 @@ def document(app: Flask) -> Json:
 
 def test_it_has_every_call_of_the_api(app: Flask, document: Json) -> None:
     calls = {
-        (PLACEHOLDER.sub(r"{\2}", rule.rule), method.lower())
+        (re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", rule.rule), method.lower())
         for rule in app.url_map.iter_rules()
         for method in (rule.methods or set()) - {"OPTIONS"}
         if rule.rule.startswith("/api/") or rule.rule in ("/healthz", "/metrics", "/readyz")
