@@ -64,14 +64,15 @@ async function sync() {
   await settle(status);
 }
 
-async function settle({ files, job, options }) {
-  const { form } = await parts();
+async function settle({ files, job, options, review }) {
+  const { form, report } = await parts();
   if (sending) return;
   if (options && !recall().options) form.fill(fields, options);
   remember({ files: files.map(({ name, size }) => ({ name, size })) });
   list($("uploaded"), files);
+  const found = await report.reviewed(review, { press, show, sync, module });
   if (job?.running) act(watch);
-  else if (job?.status === "complete") await finish();
+  else if (job?.status === "complete") await (job.id === review ? found.open(review) : finish());
   else if (job?.status === "failed") fail(job);
   else if (job?.status === "cancelled") show("cancelled");
   else show(files.length ? "ready" : "empty");
