@@ -104,9 +104,9 @@ class ReviewColumn:
 
     def _check_bounds(self, cell: Any) -> None:
         if self.least is not None and cell < self.least:
-            raise ValueError(f"It must be {self.least} at least.")
+            raise ValueError(f"It must be {_said(self.least)} at least.")
         if self.most is not None and cell > self.most:
-            raise ValueError(f"It must be {self.most} at most.")
+            raise ValueError(f"It must be {_said(self.most)} at most.")
 
     def _misfits(self) -> Iterable[str]:
         if self.kind not in get_args(ReviewKind):
@@ -186,6 +186,10 @@ def _is_number(cell: Cell) -> bool:
     if isinstance(cell, bool) or not isinstance(cell, int | float):
         return False
     return abs(cell) <= MAX_WHOLE if isinstance(cell, int) else math.isfinite(cell)
+
+
+def _said(bound: float | date) -> str:
+    return str(bound) if isinstance(bound, date) else f"{bound:,}"
 
 
 def _read_date(given: object) -> date | None:

@@ -1,5 +1,6 @@
 /**
- * The review between processing and the report: a table whose cells can be corrected.
+ * The review between processing and the report: a table whose cells can be corrected. It has its
+ * roles in words, since a narrow screen lays it out as cards, which some browsers take for no table.
  *
  * Each change is sent at once, one after the other, with the value that it was made upon, so that a
  * change of another tab is never overwritten unseen. What the server refuses stays in its field,
@@ -88,11 +89,16 @@ function build(review) {
   $("review-title").textContent = review.title;
   $("review-notes").replaceChildren(...review.notes.map((textContent) => el("li", { textContent })));
   const head = review.columns.map(({ name, kind, required }) =>
-    el("th", { scope: "col", className: isNumeric(kind) ? "number" : "" }, name, required ? el("span", { className: "muted", textContent: " (required)" }) : ""),
+    el("th", { scope: "col", role: "columnheader", className: isNumeric(kind) ? "number" : "" }, name, required ? " (required)" : ""),
   );
   const rows = review.rows.map((cells, n) => row(cells, review.offset + n));
   $("review-rows").replaceChildren(
-    el("table", {}, el("thead", {}, el("tr", {}, el("th", { scope: "col", textContent: "Row" }), ...head)), el("tbody", {}, ...rows)),
+    el(
+      "table",
+      { role: "table" },
+      el("thead", { role: "rowgroup" }, el("tr", { role: "row" }, el("th", { scope: "col", role: "columnheader", textContent: "Row" }), ...head)),
+      el("tbody", { role: "rowgroup" }, ...rows),
+    ),
   );
   $("review-rows").scrollTop = 0;
   markEdited();
@@ -100,15 +106,15 @@ function build(review) {
 }
 
 function row(cells, number) {
-  const head = el("th", { scope: "row", textContent: count(number + 1) });
-  return el("tr", {}, head, ...cells.map((value, i) => cell(value, shown.columns[i], number, i)));
+  const head = el("th", { scope: "row", role: "rowheader", textContent: count(number + 1) });
+  return el("tr", { role: "row" }, head, ...cells.map((value, i) => cell(value, shown.columns[i], number, i)));
 }
 
 function cell(value, column, number, i) {
   const className = isNumeric(column.kind) || typeof value === "number" ? "number" : "";
   if (!column.editable) {
     const look = { decimals: null, unit: "", ...column };
-    return el("td", { className, textContent: format(value, look) });
+    return named(el("td", { role: "cell", className }, el("span", { textContent: format(value, look) })), column);
   }
   const name = `cell-${number}-${i}`;
   const field = control(column, value);
@@ -119,7 +125,13 @@ function cell(value, column, number, i) {
   put(field, column, value);
   field.addEventListener("change", () => changed(field, column, number));
   const error = el("div", { id: `${name}-error`, className: "error" });
-  return el("td", { className: `${className} edit` }, field, error);
+  return named(el("td", { role: "cell", className: `${className} edit` }, field, error), column);
+}
+
+/** On a narrow screen, where each row is a card, a cell shows the name of its column. */
+function named(cell, { name }) {
+  cell.dataset.name = name;
+  return cell;
 }
 
 function control({ kind, choices, least, most, longest }, value) {
@@ -203,7 +215,7 @@ const invalid = () => $("review-rows").querySelector("[aria-invalid]");
 
 function tell() {
   if (waiting) return;
-  say(invalid() ? "Not everything is saved: see the marked cells." : `Saved. ${corrected()}`);
+  say(invalid() ? "Not everything is saved: see the marked cells." : `Saved: ${corrected()}`);
 }
 
 const corrected = () => `${count(shown.edits)} ${shown.edits === 1 ? "value" : "values"} corrected.`;
@@ -213,7 +225,8 @@ function markEdited() {
     const i = shown.columns.findIndex(({ name }) => name === column);
     $(`cell-${row}-${i}`).closest("td").toggleAttribute("data-edited", true);
   }
-  say(shown.edits ? corrected() : "");
+  if (invalid() || shown.edits) tell();
+  else say("");
 }
 
 /** What other tabs have changed; a field that somebody is at, or that is not saved, stays. */
