@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from typing import Any
 
 import pytest
@@ -41,7 +41,7 @@ def test_a_column_that_cannot_be_is_told(given: dict[str, Any], said: str) -> No
         ("number", float("nan")),
         ("number", 2**60),
         ("date", "2025-01-01"),
-        ("date", datetime(2025, 1, 1)),
+        ("date", datetime(2025, 1, 1, tzinfo=UTC)),
         ("boolean", 1),
     ],
 )

@@ -7,9 +7,9 @@
         client.download("report.xlsx")
 
 Where the step has its rows reviewed, `review`, `edit`, `finish` and another `wait` come before the
-download. What fails on the way is tried again, with the same `Idempotency-Key`, so that nothing happens
-twice. A session that expires meanwhile is begun anew: files and options are sent again by
-themselves.
+download. What fails on the way is tried again, with the same `Idempotency-Key`, so that nothing
+happens twice. A session that expires meanwhile is begun anew: files, options and edits are sent
+again by themselves.
 """
 
 from __future__ import annotations

@@ -157,7 +157,7 @@ def write(
     kept: ResultCache | None = None,
     name: str = "",
 ) -> None:
-    """Store what a step made as the job's report, and under a name in the cache, if there is one."""
+    """Store what a step made as the job's report, and under a name in the cache, if any."""
     report = as_report(made)
     task.update(STEP_PERCENT, "Writing the report")
     written = to_json(report)

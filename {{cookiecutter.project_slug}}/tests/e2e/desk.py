@@ -88,8 +88,16 @@ def payments(rows: int = 3) -> Review:
             ReviewColumn("Remark", "text", True, longest=40),
         ],
         [
-            [names[n % 3], date(2025, 3, 1 + n % 28), kinds[n % 3] if n < 3 else "Rent", 12.5]
-            + [n, date(2025, 4, 1), False, None]
+            [
+                names[n % 3],
+                date(2025, 3, 1 + n % 28),
+                kinds[n] if n < 3 else "Rent",
+                12.5,
+                n,
+                date(2025, 4, 1),
+                False,
+                None,
+            ]
             for n in range(rows)
         ],
         ["One row could not be sorted in."],

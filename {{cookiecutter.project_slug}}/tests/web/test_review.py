@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
-from datetime import date, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ from e2e.desk import payments
 from support import Clock
 
 from {{ cookiecutter.package_name }} import edits, jobs
-from {{ cookiecutter.package_name }}.report import Column, Report, Table
+from {{ cookiecutter.package_name }}.report import Cell, Column, Report, Table
 from {{ cookiecutter.package_name }}.review import Review, ReviewColumn
 from {{ cookiecutter.package_name }}.step import InputFile, Progress, UserError
 
@@ -144,8 +144,15 @@ def test_without_a_session_there_is_none_either(person: Person) -> None:
 
 
 def test_a_review_comes_out_of_the_store_as_it_went_in(reviewer: Person, step: Reviewed) -> None:
-    cells = [datetime(2025, 1, 2, 3, 4, 5, 6), date(2025, 1, 2), time(3, 4), timedelta(1, 2, 3)]
-    row = [*cells, 2**70, float("inf"), True, None, "x\u0000\r\n"]
+    moment = datetime(2025, 1, 2, 3, 4, 5, 6, tzinfo=UTC)
+    cells: list[Cell] = [
+        moment,
+        moment.replace(tzinfo=None),
+        moment.date(),
+        time(3, 4),
+        timedelta(1, 2, 3),
+    ]
+    row: list[Cell] = [*cells, 2**70, float("inf"), True, None, "x\u0000\r\n"]
     columns = [ReviewColumn(str(n)) for n in range(len(row))]
     step.review = Review("All sorts", [*columns, ReviewColumn("e", editable=True)], [[*row, "e"]])
     begun(reviewer)
