@@ -29,7 +29,7 @@ def server(tmp_path: Path) -> Iterator[Server]:
     (tmp_path / "step").mkdir()
     (tmp_path / "step" / "known_step.py").write_text(step.replace("from .", f"from {package}."))
     path = os.pathsep.join([str(tmp_path / "step"), os.environ["PYTHONPATH"]])
-    server = Server(tmp_path / "data", SILO_LEASE=3, PYTHONPATH=path)
+    server = Server(tmp_path / "data", SILO_LEASE=8, PYTHONPATH=path)
     server.start()
     yield server
     server.stop()
