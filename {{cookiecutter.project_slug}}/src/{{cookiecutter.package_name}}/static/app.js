@@ -6,7 +6,7 @@
  * `silo:state` {state, from}, `silo:error` {error}, `silo:connection` {up}.
  */
 
-import { Problem, connection, get, onOtherTab, pause, post, recall, remember, request } from "./api.js";
+import { Problem, connection, get, onOtherTab, pause, post, recall, remember } from "./api.js";
 import { bytes, el } from "./elements.js";
 
 const root = document.documentElement;
@@ -169,9 +169,8 @@ function list(box, files) {
 }
 
 async function sample() {
-  const urls = root.dataset.samples.trim().split(" ");
-  const fetched = async (url) => new File([await (await request(url)).blob()], decodeURIComponent(url.split("/").pop()));
-  await send(await Promise.all(urls.map(fetched)));
+  const { fetched } = await module("upload");
+  await send(await fetched(root.dataset.samples));
 }
 
 // Process
