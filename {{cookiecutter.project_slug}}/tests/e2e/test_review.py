@@ -216,7 +216,7 @@ def test_a_screen_reader_is_told_the_row_and_the_column(reviewer: Visitor) -> No
 
 
 def test_a_review_that_expired_asks_for_its_files(reviewer: Visitor, desk: Desk) -> None:
-    reviewer.page.wait_for_load_state("networkidle")
+    expect(reviewer.page.locator("datalist option")).to_have_count(2)  # nothing is asked any more
     desk.turn(HOUR + 1)
     enter(reviewer.option(REMARK), "too late")
     reviewer.sees("expired")

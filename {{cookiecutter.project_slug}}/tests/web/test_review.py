@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 from e2e.desk import payments
-from support import Clock
+from support import Clock, eventually
 
 from {{ cookiecutter.package_name }} import edits, jobs
 from {{ cookiecutter.package_name }}.report import Cell, Column, Report, Table
 from {{ cookiecutter.package_name }}.review import Review, ReviewColumn
+from {{ cookiecutter.package_name }}.silo import BackgroundTask
 from {{ cookiecutter.package_name }}.step import InputFile, Progress, UserError
 
 from .conftest import MakeApp
@@ -194,7 +196,7 @@ def test_a_page_that_cannot_be_is_the_next_best(reviewer: Person, query: str) ->
         ("Category", "", "must not be empty"),
         ("Amount", "1", "Enter a number"),
         ("Amount", -0.5, "0 at least"),
-        ("Amount", 10_001, "10000 at most"),
+        ("Amount", 10_001, "10,000 at most"),
         ("Amount", True, "Enter a number"),
         ("Amount", 10**400, "Enter a number"),
         ("People", 1.5, "Enter a whole number"),
@@ -455,3 +457,33 @@ def test_encrypted_files_hold_it_too(make_app: MakeApp, step: Reviewed, tmp_path
     assert len(found) > 2
     assert not any(b"Hotel Adlon" in data for data in found)
     assert finish(person)["tables"][0]["rows"][0][2] == "Travel"
+
+
+# Without a person
+
+
+def passed(folder: Path) -> BackgroundTask:
+    """The command line's way, in a thread."""
+    task = BackgroundTask("report")
+    task.start(jobs.run_paths, [], {}, str(folder / "report.xlsx"), str(folder / "files"))
+    eventually(lambda: not task.is_running)
+    return task
+
+
+def test_without_a_person_the_rows_go_as_they_are(step: Reviewed, tmp_path: Path) -> None:
+    review = payments()
+    step.review = replace(review, rows=review.rows[1:])
+    assert passed(tmp_path).result == {"workbook": True, "files": [], "passed": True}
+    assert [row[2] for row in step.seen[0].rows] == ["Travel", "Travel"]
+    assert (tmp_path / "report.xlsx").is_file()
+
+
+def test_but_not_with_a_cell_that_must_not_be_empty(step: Reviewed, tmp_path: Path) -> None:
+    said = "Row 1 needs its Category. Review the rows on the page."
+    assert passed(tmp_path).state.error == said
+    assert step.seen == []
+
+
+def test_a_report_without_a_review_passes_none(step: Reviewed, tmp_path: Path) -> None:
+    step.review = Report("Plain")
+    assert passed(tmp_path).result["passed"] is False
