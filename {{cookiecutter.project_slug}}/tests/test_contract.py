@@ -132,6 +132,44 @@ def test_a_breach_is_told_with_its_line_and_how_to_mend_it(
         contract.demand(load(text))
 
 
+FINISH = GOOD.replace("-> Report |", "-> Review |").replace(
+    "import Attachment, Report", f"import Attachment, Report\nfrom {PACKAGE}.review import Review"
+)
+FINISH += '''
+
+def finish(review: Review, options: Options) -> Report:
+    """Does nothing, too."""
+    return Report("R")
+'''
+
+
+def test_a_step_with_a_review_keeps_to_it(load: Load) -> None:
+    assert list(contract.check(load(FINISH))) == []
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "marked", "sentence"),
+    [
+        ("def finish(", "def others(", "def process", "Write finish(review, options)"),
+        ("-> Review |", "-> Report |", "def finish", "finish is never called"),
+        ("review: Review", "review", "def finish", "typed: `review: Review`"),
+        ("(review: Review, options: Options)", "(review: Review, o: int)", "def finish", "`o: O"),
+        ("(review: Review, options: Options)", "(review: Review)", "def finish", "Write finish("),
+        ("-> Report:", "-> Review:", "def finish", "finish must say that it returns a report"),
+        ('    """Does nothing, too."""\n', "", "def finish", "of the reviewed rows"),
+        ("def finish", "async def finish", "async def finish", "without `async` or `yield`"),
+    ],
+)
+def test_a_breach_of_finish_is_told_in_the_same_way(
+    load: Load, old: str, new: str, marked: str, sentence: str
+) -> None:
+    text = FINISH.replace(old, new)
+    assert text != FINISH
+    [found] = contract.check(load(text))
+    assert sentence in found.sentence
+    assert marked in text.splitlines()[found.line - 1]
+
+
 def test_all_breaches_are_told_at_once(load: Load) -> None:
     text = GOOD.replace('"""What to choose."""', "pass").replace('"""Does nothing."""', "pass")
     assert len(list(contract.check(load(text)))) == 2

@@ -14,6 +14,7 @@ from . import (
     arrival,
     contract,
     downloads,
+    edits,
     headings,
     keys,
     logs,
@@ -24,6 +25,7 @@ from . import (
     problems,
     ratelimits,
     resumable,
+    reviewing,
     security,
     views,
 )
@@ -81,6 +83,7 @@ def create_app(
     app.register_blueprint(arrival.blueprint)
     app.register_blueprint(resumable.blueprint)
     app.register_blueprint(headings.blueprint)
+    app.register_blueprint(reviewing.blueprint)
     app.register_blueprint(downloads.blueprint)
     ratelimits.init_app(app, silo, settings)
     return app
@@ -139,6 +142,7 @@ def make_silo(settings: Settings, clock: Callable[[], float]) -> Silo:
     silo.register(views.NAMESPACE, views.first_state)
     silo.register(pending.NAMESPACE, dict)
     silo.register(headings.NAMESPACE, headings.first_state)
+    silo.register(edits.NAMESPACE, edits.first_state)
     with named("SILO_FILES_URL", settings.files_url):
         place = open_place(settings.files_url, settings.encryption_key)
         silo.add_file_store(views.FILES, place, settings.min_free)
@@ -148,6 +152,7 @@ def make_silo(settings: Settings, clock: Callable[[], float]) -> Silo:
         *views.DATA_ENDPOINTS,
         *downloads.ENDPOINTS,
         *headings.ENDPOINTS,
+        *reviewing.ENDPOINTS,
         *resumable.DATA_ENDPOINTS,
     )
     return silo

@@ -89,7 +89,10 @@ class StepCommand(click.Command):
     help="The workbook to write.",
 )
 def process(files: tuple[Path, ...], output: Path, **options: Any) -> None:
-    """Make a report of FILES, as the page does."""
+    """Make a report of FILES, as the page does.
+
+    A step that has its rows reviewed on the page does without that here.
+    """
     from .jobs import run_paths  # here, so that `serve` starts without the readers
 
     check_output(output, files)
@@ -114,6 +117,8 @@ def process(files: tuple[Path, ...], output: Path, **options: Any) -> None:
         runner.stop()
     if task.state.error:
         raise click.ClickException(task.state.error)
+    if task.result["passed"]:
+        click.echo("Nobody has reviewed the rows: they are in the report as the step made them.")
     written = [output] if task.result["workbook"] else []
     for path in (*written, *(folder / name for name in task.result["files"])):
         click.echo(f"Wrote {path}")
