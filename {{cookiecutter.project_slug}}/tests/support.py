@@ -7,8 +7,11 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from flask import Flask
+from stand_in import while_loading
 
-from {{ cookiecutter.package_name }}.silo.tasks.thread import ThreadRunner
+with while_loading():
+    from {{ cookiecutter.package_name }} import app as _  # noqa: F401 - it has the known step then
+    from {{ cookiecutter.package_name }}.silo.tasks.thread import ThreadRunner
 
 T = TypeVar("T")
 

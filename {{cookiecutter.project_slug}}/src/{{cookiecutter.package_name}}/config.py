@@ -108,6 +108,9 @@ class Settings(BaseModel):
     silo_log_format: Literal["text", "json"] = Field(
         "text", description="A line an event for people, or a JSON object an event for programs."
     )
+    silo_development: bool = Field(
+        False, description="Whether the page shows tracebacks; for one's own machine alone."
+    )
     silo_require_key: bool = Field(False, description="Whether every call must show an API key.")
     silo_limit_sessions: Limit = Field("1000/hour", description="Sessions begun by an address.")
     silo_limit_uploads: Limit = Field("1000/hour", description="Uploads of a session.")

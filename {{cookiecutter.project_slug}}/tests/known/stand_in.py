@@ -1,6 +1,6 @@
 """Puts `known_step.py` where the app looks for its step, so that no test depends on `pipeline.py`.
 
-In the tests' own process `conftest.py` does so while it loads the app. Processes that tests start
+In the tests' own process `support.py` does so while it loads the app. Processes that tests start
 have this folder on their module path, where Python finds `sitecustomize.py` and runs it before
 anything else. The app itself knows nothing of it, and `from ….pipeline import process` in a test
 is the step that ships.
@@ -18,7 +18,8 @@ from importlib.machinery import ModuleSpec
 from pathlib import Path
 from types import ModuleType
 
-PIPELINE = "{{ cookiecutter.package_name }}.pipeline"
+PACKAGE = "{{ cookiecutter.package_name }}"
+PIPELINE = f"{PACKAGE}.pipeline"
 FOLDER = str(Path(__file__).parent)
 
 
@@ -45,11 +46,15 @@ def for_good() -> None:
 @contextmanager
 def while_loading() -> Iterator[None]:
     """The app that is loaded meanwhile has the known step; what is imported later has its own."""
-    assert PIPELINE not in sys.modules, "the app was loaded before with its own step"
+    assert f"{PACKAGE}.app" not in sys.modules, "the app was loaded before with its own step"
+    package, own = import_module(PACKAGE), sys.modules.pop(PIPELINE, None)
+    vars(package).pop("pipeline", None)
     for_good()
     yield
     del sys.meta_path[0]
     sys.modules.pop(PIPELINE, None)
+    if own:  # for a test of it, which was loaded before
+        sys.modules[PIPELINE] = vars(package)["pipeline"] = own
     os.environ["PYTHONPATH"] = os.pathsep.join([FOLDER, os.environ.get("PYTHONPATH", "")])
 
 
