@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Callable, Iterator, Sequence
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,9 +21,9 @@ if TYPE_CHECKING:
     from support import Clock
 
 
-def pytest_pycollect_makemodule(module_path: Path) -> None:
+def pytest_collectstart(collector: pytest.Collector) -> None:
     """Before tests of anything but the step, load the app, with the step that they know."""
-    if not module_path.name.startswith("test_pipeline"):
+    if isinstance(collector, pytest.Module) and collector.path.name != "test_pipeline.py":
         import support  # noqa: F401
 
 
@@ -71,6 +72,13 @@ def spreadsheet(tmp_path: Path) -> Callable[..., Path]:
         return path
 
     return write
+
+
+@pytest.fixture
+def samples() -> list[Path]:
+    """The files that the page offers to whoever has none at hand."""
+    folder = Path(import_module("{{ cookiecutter.package_name }}").__file__ or "").parent
+    return sorted((folder / "static").glob("sample*"))
 
 
 @pytest.fixture

@@ -5,12 +5,15 @@ from __future__ import annotations
 import importlib.util
 import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 from stand_in import shipped_path
 from test_serve import Server
 
 from {{ cookiecutter.package_name }} import __name__ as package
+from {{ cookiecutter.package_name }} import cli
 
 STEP = '''
 from pathlib import Path
@@ -57,10 +60,25 @@ class Copy:
     def change(self, name: str, text: str) -> None:
         (self.package / name).write_text(text)
 
+    @property
+    def path(self) -> str:
+        """A module path that finds the copy first."""
+        return os.pathsep.join([str(self.package.parent), shipped_path()])
+
     def serve(self, *arguments: str, **settings: str) -> Server:
-        path = os.pathsep.join([str(self.package.parent), shipped_path()])
-        self.servers.append(Server(self.folder, *arguments, PYTHONPATH=path, **settings))
+        self.servers.append(Server(self.folder, *arguments, PYTHONPATH=self.path, **settings))
         return self.servers[-1]
+
+    def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """A command of the copy, to its end."""
+        return self.python("-m", cli.__name__, *arguments)
+
+    def python(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        environment = {**os.environ, "PYTHONPATH": self.path}
+        command = [sys.executable, *arguments]
+        return subprocess.run(
+            command, cwd=self.folder, env=environment, capture_output=True, text=True
+        )
 
     def stop(self) -> None:
         for server in self.servers:

@@ -135,24 +135,3 @@ def test_a_breach_is_told_with_its_line_and_how_to_mend_it(
 def test_all_breaches_are_told_at_once(load: Load) -> None:
     text = GOOD.replace('"""What to choose."""', "pass").replace('"""Does nothing."""', "pass")
     assert len(list(contract.check(load(text)))) == 2
-
-
-@pytest.mark.parametrize(
-    ("text", "line", "sentence"),
-    [
-        ("x = 1\ny = (\n", 2, "SyntaxError"),
-        ("import os\nimport no_such_module\n", 2, "no_such_module"),
-        ("\n\nraise ValueError('no')\n", 3, "ValueError: no"),
-    ],
-)
-def test_a_step_that_cannot_be_loaded_is_told_by_its_line(
-    tmp_path: Path, text: str, line: int, sentence: str
-) -> None:
-    path = tmp_path / "pipeline.py"
-    path.write_text(text)
-    try:
-        exec(compile(text, str(path), "exec"), {})
-    except Exception as error:
-        breach = contract.unloadable(error)
-    assert (breach.file, breach.line) == ("pipeline.py", line)
-    assert sentence in breach.sentence

@@ -240,7 +240,7 @@ def step() -> ModuleType:
     """The processing step, loaded when it is needed. Raises click.ClickException."""
     try:
         return importlib.import_module(".pipeline", __package__)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise click.ClickException(str(contract.unloadable(error))) from error
 
 

@@ -73,14 +73,21 @@ def check(module: ModuleType) -> Iterator[Breach]:
 
 
 def unloadable(error: BaseException) -> Breach:
-    """What is wrong with a module that cannot even be loaded."""
+    """What is wrong with a module that cannot even be loaded; the line is the app's own."""
+    own = Path(__file__).parent
     frames = traceback.extract_tb(error.__traceback__)
     name, line = "pipeline.py", 1
     if isinstance(error, SyntaxError) and error.filename:
         name, line = Path(error.filename).name, error.lineno or 1
-    elif mine := [frame for frame in frames if Path(frame.filename).name == name]:
-        line = mine[-1].lineno or 1
-    return Breach(name, line, f"It cannot be loaded: {type(error).__name__}: {error}")
+    elif mine := [each for each in frames if _is_of(Path(each.filename), own)]:
+        name, line = Path(mine[-1].filename).name, mine[-1].lineno or 1
+    said = getattr(error, "msg", None) or getattr(error, "message", None) or error
+    return Breach(name, line, f"It cannot be loaded: {type(error).__name__}: {said}")
+
+
+def _is_of(path: Path, folder: Path) -> bool:
+    """Whether a module is the app's, but not one of those that load the step."""
+    return path.is_relative_to(folder) and path.name not in ("cli.py", "contract.py")
 
 
 class Source:
