@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import stand_in
 
 if TYPE_CHECKING:
     from copied import Copy
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 def pytest_collectstart(collector: pytest.Collector) -> None:
     """Before tests of anything but the step, load the app, with the step that they know."""
     if isinstance(collector, pytest.Module) and collector.path.name != "test_pipeline.py":
-        import support  # noqa: F401
+        stand_in.load_app()
 
 
 @pytest.fixture
@@ -38,8 +39,7 @@ def clock() -> Clock:
 @pytest.fixture
 def app(tmp_path: Path, clock: Clock) -> Iterator[Flask]:
     """The app with its defaults, its data in a folder of the test, on the test's clock."""
-    import support  # noqa: F401 - it loads the app
-
+    stand_in.load_app()
     from {{ cookiecutter.package_name }} import create_app
 
     app = create_app({"SILO_DATA_DIR": str(tmp_path / "instance")}, clock=clock)

@@ -6,12 +6,12 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
+import stand_in
 from flask import Flask
-from stand_in import while_loading
 
-with while_loading():
-    from {{ cookiecutter.package_name }} import app as _  # noqa: F401 - it has the known step then
-    from {{ cookiecutter.package_name }}.silo.tasks.thread import ThreadRunner
+from {{ cookiecutter.package_name }}.silo.tasks.thread import ThreadRunner
+
+stand_in.load_app()
 
 T = TypeVar("T")
 

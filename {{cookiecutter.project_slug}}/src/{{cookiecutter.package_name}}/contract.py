@@ -131,6 +131,7 @@ def check_options(source: Source, options: type[BaseModel]) -> Iterator[Breach]:
         except NoControl as error:
             yield source.breach(name, f"Options.{name} {error}", top)
     yield from check_defaults(source, options, top)
+    yield from check_travel(source, options, top)
 
 
 def check_defaults(source: Source, options: type[BaseModel], top: int) -> Iterator[Breach]:
@@ -150,6 +151,26 @@ def check_defaults(source: Source, options: type[BaseModel], top: int) -> Iterat
             if said:
                 mend = f"Options.{name} does not take its own default {default!r}: {said}."
                 yield source.breach(name, mend, top)
+
+
+def check_travel(source: Source, options: type[BaseModel], top: int) -> Iterator[Breach]:
+    """Options travel to the job's process as JSON, each under its own name."""
+    for name, field in options.model_fields.items():
+        if field.alias or field.validation_alias:
+            mend = f"Options.{name} has an alias, which the form does not know. Use title instead."
+            yield source.breach(name, mend, top)
+            return
+    try:
+        chosen = options()
+    except ValidationError:
+        return  # something must be chosen, or a default is wrong, which is told already
+    try:
+        same = options.model_validate(chosen.model_dump(mode="json")) == chosen
+    except ValueError:  # of Pydantic's own, too
+        same = False
+    if not same:
+        said = "Options are not the same after they have been written as JSON and read again."
+        yield source.breach("Options", f"{said} Do without serializers of your own.")
 
 
 def check_process(source: Source, process: Callable[..., Any], options: Any) -> Iterator[Breach]:

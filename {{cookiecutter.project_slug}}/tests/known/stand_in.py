@@ -1,6 +1,6 @@
 """Puts `known_step.py` where the app looks for its step, so that no test depends on `pipeline.py`.
 
-In the tests' own process `support.py` does so while it loads the app. Processes that tests start
+In the tests' own process `load_app` does so while it loads the app. Processes that tests start
 have this folder on their module path, where Python finds `sitecustomize.py` and runs it before
 anything else. The app itself knows nothing of it, and `from ….pipeline import process` in a test
 is the step that ships.
@@ -10,8 +10,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from importlib import import_module
 from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
@@ -43,17 +42,20 @@ def for_good() -> None:
     sys.meta_path.insert(0, KnownStep())
 
 
-@contextmanager
-def while_loading() -> Iterator[None]:
-    """The app that is loaded meanwhile has the known step; what is imported later has its own."""
-    assert f"{PACKAGE}.app" not in sys.modules, "the app was loaded before with its own step"
+def load_app() -> None:
+    """Load the app with the known step, in this process and in those that it starts.
+
+    Nothing happens if that is so already. What imports the step by itself, before or later, as its
+    own tests do, has the app's own.
+    """
+    if f"{PACKAGE}.app" in sys.modules:
+        return
     package, own = import_module(PACKAGE), sys.modules.pop(PIPELINE, None)
     vars(package).pop("pipeline", None)
     for_good()
-    yield
-    del sys.meta_path[0]
-    sys.modules.pop(PIPELINE, None)
-    if own:  # for a test of it, which was loaded before
+    import_module(f"{PACKAGE}.app")
+    del sys.meta_path[0], sys.modules[PIPELINE], vars(package)["pipeline"]
+    if own:
         sys.modules[PIPELINE] = vars(package)["pipeline"] = own
     os.environ["PYTHONPATH"] = os.pathsep.join([FOLDER, os.environ.get("PYTHONPATH", "")])
 
