@@ -163,6 +163,10 @@ class Settings(BaseModel):
     silo_log_format: Literal["text", "json"] = Field(
         "text", description="text: for people. json: for programs, an object a line."
     )
+    silo_development: bool = Field(
+        False, description="Whether the page shows the tracebacks of a step that fails; for one's "
+        "own machine alone."
+    )
 
     silo_require_key: bool = Field(
         False,
