@@ -59,22 +59,28 @@ OF_THE_WEB = ["openapi", "process", "status", "upload"]
 
 
 @pytest.mark.parametrize("example", ["merge", "reconcile"])
-def test_every_example_passes_its_own_tests_and_those_of_the_web(
+def test_every_example_passes_its_own_tests_and_reports_on_its_samples(
     bake: Bake, fresh: Path, example: str
 ) -> None:
     project = bake(example=example).project
-    names = [f"tests/test_{name}.py" for name in OF_THE_STEP]
-    names += [f"tests/web/test_{name}.py" for name in OF_THE_WEB]
+    samples = sorted((project / "src/acme_reports/static").glob("sample*"))
+    tests = [f"tests/test_{name}.py" for name in OF_THE_STEP]
+    tests += [f"tests/web/test_{name}.py" for name in OF_THE_WEB]
     started = time.monotonic()
-    done = subprocess.run(
-        [fresh / ".venv/bin/python", "-m", "pytest", "-q", *names],
-        cwd=project,
-        env=clean_environment(PYTHONPATH=str(project / "src")),
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 0, done.stdout[-20_000:]
-    SUMMARY.append(f"`{example}`: {time.monotonic() - started:.0f} s: {done.stdout.strip()[-30:]}")
+    for arguments in (
+        ["-m", "pytest", "-q", *tests],
+        ["-m", "acme_reports.cli", "process", *samples, "-o", "report.xlsx"],
+    ):
+        done = subprocess.run(
+            [fresh / ".venv/bin/python", *arguments],
+            cwd=project,
+            env=clean_environment(PYTHONPATH=str(project / "src")),
+            capture_output=True,
+            text=True,
+        )
+        assert done.returncode == 0, done.stdout[-20_000:] + done.stderr
+    assert (project / "report.xlsx").read_bytes().startswith(b"PK")
+    SUMMARY.append(f"the example `{example}`: {time.monotonic() - started:.0f} s")
 
 
 def test_make_run_serves_and_reads_the_env_file(fresh: Path) -> None:

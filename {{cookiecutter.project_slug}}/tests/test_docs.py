@@ -87,7 +87,7 @@ def test_a_part_works_by_itself(load: Loaded, tmp_path: Path, text: str) -> None
         assert to_json(report)["files"][0]["name"] == "letters.txt"
         write_workbook(report, tmp_path / "report.xlsx")
     else:
-        assert module.ACCEPTS.count_sentence == "Choose exactly 2 files."
+        assert module.ACCEPTS.count == "Choose exactly 2 files."
 
 
 def test_the_tests_pass_with_the_step_they_are_of(

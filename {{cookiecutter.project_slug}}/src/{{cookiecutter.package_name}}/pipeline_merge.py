@@ -1,9 +1,5 @@
 """The processing step. This file is yours: change it, and nothing else has to change with it.
 
-`Options` is what a person chooses; the page makes its form of it. `process` gets the uploaded files
-and the chosen options, says how far it is, and returns a `Report`. `raise UserError("...")` shows
-the person that sentence.
-
 The step that ships merges tables: columns of one name become one, in whatever order and letter case
 they come. It trims, reads dates and numbers, drops what stands there twice, and says what became of
 the rows of every sheet.

@@ -1,9 +1,5 @@
 """The processing step. This file is yours: change it, and nothing else has to change with it.
 
-`Options` is what a person chooses; the page makes its form of it. `process` gets the uploaded files
-and the chosen options, says how far it is, and returns a `Report`. `raise UserError("...")` shows
-the person that sentence.
-
 The step that ships reconciles two tables: it pairs their rows by a key, and tells which are the
 same, which differ in what, and which only one of the two has.
 """
@@ -59,8 +55,8 @@ def process(inputs: Sequence[InputFile], options: Options, progress: Progress) -
 
     Raises `UserError` if there are not two files, one cannot be read, or they lack a column.
     """
-    if len(inputs) != 2:
-        raise UserError(ACCEPTS.count_sentence)
+    if refused := ACCEPTS.refusal([file.name for file in inputs]):
+        raise UserError(refused)
     warnings: list[str] = []
     *reading, comparing = Bar(progress).split(3)
     first, second = (
@@ -79,6 +75,8 @@ def process(inputs: Sequence[InputFile], options: Options, progress: Progress) -
         different += bool(found)
     only_first = [row for name, row in left.items() if name not in right]
     only_second = [row for name, row in right.items() if name not in left]
+    if max(len(changes), len(only_first), len(only_second)) > MAX_ROWS:
+        warnings.append(f"A table has no more than its first {MAX_ROWS:,} rows.")
     names = unique([f"Only in {first.file}", f"Only in {second.file}"])
     outcome = {
         "The same": len(pairs) - different,

@@ -14,7 +14,8 @@ from typing import Any
 
 from flask import Flask
 
-from . import create_app, logs, make_silo
+from . import logs
+from .app import create_app, make_silo
 from .config import ConfigError, load_settings
 from .patience import Watch
 from .silo.errors import SiloError

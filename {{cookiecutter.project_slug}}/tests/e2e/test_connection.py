@@ -45,7 +45,7 @@ def test_the_sample_waits_for_a_server_that_is_away(visitor: Visitor, desk: Desk
     visitor.reads(GONE)
     desk.open()
     visitor.sees("ready")
-    visitor.reads("sample.xlsx")
+    visitor.reads("sample")
 
 
 def test_an_upload_waits_for_a_server_that_is_away(visitor: Visitor, desk: Desk) -> None:

@@ -29,10 +29,12 @@ def process(inputs: Sequence[InputFile], options: Options, progress: Progress) -
     sheets: list[Sheet] = []
     unread: list[list[Cell]] = []
     for number, file in enumerate(inputs):
-        done = lambda part, number=number: progress(number + part, len(inputs) + 1)  # noqa: E731
-        progress(number, len(inputs) + 1, f"Reading {file.name}")
+
+        def tell(part: float, done: int = number, name: str = file.name) -> None:
+            progress(done + part, len(inputs), f"Reading {name}")
+
         try:
-            sheets += read(file, done).sheets
+            sheets += read(file, tell).sheets
         except UserError as problem:
             unread.append([file.name, str(problem)])
     if not sheets:

@@ -17,7 +17,12 @@ from werkzeug.exceptions import BadRequestKeyError, ServiceUnavailable, TooManyR
 from {{ cookiecutter.package_name }}.calls import CALLS
 from {{ cookiecutter.package_name }}.openapi import SAFE
 from {{ cookiecutter.package_name }}.problems import STATUS_OF_CODE, TITLES
-from {{ cookiecutter.package_name }}.silo.errors import KeyInvalid, SiloError, TaskRunning, TooManyStreams
+from {{ cookiecutter.package_name }}.silo.errors import (
+    KeyInvalid,
+    SiloError,
+    TaskRunning,
+    TooManyStreams,
+)
 from {{ cookiecutter.package_name }}.silo.refusals import STATUS_OF
 
 from .conftest import MakeApp
