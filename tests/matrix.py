@@ -45,7 +45,7 @@ def test(folder: Path, row: Row) -> tuple[bool, str]:
         said = output.read()
     counts = re.findall(r"=+ (.* in .*) =+$", said, re.MULTILINE)
     passed = done.returncode == 0 and bool(counts)
-    return passed, counts[-1] if counts else said[-2000:]
+    return passed, counts[-1] if counts else "none: make test ended before them"
 
 
 def main(numbers: list[int]) -> int:
