@@ -230,6 +230,28 @@ def test_a_second_update_changes_nothing(template: Path) -> None:
     assert run(app, "git", "status", "--porcelain") == ""
 
 
+def test_another_answer_may_be_given_later(tmp_path: Path, template: Path) -> None:
+    app = worked_on(create(template, answers_with("profile")))
+    release(template)
+    cruft(app, "update", "-y", "--variables-to-update", json.dumps({"docker": "no"}))
+    answers = {**answers_with("profile"), "docker": "no"}
+    assert differing(files_of_app(app), expected(tmp_path / "now", answers)) == set()
+
+
+def test_what_both_changed_is_marked_and_keeps_both_texts(template: Path) -> None:
+    app = worked_on(create(template, answers_with("profile")))
+    change(app / "Makefile", "# An earlier comment.", "# Our comment.")
+    commit(app)
+    release(template)
+    cruft(app, "update", "-y")
+    states = run(app, "git", "status", "--porcelain").splitlines()
+    assert [state for state in states if state.startswith("U")] == ["UU Makefile"]
+    assert not list(app.rglob("*.rej"))
+    assert "# Our comment.\n=======\n" in (app / "Makefile").read_text("utf-8")
+    run(app, "git", "checkout", "--ours", "Makefile")
+    assert "# Our comment.\nwheel:" in (app / "Makefile").read_text("utf-8")
+
+
 def test_an_app_made_without_cruft_can_follow_later(tmp_path: Path, template: Path) -> None:
     earlier = run(template, "git", "rev-parse", "HEAD").strip()
     answers = answers_with("profile")
@@ -261,5 +283,5 @@ def test_an_updated_app_passes_its_own_tests(fresh: Path, template: Path) -> Non
             text=True,
         )
         assert done.returncode == 0, done.stdout[-20_000:] + done.stderr
-    seconds = time.monotonic() - started
-    SUMMARY.append(f"an updated app: {seconds:.0f} s: {done.stdout.strip()[-30:]}")
+    last = done.stdout.splitlines()[-1].strip("= ")
+    SUMMARY.append(f"an updated app: {time.monotonic() - started:.0f} s: {last}")
