@@ -8,15 +8,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import stand_in
 from flask import Flask
 from flask.testing import FlaskClient
 from openpyxl import Workbook
-from stand_in import while_loading
+from support import Clock
 
-with while_loading():
-    from support import Clock
+from {{ cookiecutter.package_name }} import create_app
 
-    from {{ cookiecutter.package_name }} import create_app
+stand_in.load_app()
 
 
 @pytest.fixture

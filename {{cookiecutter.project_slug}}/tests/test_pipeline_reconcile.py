@@ -31,10 +31,12 @@ class Recorder:
 
     def __init__(self, cancel_at: int | None = None) -> None:
         self.calls: list[float] = []
+        self.messages: set[str | None] = set()
         self.cancel_at = cancel_at
 
     def __call__(self, done: float, total: float, message: str | None = None) -> None:
         self.calls.append(done / total)
+        self.messages.add(message)
         if len(self.calls) == self.cancel_at:
             raise Cancelled
 
@@ -174,6 +176,18 @@ def test_a_value_is_the_same_whatever_it_is_stored_as(tmp_path: Path) -> None:
     assert compared(tmp_path, one, other) == 1
 
 
+def test_a_day_is_the_same_with_the_time_of_its_beginning(tmp_path: Path) -> None:
+    one = text(tmp_path / "a.csv", "Id,At\nx,2025-01-31 00:00\ny,2025-01-31 10:30\n")
+    other = text(tmp_path / "b.csv", "Id,At\nx,2025-01-31\ny,2025-01-31\n")
+    assert counts(run(one, other)) == [1, 1, 0, 0]
+
+
+def test_a_key_made_of_numbers_is_not_added_up(tmp_path: Path) -> None:
+    one = text(tmp_path / "a.csv", "Id,V\n1,5\n2,6\n")
+    other = text(tmp_path / "b.csv", "Id,V\n3,1\n")
+    assert table(run(one, other), "Only in a.csv").totals() == ["Total", 11]
+
+
 def test_keys_are_paired_whatever_they_are_stored_as(tmp_path: Path) -> None:
     files = (
         workbook(tmp_path / "a.xlsx", S=[["Id"], ["12"], [13.0], [" x Y "]]),
@@ -257,11 +271,12 @@ def test_every_row_of_both_is_counted_once(
     assert counts(run(files[0], files[0])) == [len(one), 0, 0, 0]
 
 
-def test_progress_only_rises(both: list[Path]) -> None:
+def test_progress_only_rises_and_says_where_it_is(both: list[Path]) -> None:
     progress = Recorder()
     process(both, Options(), progress)
     assert progress.calls == sorted(progress.calls)
     assert 0 <= progress.calls[0] <= progress.calls[-1] <= 1
+    assert progress.messages >= {"Reading bank.csv", "Comparing 2 pairs of rows"}
 
 
 def test_cancelling_ends_the_step_wherever_it_is(both: list[Path]) -> None:

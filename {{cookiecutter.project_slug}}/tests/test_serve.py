@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import Mock
 
+import known_step
 import pytest
 from click.testing import CliRunner, Result
 from support import eventually
@@ -337,6 +338,7 @@ def test_a_port_in_use(start: Start) -> None:
 
 def serve(monkeypatch: pytest.MonkeyPatch, *arguments: str, **settings: str) -> Result:
     """`serve` in this process, up to where it would serve."""
+    monkeypatch.setattr(cli, "step", lambda: known_step)
     monkeypatch.setattr(server, "_gunicorn", Mock(side_effect=AssertionError("it serves")))
     return CliRunner(env=settings).invoke(cli.main, ["serve", *arguments])
 

@@ -104,7 +104,7 @@ def document(app: Flask, calls: Mapping[str, Operation], data_endpoints: Iterabl
         if rule.endpoint not in calls:
             continue
         operation, view = calls[rule.endpoint], app.view_functions[rule.endpoint]
-        path = re.sub(r"<(\w+)>", r"{\1}", rule.rule)
+        path = re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", rule.rule)
         for method in methods_of(rule):
             problems = common(method, operation, rule.rule in expiring)
             paths[path][method.lower()] = described(rule, view, operation, problems, schemas)
@@ -122,6 +122,12 @@ def document(app: Flask, calls: Mapping[str, Operation], data_endpoints: Iterabl
         },
         "security": [{}, {"session": []}, {"key": []}, {"session": [], "key": []}],
     }
+
+
+def in_path(rule: Rule, name: str) -> Parameter:
+    """A part of the path, by how the route is written."""
+    number = {"type": "integer", "minimum": 0} if f"<int:{name}>" in rule.rule else None
+    return Parameter(name, "path", "", number or {"type": "string"}, required=True)
 
 
 def methods_of(rule: Rule) -> list[str]:
@@ -161,7 +167,7 @@ def described(
         "summary": summary.replace("\n", " "),
         "description": more,
         "parameters": [
-            *(Parameter(name, "path", "", required=True).json() for name in sorted(rule.arguments)),
+            *(in_path(rule, name).json() for name in sorted(rule.arguments)),
             *(each.json() for each in operation.parameters),
         ],
         "responses": {**refusals(problems), **answers},

@@ -10,15 +10,15 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from importlib import import_module
 from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
 from pathlib import Path
 from types import ModuleType
 
-PIPELINE = "{{ cookiecutter.package_name }}.pipeline"
+PACKAGE = "{{ cookiecutter.package_name }}"
+PIPELINE = f"{PACKAGE}.pipeline"
 FOLDER = str(Path(__file__).parent)
 
 
@@ -42,14 +42,15 @@ def for_good() -> None:
     sys.meta_path.insert(0, KnownStep())
 
 
-@contextmanager
-def while_loading() -> Iterator[None]:
-    """The app that is loaded meanwhile has the known step; what is imported later has its own."""
+def load_app() -> None:
+    """Load the app with the known step, in this process and in those that it starts.
+
+    What imports the step later, as its own tests do, gets the app's own.
+    """
     assert PIPELINE not in sys.modules, "the app was loaded before with its own step"
     for_good()
-    yield
-    del sys.meta_path[0]
-    sys.modules.pop(PIPELINE, None)
+    import_module(f"{PACKAGE}.app")
+    del sys.meta_path[0], sys.modules[PIPELINE]
     os.environ["PYTHONPATH"] = os.pathsep.join([FOLDER, os.environ.get("PYTHONPATH", "")])
 
 

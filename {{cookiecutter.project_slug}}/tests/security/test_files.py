@@ -12,9 +12,9 @@ from pathlib import Path
 import openpyxl
 import pytest
 from faults.server import Caller
+from known_step import Options, process
 
 from {{ cookiecutter.package_name }}.cells import sheet_names
-from {{ cookiecutter.package_name }}.pipeline import Options, process
 from {{ cookiecutter.package_name }}.report import Report, unique
 from {{ cookiecutter.package_name }}.step import SilentProgress, UserError
 from {{ cookiecutter.package_name }}.tables import read, second

@@ -6,11 +6,12 @@ import io
 import zipfile
 from typing import Any
 
+import known_step
 import pytest
 from openpyxl import load_workbook
 from support import Clock
 
-from {{ cookiecutter.package_name }} import pipeline, views
+from {{ cookiecutter.package_name }} import views
 from {{ cookiecutter.package_name }}.step import Accepts
 
 from . import steps
@@ -149,7 +150,7 @@ def test_a_cached_report_has_its_files(make_app: MakeApp, monkeypatch: pytest.Mo
 
 @pytest.fixture
 def pickily(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pipeline, "ACCEPTS", Accepts((".csv", ".txt"), least=2, most=2))
+    monkeypatch.setattr(known_step, "ACCEPTS", Accepts((".csv", ".txt"), least=2, most=2))
 
 
 @pytest.mark.usefixtures("pickily")

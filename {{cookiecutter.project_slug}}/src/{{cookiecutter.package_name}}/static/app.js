@@ -75,7 +75,7 @@ async function settle({ files, job, options }) {
   else if (job?.status === "failed") fail(job);
   else if (job?.status === "cancelled") show("cancelled");
   else show(files.length ? "ready" : "empty");
-  if (files.length) form.offerColumns(fields, files).catch(reportError);
+  if (files.length) form.offerColumns(fields, files);
 }
 
 /** Look again when the session may have expired; looking does not lengthen its life. */

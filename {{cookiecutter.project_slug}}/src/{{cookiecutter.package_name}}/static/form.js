@@ -84,19 +84,24 @@ export function build(box, schema) {
 
 let offering = ""; // the files whose columns are offered, or will be
 
-/** Offer the columns of these files wherever one is asked for; the server reads them for that. */
+/** Offer the columns of these files wherever one is asked for; without an answer they can be typed. */
 export async function offerColumns(box, files) {
   const lists = box.querySelectorAll("datalist");
   const ids = files.map(({ id }) => id).join();
   if (!lists.length || ids === offering) return;
   offering = ids;
+  const columns = await columnsRead().catch(() => []);
+  if (ids !== offering) return;
+  for (const list of lists) list.replaceChildren(...columns.map((name) => new Option(name)));
+}
+
+async function columnsRead() {
   let found = await post("columns");
   for (let wait = 0.2; ["queued", "running"].includes(found.status); wait = Math.min(wait * 1.5, 3)) {
     await pause(wait);
     found = await get("columns");
   }
-  if (ids !== offering) return;
-  for (const list of lists) list.replaceChildren(...(found.columns ?? []).map((name) => new Option(name)));
+  return found.columns ?? [];
 }
 
 const controls = (box) => box.querySelectorAll("[name]");
