@@ -219,7 +219,8 @@ class Settings(BaseModel):
     @classmethod
     def _is_place(cls, url: str) -> str:
         if urlsplit(url).scheme not in PLACES:
-            raise ValueError("it must be a directory or a file:// URL")
+            schemes = [f"{name}://" for name in PLACES if name]
+            raise ValueError(f"it must be a directory, or begin with {' or '.join(schemes)}")
         return url
 
     @field_validator("silo_encryption_key")
