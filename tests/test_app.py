@@ -56,7 +56,7 @@ def test_the_apps_own_tests_include_a_browser(fresh: Path) -> None:
 
 
 WHAT_ANSWERS_TOUCH = [
-    *("test_pipeline", "test_contract", "test_cli", "test_docs", "test_supply"),
+    *("test_pipeline", "test_contract", "test_cli", "test_docs", "test_pages", "test_supply"),
     *("web/test_events", "web/test_openapi", "web/test_process", "web/test_status"),
     *("web/test_upload", "security/test_list"),
 ]

@@ -164,8 +164,9 @@ class Settings(BaseModel):
         "text", description="text: for people. json: for programs, an object a line."
     )
     silo_development: bool = Field(
-        False, description="Whether the page shows the tracebacks of a step that fails; for one's "
-        "own machine alone."
+        False,
+        description="Whether the page shows the tracebacks of a step that fails; for one's "
+        "own machine alone.",
     )
 
     silo_require_key: bool = Field(
