@@ -333,7 +333,7 @@ CALLS = {
     ),
     "downloads.file": Operation(
         download("application/octet-stream"),
-        (*TAKEN, "range_not_satisfiable"),
+        (*TAKEN, "range_not_satisfiable", "not_found"),
         parameters=(TOKEN,),
         scope="read",
     ),

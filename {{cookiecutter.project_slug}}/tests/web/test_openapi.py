@@ -26,7 +26,7 @@ def document(app: Flask) -> Json:
 
 def test_it_has_every_call_of_the_api(app: Flask, document: Json) -> None:
     calls = {
-        (re.sub(r"<(\w+)>", r"{\1}", rule.rule), method.lower())
+        (re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", rule.rule), method.lower())
         for rule in app.url_map.iter_rules()
         for method in (rule.methods or set()) - {"OPTIONS"}
         if rule.rule.startswith("/api/") or rule.rule in ("/healthz", "/metrics", "/readyz")
