@@ -6,7 +6,7 @@ EXAMPLE ?= profile
 DEMO := .demo/acme-reports
 SAMPLE := $(DEMO)/src/acme_reports/static/sample.xlsx
 
-.PHONY: help demo dev pictures docs test chaos fuzz bench-store bench-streams bench-upload lock lint fmt clean
+.PHONY: help demo dev pictures docs test matrix chaos fuzz bench-store bench-streams bench-upload lock lint fmt clean
 .DEFAULT_GOAL := help
 
 help: ## list these targets
@@ -31,6 +31,9 @@ docs: dev ## write what is reference in the app's docs anew, in the template
 
 test: .venv/.dev lint ## prove everything: the template, its bakes, and a baked app's own tests
 	$(BIN)/python -m pytest $(ARGS)
+
+matrix: .venv/.dev ## all tests of an app of every answer, one after the other: make matrix BAKES="2 3"
+	$(BIN)/python tests/matrix.py $(BAKES)
 
 fuzz: dev ## calls and files made by chance, for a baked app: make fuzz EXAMPLES=5000 FILES=2000
 	@$(MAKE) --no-print-directory -C .dev/acme-reports fuzz

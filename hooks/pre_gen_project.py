@@ -28,18 +28,19 @@ CHOICES = {
 # A folder of such a name hides the real one; a distribution of such a name replaces it.
 TAKEN = words(
     """
-    activate annotated_types anyio ast_serialize attr attrs axe_playwright_python blinker celery
-    certifi cffi cffi_gen_src charset_normalizer click colorama conftest coverage cryptography
-    deactivate defusedxml deprecated dmypy dotenv e2e editables et_xmlfile fastjsonschema flask
-    flask_cors flask_limiter graphql greenlet gunicorn gunicornc harfile hatchling hypothesis
-    hypothesis_graphql idna iniconfig itsdangerous jinja2 jsonschema_rs librt limits markdown_it
-    markupsafe mdurl mypy mypy_extensions mypyc normalizer obstore openpyxl ordered_set packaging
-    pathspec pip pip3 pkg_resources playwright pluggy prometheus_client py py_compile pycparser
-    pydantic pydantic_core pyee pygmentize pygments pyrate_limiter pytest pytest_base_url
-    pytest_playwright python python3 python_calamine python_slugify redis requests rich ruff
-    schemathesis setuptools silo slugify sortedcontainers src st stubgen stubtest test tests
-    text_unidecode tomlkit tools trove_classifiers types_defusedxml types_gunicorn types_openpyxl
-    typing_extensions typing_inspection urllib3 uv uvx waitress werkzeug wheel wrapt yaml
+    activate annotated_types anyio ast_serialize attr attrs axe_playwright_python blinker
+    celery certifi cffi cffi_gen_src charset_normalizer click colorama conftest coverage
+    cryptography deactivate defusedxml deprecated dmypy dotenv e2e editables et_xmlfile
+    fastjsonschema flask flask_cors flask_limiter graphql greenlet gunicorn gunicornc h11
+    harfile hatchling httpcore httpx hypothesis hypothesis_graphql idna iniconfig itsdangerous
+    jinja2 jsonschema_rs librt limits markdown_it markupsafe mdurl mypy mypy_extensions mypyc
+    normalizer obstore openpyxl ordered_set packaging pathspec pip pip3 pkg_resources
+    playwright pluggy prometheus_client py py_compile pycparser pydantic pydantic_core pyee
+    pygmentize pygments pyrate_limiter pytest pytest_base_url pytest_playwright python python3
+    python_calamine python_slugify redis requests rich ruff schemathesis setuptools silo
+    slugify sortedcontainers src st stubgen stubtest test tests text_unidecode tomlkit tools
+    trove_classifiers types_defusedxml types_gunicorn types_openpyxl typing_extensions
+    typing_inspection urllib3 uv uvx waitress werkzeug wheel wrapt yaml
     """
 )
 

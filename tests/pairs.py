@@ -1,10 +1,28 @@
-"""A small set of answers in which every pair of choices occurs."""
+"""Small sets of answers: in one each answer occurs, in the other each pair of answers."""
 
 from __future__ import annotations
 
 from itertools import combinations, product
 
 Row = dict[str, str]
+
+
+NAMES: list[Row] = [
+    {"project_name": "W" * 60, "project_slug": "x" * 40, "package_name": "y" * 30},
+    {"project_name": "A", "project_slug": "a", "package_name": "a"},
+    {"project_name": "表" * 60, "project_slug": "zz", "package_name": "zz"},
+    {"project_name": "L’été – It's & <b>", "project_slug": "d-1", "package_name": "t_1"},
+]
+"""The longest, the shortest, the widest and the most awkward names."""
+
+
+def each_answer(choices: dict[str, list[str]]) -> list[Row]:
+    """As few rows as hold every answer of every question; the first has the defaults."""
+    most = max(map(len, choices.values()))
+    return [
+        {question: answers[number % len(answers)] for question, answers in choices.items()}
+        for number in range(most)
+    ]
 
 
 def pairs_in(row: Row) -> set[tuple[tuple[str, str], ...]]:

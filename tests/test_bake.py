@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from conftest import CHOICES, QUESTIONS, SOURCE, TEMPLATE, Bake, files_of, run_cookiecutter
 from cookiecutter.generate import is_copy_only_path
-from pairs import Row, covering
+from pairs import Row, covering, each_answer
 
 ROWS = covering(CHOICES)
 EXPECTED = (Path(__file__).parent / "expected_files.txt").read_text("utf-8").split()
@@ -51,6 +51,13 @@ def test_rows_hold_every_pair_of_choices() -> None:
     for (q1, answers1), (q2, answers2) in combinations(sorted(CHOICES.items()), 2):
         for answer1, answer2 in product(answers1, answers2):
             assert ((q1, answer1), (q2, answer2)) in held
+
+
+def test_the_matrix_holds_every_answer_and_begins_with_the_defaults() -> None:
+    rows = each_answer(CHOICES)
+    assert rows[0] == {question: answers[0] for question, answers in CHOICES.items()}
+    for question, answers in CHOICES.items():
+        assert {row[question] for row in rows} == set(answers)
 
 
 @pytest.mark.parametrize("row", ROWS, ids=label)

@@ -7,14 +7,7 @@ from pathlib import Path
 
 import pytest
 from conftest import CHOICES, Bake
-from pairs import covering
-
-NAMES = [
-    {"project_name": "W" * 60, "project_slug": "x" * 40, "package_name": "y" * 30},
-    {"project_name": "A", "project_slug": "a", "package_name": "a"},
-    {"project_name": "表" * 60, "project_slug": "zz", "package_name": "zz"},
-    {"project_name": "L’été – It's & <b>", "project_slug": "d-1", "package_name": "t_1"},
-]
+from pairs import NAMES, covering
 
 
 @pytest.fixture(scope="session")

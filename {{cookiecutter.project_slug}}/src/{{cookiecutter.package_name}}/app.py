@@ -13,6 +13,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 from . import (
     arrival,
     contract,
+    development,
     downloads,
     edits,
     headings,
@@ -79,6 +80,8 @@ def create_app(
     if settings.silo_require_key:
         keys.init_app(app, stored_keys, SCOPE_OF)
     silo.init_app(app)
+    if settings.silo_development:
+        development.init_silo(silo)
     app.register_blueprint(views.blueprint)
     app.register_blueprint(arrival.blueprint)
     app.register_blueprint(resumable.blueprint)

@@ -163,6 +163,11 @@ class Settings(BaseModel):
     silo_log_format: Literal["text", "json"] = Field(
         "text", description="text: for people. json: for programs, an object a line."
     )
+    silo_development: bool = Field(
+        False,
+        description="Whether the page shows the tracebacks of a step that fails; for one's "
+        "own machine alone.",
+    )
 
     silo_require_key: bool = Field(
         False,
@@ -215,7 +220,8 @@ class Settings(BaseModel):
     @classmethod
     def _is_place(cls, url: str) -> str:
         if urlsplit(url).scheme not in PLACES:
-            raise ValueError("it must be a directory or a file:// URL")
+            schemes = [f"{name}://" for name in PLACES if name]
+            raise ValueError(f"it must be a directory, or begin with {' or '.join(schemes)}")
         return url
 
     @field_validator("silo_encryption_key")

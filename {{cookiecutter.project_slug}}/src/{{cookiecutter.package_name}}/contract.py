@@ -79,14 +79,21 @@ def check(module: ModuleType) -> Iterator[Breach]:
 
 
 def unloadable(error: BaseException) -> Breach:
-    """What is wrong with a module that cannot even be loaded."""
+    """What is wrong with a module that cannot even be loaded; the line is the app's own."""
+    own = Path(__file__).parent
     frames = traceback.extract_tb(error.__traceback__)
     name, line = "pipeline.py", 1
     if isinstance(error, SyntaxError) and error.filename:
         name, line = Path(error.filename).name, error.lineno or 1
-    elif mine := [frame for frame in frames if Path(frame.filename).name == name]:
-        line = mine[-1].lineno or 1
-    return Breach(name, line, f"It cannot be loaded: {type(error).__name__}: {error}")
+    elif mine := [each for each in frames if _is_of(Path(each.filename), own)]:
+        name, line = Path(mine[-1].filename).name, mine[-1].lineno or 1
+    said = getattr(error, "msg", None) or getattr(error, "message", None) or error
+    return Breach(name, line, f"It cannot be loaded: {type(error).__name__}: {said}")
+
+
+def _is_of(path: Path, folder: Path) -> bool:
+    """Whether a module is the app's, but not one of those that load the step."""
+    return path.is_relative_to(folder) and path.name not in ("cli.py", "contract.py")
 
 
 class Source:
@@ -130,6 +137,7 @@ def check_options(source: Source, options: type[BaseModel]) -> Iterator[Breach]:
         except NoControl as error:
             yield source.breach(name, f"Options.{name} {error}", top)
     yield from check_defaults(source, options, top)
+    yield from check_travel(source, options, top)
 
 
 def check_defaults(source: Source, options: type[BaseModel], top: int) -> Iterator[Breach]:
@@ -149,6 +157,26 @@ def check_defaults(source: Source, options: type[BaseModel], top: int) -> Iterat
             if said:
                 mend = f"Options.{name} does not take its own default {default!r}: {said}."
                 yield source.breach(name, mend, top)
+
+
+def check_travel(source: Source, options: type[BaseModel], top: int) -> Iterator[Breach]:
+    """Options travel to the job's process as JSON, each under its own name."""
+    for name, field in options.model_fields.items():
+        if field.alias or field.validation_alias:
+            mend = f"Options.{name} has an alias, which the form does not know. Use title instead."
+            yield source.breach(name, mend, top)
+            return
+    try:
+        chosen = options()
+    except ValidationError:
+        return  # something must be chosen, or a default is wrong, which is told already
+    try:
+        same = options.model_validate(chosen.model_dump(mode="json")) == chosen
+    except ValueError:  # of Pydantic's own, too
+        same = False
+    if not same:
+        said = "Options are not the same after they have been written as JSON and read again."
+        yield source.breach("Options", f"{said} Do without serializers of your own.")
 
 
 def check_process(source: Source, process: Callable[..., Any], options: Any) -> Iterator[Breach]:

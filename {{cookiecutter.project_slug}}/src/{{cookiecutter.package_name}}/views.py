@@ -94,7 +94,13 @@ def check_room(size: int) -> None:
 
 @blueprint.get("/")
 def page() -> str:
-    return render_template("index.html", title=TITLE, accepts=pipeline.ACCEPTS, samples=samples())
+    return render_template(
+        "index.html",
+        title=TITLE,
+        accepts=pipeline.ACCEPTS,
+        samples=samples(),
+        development=the_settings().silo_development,
+    )
 
 
 def samples() -> list[str]:

@@ -16,7 +16,15 @@ from support import without_children
 from werkzeug.serving import make_server
 
 from {{ cookiecutter.package_name }} import create_app, jobs, views
-from {{ cookiecutter.package_name }}.report import Attachment, Cell, Chart, Column, Figure, Report, Table
+from {{ cookiecutter.package_name }}.report import (
+    Attachment,
+    Cell,
+    Chart,
+    Column,
+    Figure,
+    Report,
+    Table,
+)
 from {{ cookiecutter.package_name }}.review import Review, ReviewColumn
 from {{ cookiecutter.package_name }}.silo import SessionStore
 from {{ cookiecutter.package_name }}.step import ColumnName, InputFile, Progress, UserError

@@ -244,7 +244,7 @@ def test_s10_a_method_cannot_be_smuggled_in(app: Flask) -> None:
 INSIDE = re.compile(
     r"Traceback|[a-z_]+\.py|line \d+|[a-z]Error\b|Exception|SELECT|INSERT|sqlite|werkzeug|flask|"
     r"gunicorn|pydantic|python|/(?:usr|home|var|tmp|opt|etc)/|<class|object at|"
-    r"{{ cookiecutter.package_name }}"
+    r"\b{{ cookiecutter.package_name }}\.[a-z]"
 )
 
 

@@ -267,7 +267,8 @@ def plain_place(location: str) -> PlainPlace:
     if len(scheme) == 1:  # a drive of Windows
         scheme = ""
     if scheme not in PLACES:
-        raise SiloError(f"{location!r} is no place for files: give a path or a file:// URL.")
+        known = ", ".join(f"{name}://" for name in PLACES if name)
+        raise SiloError(f"{location!r} is no place for files: give a path, or one of {known}.")
     module, _, name = PLACES[scheme].partition(":")
     place: Callable[[str], PlainPlace] = getattr(import_module(f"..{module}", __package__), name)
     return place(location)
