@@ -6,7 +6,7 @@ EXAMPLE ?= profile
 DEMO := .demo/acme-reports
 SAMPLE := $(DEMO)/src/acme_reports/static/sample.xlsx
 
-.PHONY: help demo dev pictures test matrix chaos fuzz bench-store bench-streams bench-upload lock lint fmt clean
+.PHONY: help demo dev pictures docs test matrix chaos fuzz bench-store bench-streams bench-upload lock lint fmt clean
 .DEFAULT_GOAL := help
 
 help: ## list these targets
@@ -24,6 +24,10 @@ dev: .venv/.demo ## bake into .dev with links back to the template: make dev EXA
 pictures: dev ## write the screenshots that the README shows
 	@$(MAKE) --no-print-directory -C .dev/acme-reports .venv/.dev
 	cd .dev/acme-reports && .venv/bin/python -m pytest tests/e2e/test_look.py -k screenshots --screenshots $(CURDIR)/docs
+
+docs: dev ## write what is reference in the app's docs anew, in the template
+	@$(MAKE) --no-print-directory -C .dev/acme-reports .venv/.run
+	.dev/acme-reports/.venv/bin/python .dev/acme-reports/tools/docs.py '{{cookiecutter.project_slug}}'
 
 test: .venv/.dev lint ## prove everything: the template, its bakes, and a baked app's own tests
 	$(BIN)/python -m pytest $(ARGS)

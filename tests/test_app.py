@@ -154,9 +154,11 @@ def test_the_code_in_the_docs_is_as_clean_as_the_app_s(bake: Bake, fresh: Path) 
         assert done.returncode == 0, done.stdout + done.stderr
 
 
-def test_the_curl_commands_in_the_readme_upload_a_file(bake: Bake, fresh: Path) -> None:
+def test_the_curl_commands_in_the_docs_upload_a_file(bake: Bake, fresh: Path) -> None:
     project = bake().project
-    [script] = re.findall(r"```sh\n(.*?)```", (project / "README.md").read_text("utf-8"), re.DOTALL)
+    page = (project / "docs/http-api.md").read_text("utf-8")
+    scripts = re.findall(r"```sh\n(.*?)```", page, re.DOTALL)
+    [script] = [each for each in scripts if "Upload-Offset" in each]
     file = project / "a file.csv"
     file.write_bytes(b"Region,Amount\n" + b"North,2\n" * 100_000)
     python = str(fresh / ".venv/bin/python")

@@ -1,33 +1,47 @@
-"""Fixtures that every test may ask for."""
+"""Fixtures that every test may ask for.
+
+They load what they need when they are asked for: the tests of the step need no app, and are there
+in a moment.
+"""
 
 from __future__ import annotations
 
 import csv
 from collections.abc import Callable, Iterator, Sequence
+from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import stand_in
-from flask import Flask
-from flask.testing import FlaskClient
-from openpyxl import Workbook
-from support import Clock
 
-from {{ cookiecutter.package_name }} import create_app
+if TYPE_CHECKING:
+    from copied import Copy
+    from flask import Flask
+    from flask.testing import FlaskClient
+    from support import Clock
 
-stand_in.load_app()
+
+def pytest_collectstart(collector: pytest.Collector) -> None:
+    """Before tests of anything but the step, load the app, with the step that they know."""
+    if isinstance(collector, pytest.Module) and collector.path.name != "test_pipeline.py":
+        stand_in.load_app()
 
 
 @pytest.fixture
 def clock() -> Clock:
     """The time: `clock()` gives unix seconds, `clock.advance(60)` moves on by a minute."""
+    from support import Clock
+
     return Clock()
 
 
 @pytest.fixture
 def app(tmp_path: Path, clock: Clock) -> Iterator[Flask]:
     """The app with its defaults, its data in a folder of the test, on the test's clock."""
+    stand_in.load_app()
+    from {{ cookiecutter.package_name }} import create_app
+
     app = create_app({"SILO_DATA_DIR": str(tmp_path / "instance")}, clock=clock)
     yield app
     app.extensions["silo"].stop()
@@ -46,6 +60,8 @@ def spreadsheet(tmp_path: Path) -> Callable[..., Path]:
     def write(name: str, *rows: Sequence[Any]) -> Path:
         path = tmp_path / name
         if path.suffix == ".xlsx":
+            from openpyxl import Workbook
+
             book = Workbook()
             for row in rows:
                 book.worksheets[0].append(list(row))
@@ -56,3 +72,20 @@ def spreadsheet(tmp_path: Path) -> Callable[..., Path]:
         return path
 
     return write
+
+
+@pytest.fixture
+def samples() -> list[Path]:
+    """The files that the page offers to whoever has none at hand."""
+    folder = Path(import_module("{{ cookiecutter.package_name }}").__file__ or "").parent
+    return sorted((folder / "static").glob("sample*"))
+
+
+@pytest.fixture
+def copy(tmp_path: Path) -> Iterator[Copy]:
+    """A copy of the app, to be changed: `copy.change(name, text)`, `copy.serve("--reload")`."""
+    from copied import Copy
+
+    copy = Copy(tmp_path)
+    yield copy
+    copy.stop()

@@ -6,9 +6,12 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
+import stand_in
 from flask import Flask
 
 from {{ cookiecutter.package_name }}.silo.tasks.thread import ThreadRunner
+
+stand_in.load_app()
 
 T = TypeVar("T")
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import httpx
 import pytest
-from e2e.desk import HOUR, Desk
+from e2e.desk import HOUR, Desk, payments
 from faults.server import Server
 from openpyxl import load_workbook
 
@@ -116,6 +116,41 @@ def test_an_expired_session_is_begun_anew(
     assert load_workbook(client.download(tmp_path / "report.xlsx"))
     assert {options.largest for options in desk.step.seen} == {5}
     assert len(desk.step.seen) == (1 if after == "upload" else 2)
+
+
+def test_rows_are_reviewed_before_the_report(client: Client, desk: Desk, sales: Path) -> None:
+    desk.step.review = payments(720)
+    client.upload(sales)
+    client.process()
+    client.wait()
+    found = client.review()
+    assert len(found["rows"]) == found["row_count"] == 720
+    with pytest.raises(ApiError, match="Row 1, Category: Choose one") as caught:
+        client.edit(0, "Category", "Fun")
+    assert caught.value.errors[0]["column"] == "Category"
+    client.edit(0, "Category", "Food")
+    client.edit(700, "Due", "2025-12-24")
+    assert client.review()["rows"][700][5] == "2025-12-24"
+    client.finish()
+    client.wait()
+    assert client.report()["notes"] == ["2 corrected."]
+
+
+def test_a_review_that_expired_is_made_again_with_its_edits(
+    client: Client, desk: Desk, sales: Path
+) -> None:
+    desk.step.review = payments()
+    client.upload(sales)
+    client.process()
+    client.wait()
+    client.edit(0, "Category", "Food")
+    desk.turn(HOUR + 1)
+    client.edit(1, "Private", True)
+    desk.turn(HOUR + 1)
+    client.finish()
+    client.wait()
+    [table] = client.report()["tables"]
+    assert (table["rows"][0][2], table["rows"][1][6]) == ("Food", True)
 
 
 def test_without_files_an_expired_session_is_told(client: Client, desk: Desk, sales: Path) -> None:

@@ -18,7 +18,7 @@ GOOD = f'''"""A step."""
 from datetime import date
 from enum import Enum
 from typing import Literal
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, field_serializer
 from {PACKAGE}.report import Attachment, Report
 from {PACKAGE}.step import Accepts, ColumnName
 
@@ -101,6 +101,19 @@ def test_a_step_with_an_option_of_every_sort_keeps_to_it(load: Load) -> None:
         ('    text: str = ""', '    output: str = ""', "output:", "the command line needs"),
         ("number: float = 0.5", "number: float = 'half'", "number:", "its own default 'half'"),
         ("Field(None, ge=1)", "Field(0, ge=1)", "whole:", "Options.whole does not take its own"),
+        ('text: str = ""', 'text: str = Field("", alias="t")', "text:", "has an alias"),
+        (
+            "    needed: str\n",
+            '    @field_serializer("day")\n    def past(self, _): return "2020-01-01"\n',
+            "class Options",
+            "not the same after",
+        ),
+        (
+            "    needed: str\n",
+            '    @field_serializer("day")\n    def past(self, _): return "?"\n',
+            "class Options",
+            "not the same after",
+        ),
         ("options: Options", "options: dict", "def process", "typed: `options: Options`"),
         ("options: Options", "options: 'Choices'", "def process", "Import it."),
         ("options: Options", "options", "def process", "typed: `options: Options`"),
@@ -132,27 +145,44 @@ def test_a_breach_is_told_with_its_line_and_how_to_mend_it(
         contract.demand(load(text))
 
 
-def test_all_breaches_are_told_at_once(load: Load) -> None:
-    text = GOOD.replace('"""What to choose."""', "pass").replace('"""Does nothing."""', "pass")
-    assert len(list(contract.check(load(text)))) == 2
+FINISH = GOOD.replace("-> Report |", "-> Review |").replace(
+    "import Attachment, Report", f"import Attachment, Report\nfrom {PACKAGE}.review import Review"
+)
+FINISH += '''
+
+def finish(review: Review, options: Options) -> Report:
+    """Does nothing, too."""
+    return Report("R")
+'''
+
+
+def test_a_step_with_a_review_keeps_to_it(load: Load) -> None:
+    assert list(contract.check(load(FINISH))) == []
 
 
 @pytest.mark.parametrize(
-    ("text", "line", "sentence"),
+    ("old", "new", "marked", "sentence"),
     [
-        ("x = 1\ny = (\n", 2, "SyntaxError"),
-        ("import os\nimport no_such_module\n", 2, "no_such_module"),
-        ("\n\nraise ValueError('no')\n", 3, "ValueError: no"),
+        ("def finish(", "def others(", "def process", "Write finish(review, options)"),
+        ("-> Review |", "-> Report |", "def finish", "finish is never called"),
+        ("review: Review", "review", "def finish", "typed: `review: Review`"),
+        ("(review: Review, options: Options)", "(review: Review, o: int)", "def finish", "`o: O"),
+        ("(review: Review, options: Options)", "(review: Review)", "def finish", "Write finish("),
+        ("-> Report:", "-> Review:", "def finish", "finish must say that it returns a report"),
+        ('    """Does nothing, too."""\n', "", "def finish", "of the reviewed rows"),
+        ("def finish", "async def finish", "async def finish", "without `async` or `yield`"),
     ],
 )
-def test_a_step_that_cannot_be_loaded_is_told_by_its_line(
-    tmp_path: Path, text: str, line: int, sentence: str
+def test_a_breach_of_finish_is_told_in_the_same_way(
+    load: Load, old: str, new: str, marked: str, sentence: str
 ) -> None:
-    path = tmp_path / "pipeline.py"
-    path.write_text(text)
-    try:
-        exec(compile(text, str(path), "exec"), {})
-    except Exception as error:
-        breach = contract.unloadable(error)
-    assert (breach.file, breach.line) == ("pipeline.py", line)
-    assert sentence in breach.sentence
+    text = FINISH.replace(old, new)
+    assert text != FINISH
+    [found] = contract.check(load(text))
+    assert sentence in found.sentence
+    assert marked in text.splitlines()[found.line - 1]
+
+
+def test_all_breaches_are_told_at_once(load: Load) -> None:
+    text = GOOD.replace('"""What to choose."""', "pass").replace('"""Does nothing."""', "pass")
+    assert len(list(contract.check(load(text)))) == 2

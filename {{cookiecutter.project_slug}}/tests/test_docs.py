@@ -18,6 +18,7 @@ from {{ cookiecutter.package_name }} import __name__ as package
 from {{ cookiecutter.package_name }} import cli, contract, controls
 from {{ cookiecutter.package_name }}.report import Attachment, Report
 from {{ cookiecutter.package_name }}.report_json import to_json
+from {{ cookiecutter.package_name }}.review import Review
 from {{ cookiecutter.package_name }}.step import SilentProgress
 from {{ cookiecutter.package_name }}.workbook import write_workbook
 
@@ -56,7 +57,7 @@ def load(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Loaded:
 
 
 def test_the_page_has_what_is_looked_for() -> None:
-    assert (len(STEPS), len(TESTS), len(PARTS)) == (3, 1, 3)
+    assert (len(STEPS), len(TESTS), len(PARTS)) == (4, 1, 3)
 
 
 @pytest.mark.parametrize("text", STEPS, ids=range(len(STEPS)))
@@ -66,6 +67,8 @@ def test_a_step_keeps_to_its_contract_and_makes_a_report(
     step = load(text)
     assert list(contract.check(step)) == []
     made = step.process([spreadsheet("a.csv", *ORDERS)], step.Options(), SilentProgress())
+    if isinstance(made, Review):
+        made = step.finish(made, step.Options())
     if isinstance(made, Attachment):
         assert b"ANN" in bytes(made.content)
     else:

@@ -10,15 +10,15 @@ from datetime import date
 from decimal import Decimal
 from fractions import Fraction
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from openpyxl import Workbook, load_workbook
 from pydantic import ValidationError
 
-from {{ cookiecutter.package_name }} import step
+from {{ cookiecutter.package_name }} import pipeline, step
+from {{ cookiecutter.package_name }} import report as report_module
 from {{ cookiecutter.package_name }}.pipeline import Options, process
 from {{ cookiecutter.package_name }}.report import Report
 from {{ cookiecutter.package_name }}.report_json import to_json
@@ -181,15 +181,16 @@ def test_a_wide_file_names_only_some_of_its_columns(tmp_path: Path) -> None:
     assert len(table(run(file), "Columns")) == 200
 
 
-def test_the_widest_sheet_there_is_gives_a_report(tmp_path: Path) -> None:
-    width = 16_384
-    path = tmp_path / "wide.csv"
-    lines = [f"{word}," + ",".join(["1"] * (width - 1)) for word in "aab"]
-    header = ",".join(f"c{n}" for n in range(width))
-    path.write_text("\n".join([header, *lines]))
-    report = run(path)
+def test_the_widest_sheet_there_is_gives_a_report(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in (pipeline, report_module):
+        monkeypatch.setattr(module, "MAX_COLUMNS", 12)
+    rows: list[list[Cell]] = [[f"c{n}" for n in range(12)]]
+    rows += [[word, *[1] * 11] for word in "aab"]
+    report = run(saved(tmp_path / "wide.xlsx", S=rows))
     totals = report.tables[0]
-    assert len(totals.columns) == width
+    assert len(totals.columns) == 12
     assert totals.rows[0][:3] == ("a", 2, 2)
 
 
@@ -293,19 +294,20 @@ def test_a_header_without_rows_gives_a_report(tmp_path: Path) -> None:
     write_workbook(report, tmp_path / "report.xlsx")
 
 
-AMOUNTS = (
-    st.none() | st.integers(-(10**9), 10**9) | st.integers(-(10**7), 10**7).map(lambda n: n / 100)
-)
-ROWS = st.lists(st.tuples(st.sampled_from(["a", "b", "c", None]), AMOUNTS, AMOUNTS), max_size=25)
+def some_rows(chance: Random) -> list[tuple[str | None, Cell, Cell]]:
+    """Rows of a category and two amounts, some of which are missing or have cents."""
+
+    def amount() -> Cell:
+        whole = chance.randint(-(10**9), 10**9)
+        return chance.choice([None, whole, whole / 100])
+
+    return [(chance.choice(["a", "b", "c", None]), amount(), amount()) for _ in range(60)]
 
 
-@settings(max_examples=50, deadline=None)
-@given(rows=ROWS)
-def test_totals_agree_with_adding_up_fractions(
-    tmp_path_factory: pytest.TempPathFactory, rows: list[tuple[str | None, Any, Any]]
-) -> None:
-    rows = [("a", 1, 2), *rows, ("a", 7, 0.25), ("b", None, -3)]  # so that there is a category
-    file = saved(tmp_path_factory.mktemp("t") / "t.xlsx", T=[["Key", "X", "Y"], *rows])
+@pytest.mark.parametrize("seed", range(5))
+def test_totals_agree_with_adding_up_fractions(tmp_path: Path, seed: int) -> None:
+    rows: list[Any] = [("a", 1, 2), *some_rows(Random(seed)), ("a", 7, 0.25), ("b", None, -3)]
+    file = saved(tmp_path / "t.xlsx", T=[["Key", "X", "Y"], *rows])
     expected: dict[str, list[Fraction]] = defaultdict(lambda: [Fraction()] * 3)
     for key, x, y in rows:
         if (key, x, y) != (None, None, None):  # a blank row is no row
@@ -317,7 +319,7 @@ def test_totals_agree_with_adding_up_fractions(
         key: [int(count), float(x), float(y)] for key, (count, x, y) in expected.items()
     }
     values = [row["Sum of Y"] for row in found]
-    assert values == sorted(values, key=float, reverse=True)  # type: ignore[arg-type]  # numbers all
+    assert values == sorted(values, key=lambda value: float(str(value)), reverse=True)
 
 
 def test_progress_only_rises_and_says_where_it_is(orders: Path, tmp_path: Path) -> None:

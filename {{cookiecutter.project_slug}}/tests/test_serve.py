@@ -25,6 +25,7 @@ from support import eventually
 
 from {{ cookiecutter.package_name }} import cli, server
 from {{ cookiecutter.package_name }}.about import TITLE
+from {{ cookiecutter.package_name }}.address import address
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="gunicorn needs a Unix")
 
@@ -376,8 +377,8 @@ def test_a_number_that_cannot_be(monkeypatch: pytest.MonkeyPatch, argument: str)
 
 
 def test_an_address_as_it_stands_in_a_url() -> None:
-    assert server.address("127.0.0.1", 80) == "127.0.0.1:80"
-    assert server.address("::1", 80) == "[::1]:80"
+    assert address("127.0.0.1", 80) == "127.0.0.1:80"
+    assert address("::1", 80) == "[::1]:80"
 
 
 def test_every_thread_is_free_again_after_it_has_answered(start: Start) -> None:

@@ -13,7 +13,9 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 from . import (
     arrival,
     contract,
+    development,
     downloads,
+    edits,
     headings,
     keys,
     logs,
@@ -24,6 +26,7 @@ from . import (
     problems,
     ratelimits,
     resumable,
+    reviewing,
     security,
     views,
 )
@@ -77,10 +80,13 @@ def create_app(
     if settings.silo_require_key:
         keys.init_app(app, stored_keys, SCOPE_OF)
     silo.init_app(app)
+    if settings.silo_development:
+        development.init_silo(silo)
     app.register_blueprint(views.blueprint)
     app.register_blueprint(arrival.blueprint)
     app.register_blueprint(resumable.blueprint)
     app.register_blueprint(headings.blueprint)
+    app.register_blueprint(reviewing.blueprint)
     app.register_blueprint(downloads.blueprint)
     ratelimits.init_app(app, silo, settings)
     return app
@@ -139,6 +145,7 @@ def make_silo(settings: Settings, clock: Callable[[], float]) -> Silo:
     silo.register(views.NAMESPACE, views.first_state)
     silo.register(pending.NAMESPACE, dict)
     silo.register(headings.NAMESPACE, headings.first_state)
+    silo.register(edits.NAMESPACE, edits.first_state)
     with named("SILO_FILES_URL", settings.files_url):
         place = open_place(settings.files_url, settings.encryption_key)
         silo.add_file_store(views.FILES, place, settings.min_free)
@@ -148,6 +155,7 @@ def make_silo(settings: Settings, clock: Callable[[], float]) -> Silo:
         *views.DATA_ENDPOINTS,
         *downloads.ENDPOINTS,
         *headings.ENDPOINTS,
+        *reviewing.ENDPOINTS,
         *resumable.DATA_ENDPOINTS,
     )
     return silo

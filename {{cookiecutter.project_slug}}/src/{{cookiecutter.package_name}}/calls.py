@@ -10,9 +10,11 @@ from typing import Any, Literal
 
 from pydantic import BaseModel
 
+from .edits import Edits
 from .keys import Scope
 from .openapi import Answer, Operation, Parameter
 from .pipeline import Options
+from .review import ReviewKind
 from .silo import TaskState
 from .silo.idempotency import KEY as KEY_FORM
 
@@ -45,6 +47,8 @@ NAME = Parameter(
     "The file's name, as in `attachment; filename=a.csv`.",
     required=True,
 )
+OFFSET_ROWS = Parameter("offset", "query", "The first row that is wanted.", {"type": "integer"})
+LIMIT_ROWS = Parameter("limit", "query", "How many rows: 1 to 500, or 100.", {"type": "integer"})
 TOKEN = Parameter("token", "query", "A signed link's, instead of the session.")
 
 ONCE = ("invalid_idempotency_key", "in_flight", "idempotency_mismatch")
@@ -83,6 +87,7 @@ class SessionState(BaseModel):
     files: list[StoredFile]
     options: dict[str, Any] | None
     job: TaskState | None
+    review: str | None
     expires_in: float | None
 
 
@@ -100,6 +105,50 @@ class Headings(BaseModel):
 
     status: Literal["idle", "queued", "running", "complete", "failed", "cancelled"]
     columns: list[str] | None
+
+
+class ReviewColumn(BaseModel):
+    """A column of a review, and what its values must keep to; dates are ISO 8601."""
+
+    name: str
+    kind: ReviewKind
+    editable: bool
+    choices: list[str]
+    least: int | float | str | None
+    most: int | float | str | None
+    longest: int
+    required: bool
+
+
+class Cell(BaseModel):
+    """Where a value stands; rows count from 0."""
+
+    row: int
+    column: str
+
+
+class Review(BaseModel):
+    """Rows to review from `offset` on, with the edits so far, of which there are `edits`.
+
+    `edited` says which of these cells the person has changed; `row_count` is of all rows.
+    """
+
+    review: str
+    title: str
+    notes: list[str]
+    columns: list[ReviewColumn]
+    row_count: int
+    offset: int
+    rows: list[list[str | int | float | bool | None]]
+    edited: list[Cell]
+    edits: int
+
+
+class Edited(BaseModel):
+    """What is kept: how many `edits` the `review` of this id has."""
+
+    review: str
+    edits: int
 
 
 class Link(BaseModel):
@@ -231,6 +280,39 @@ CALLS = {
         scope="read",
     ),
     "app.cancel": Operation({202: Answer(TaskState)}, ("not_running",), scope="process"),
+    "reviewing.look": Operation(
+        {200: Answer(Review)},
+        ("no_review", "unreadable_file"),
+        parameters=(OFFSET_ROWS, LIMIT_ROWS),
+        scope="read",
+    ),
+    "reviewing.edit": Operation(
+        {200: Answer(Edited)},
+        (
+            "already_running",
+            "edit_conflict",
+            "invalid_edits",
+            "no_review",
+            "review_replaced",
+            "too_many_edits",
+            "unreadable_file",
+        ),
+        {"application/json": Edits},
+        scope="process",
+    ),
+    "reviewing.finish": Operation(
+        {202: Answer(TaskState, headers=REPLAYED)},
+        (
+            *ONCE,
+            "already_running",
+            "no_review",
+            "review_incomplete",
+            "too_often",
+            "unreadable_file",
+        ),
+        parameters=(KEY,),
+        scope="process",
+    ),
     "downloads.report": Operation(
         {
             200: Answer({"type": "object"}),
@@ -251,7 +333,7 @@ CALLS = {
     ),
     "downloads.file": Operation(
         download("application/octet-stream"),
-        (*TAKEN, "range_not_satisfiable"),
+        (*TAKEN, "range_not_satisfiable", "not_found"),
         parameters=(TOKEN,),
         scope="read",
     ),

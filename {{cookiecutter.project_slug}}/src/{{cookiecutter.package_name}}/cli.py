@@ -16,6 +16,7 @@ from pydantic import ValidationError
 
 from . import contract, controls
 from .about import TITLE
+from .address import address
 from .config import ConfigError, load_settings
 from .keys import SCOPES, Keys, Scope
 from .problems import field_errors
@@ -52,17 +53,24 @@ def main() -> None:
     type=click.IntRange(1),
     help="How many processes answer.",
 )
-def serve(host: str, port: int, workers: int) -> None:
+@click.option(
+    "--reload", is_flag=True, help="For development: restart at each change, show tracebacks."
+)
+def serve(host: str, port: int, workers: int, reload: bool) -> None:
     """Serve the page and its API until stopped.
 
     Settings come from the environment; .env.example lists them.
     """
-    from .server import address
-    from .server import serve as run_server  # here, so that `process` need not load a web server
-
-    url = f"http://{address(host, port)}"
     with told():
+        if reload:
+            from .reload import serve as serve_anew
+
+            serve_anew(host, port, workers)
+            return
         contract.demand(step())
+        from .server import serve as run_server  # here, since it loads the step and a web server
+
+        url = f"http://{address(host, port)}"
         run_server(
             host, port, workers, lambda: click.echo(f"{TITLE} is at {url}  (Ctrl+C stops it)")
         )
@@ -89,7 +97,10 @@ class StepCommand(click.Command):
     help="The workbook to write.",
 )
 def process(files: tuple[Path, ...], output: Path, **options: Any) -> None:
-    """Make a report of FILES, as the page does."""
+    """Make a report of FILES, as the page does.
+
+    A step that has its rows reviewed on the page does without that here.
+    """
     from .jobs import run_paths  # here, so that `serve` starts without the readers
 
     check_output(output, files)
@@ -114,6 +125,8 @@ def process(files: tuple[Path, ...], output: Path, **options: Any) -> None:
         runner.stop()
     if task.state.error:
         raise click.ClickException(task.state.error)
+    if task.result["passed"]:
+        click.echo("Nobody has reviewed the rows: they are in the report as the step made them.")
     written = [output] if task.result["workbook"] else []
     for path in (*written, *(folder / name for name in task.result["files"])):
         click.echo(f"Wrote {path}")
@@ -232,7 +245,7 @@ def step() -> ModuleType:
     """The processing step, loaded when it is needed. Raises click.ClickException."""
     try:
         return importlib.import_module(".pipeline", __package__)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise click.ClickException(str(contract.unloadable(error))) from error
 
 

@@ -6,9 +6,10 @@
         client.wait(print)
         client.download("report.xlsx")
 
-What fails on the way is tried again, with the same `Idempotency-Key`, so that nothing happens
-twice. A session that expires meanwhile is begun anew: files and options are sent again by
-themselves.
+Where the step has its rows reviewed, `review`, `edit`, `finish` and another `wait` come before the
+download. What fails on the way is tried again, with the same `Idempotency-Key`, so that nothing
+happens twice. A session that expires meanwhile is begun anew: files, options and edits are sent
+again by themselves.
 """
 
 from __future__ import annotations
@@ -79,6 +80,7 @@ class Client:
         self._tries, self._sleep = tries, sleep
         self._paths: list[Path] = []
         self._options: dict[str, Any] | None = None
+        self._edits: list[dict[str, Any]] = []
 
     def __enter__(self) -> Client:
         return self
@@ -97,11 +99,12 @@ class Client:
         for another upload should the session expire. Returns what is stored of each: `name`,
         `size` in bytes, `sha256`."""
         self._paths, self._options = [Path(path) for path in paths], None
+        self._edits = []
         return self._or_anew(self._upload)
 
     def process(self, **options: Any) -> dict[str, Any]:
         """Start making the report, with the defaults for options that are not given."""
-        self._options = options
+        self._options, self._edits = options, []
         return self._or_anew(self._process)
 
     def wait(
@@ -130,6 +133,23 @@ class Client:
         """How the job stands."""
         return dict(self._call("GET", "/api/progress").json())
 
+    def review(self) -> dict[str, Any]:
+        """What waits for a review: title, columns, and all `rows` with the edits so far."""
+        found = self._reviewing(lambda: self._rows(0))
+        while len(found["rows"]) < found["row_count"]:
+            found["rows"] += self._rows(len(found["rows"]))["rows"]
+        return found
+
+    def edit(self, row: int, column: str, value: str | float | bool | None) -> None:
+        """Correct a value of the review; rows count from 0, dates are text (2025-01-31)."""
+        edit = {"row": row, "column": column, "value": value}
+        self._reviewing(lambda: self._call("PATCH", "/api/review", json={"edits": [edit]}))
+        self._edits.append(edit)
+
+    def finish(self) -> dict[str, Any]:
+        """End the review: start making the report of the corrected rows. Wait for it as ever."""
+        return dict(self._reviewing(lambda: self._call("POST", "/api/finish")).json())
+
     def report(self) -> dict[str, Any]:
         """The report as JSON: title, figures, notes, and the first rows of its tables."""
         return dict(self._when_made(lambda: self._call("GET", "/api/report")).json())
@@ -154,7 +174,7 @@ class Client:
 
     def reset(self) -> None:
         """Remove everything that the session has stored."""
-        self._paths, self._options = [], None
+        self._paths, self._options, self._edits = [], None, []
         self._call("POST", "/api/reset")
 
     # The session, begun anew where it has expired
@@ -180,6 +200,21 @@ class Client:
                 raise
         self.wait()
         return call()
+
+    def _reviewing(self, call: Callable[[], T]) -> T:
+        """What needs a review; if the session has expired, the same is reviewed once more."""
+        try:
+            return call()
+        except ApiError as error:
+            if error.status != 410 or self._options is None:
+                raise
+        self.wait()
+        if self._edits:
+            self._call("PATCH", "/api/review", json={"edits": self._edits})
+        return call()
+
+    def _rows(self, offset: int) -> dict[str, Any]:
+        return dict(self._call("GET", f"/api/review?offset={offset}&limit=500").json())
 
     def _upload(self) -> list[dict[str, Any]]:
         key = str(uuid.uuid4())

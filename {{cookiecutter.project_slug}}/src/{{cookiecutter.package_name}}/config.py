@@ -1,7 +1,8 @@
 """Every setting: its name, its default, what it does.
 
 Settings come from the environment, or from a mapping given to `create_app`, which wins. An empty
-value means the default. A wrong value stops the start with a sentence.
+value means the default. A wrong value stops the start with a sentence. `make docs` writes
+`.env.example` and `docs/configuration.md` from what stands here.
 """
 
 from __future__ import annotations
@@ -61,60 +62,144 @@ class Settings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
-    secret_key: str = Field("", description="Signs session ids and links; made on first run.")
-    silo_data_dir: Path = Field(Path("instance"), description="Where files and the secret live.")
-    silo_store_url: str = Field(
-        "", description="Where sessions and jobs are kept; a SQLite file in the data directory."
+    secret_key: str = Field(
+        "",
+        description="Signs session ids and download links, with at least 16 characters. "
+        "Empty: made on first run and kept in SILO_DATA_DIR.",
     )
-    silo_files_url: str = Field("", description="Where files are kept; in the data directory.")
-    silo_runner: Literal["process", "thread"] = Field(
-        "process", description="Who runs jobs: a queue that outlives us, or a thread each at once."
+    silo_data_dir: Path = Field(
+        Path("instance"), description="The folder of uploads, reports, the database and the secret."
+    )
+    silo_store_url: str = Field(
+        "",
+        description="Where sessions and jobs are kept, as sqlite:///a/path. Empty: a SQLite file "
+        "in SILO_DATA_DIR. memory:// is the one server process, which loses them when it ends.",
+    )
+    silo_files_url: str = Field(
+        "", description="The folder of uploads and reports. Empty: one in SILO_DATA_DIR."
     )
     silo_encryption_key: SecretStr = Field(
-        SecretStr(""), description="Encrypts files; the first of several, while all decrypt."
+        SecretStr(""),
+        description="Encrypts uploads and reports; the command encryption-key makes one. Of "
+        "several, separated by commas, the first encrypts and each decrypts. Empty: nothing is "
+        "encrypted.",
     )
-    silo_ttl: float = Field(3600, gt=0, description="A session's life without a call.")
-    silo_cleanup_interval: float = Field(60, gt=0, description="Between two cleanup passes.")
-    silo_expired_retain: float = Field(7200, ge=0, description="How long expiry is remembered.")
+
+    silo_ttl: float = Field(
+        3600,
+        gt=0,
+        description="A session ends after so many seconds without a call; then its files go.",
+    )
+    silo_cleanup_interval: float = Field(
+        60, gt=0, description="Seconds between two looks for sessions that have ended."
+    )
+    silo_expired_retain: float = Field(
+        7200, ge=0, description="Seconds for which an ended session is remembered."
+    )
+
+    silo_runner: Literal["process", "thread"] = Field(
+        "process",
+        description="process: jobs wait in a queue that outlives the server. thread: all run at "
+        "once, and end with the server. Each is a child process with the limits below either way.",
+    )
     silo_workers: int = Field(
-        default_factory=lambda: os.cpu_count() or 1, ge=1, description="Jobs at a time."
+        default_factory=lambda: os.cpu_count() or 1,
+        ge=1,
+        description="Jobs at a time on this machine. Empty: as many as there are cores.",
     )
-    silo_lease: float = Field(15, gt=0, description="Silence after which a worker counts as dead.")
-    silo_task_timeout: float = Field(900, gt=0, description="The longest that a job may run.")
-    silo_task_memory_mb: int = Field(1024, ge=256, description="The most memory of a job.")
-    silo_max_upload_mb: int = Field(200, ge=1, description="The largest upload.")
-    silo_upload_idle: float = Field(
-        60, gt=0, description="The longest that 64 kB of a call's body may take to arrive."
+    silo_lease: float = Field(
+        15,
+        gt=0,
+        description="Seconds of silence after which a worker counts as dead, and its job is done "
+        "by another.",
     )
-    silo_session_quota_mb: int = Field(500, ge=1, description="The most files of a session.")
+    silo_task_timeout: float = Field(900, gt=0, description="Seconds that one job may take.")
+    silo_task_memory_mb: int = Field(
+        1024, ge=256, description="Megabytes of memory that one job may use."
+    )
+
+    silo_max_upload_mb: int = Field(
+        200, ge=1, description="Megabytes that one upload may hold: a file, or a form of several."
+    )
+    silo_session_quota_mb: int = Field(
+        500, ge=1, description="Megabytes that all files of one session may hold."
+    )
     silo_total_quota_mb: int = Field(
-        0, ge=0, description="The most files of all sessions; 0: as many as the disk takes."
+        0,
+        ge=0,
+        description="Megabytes that the files of all sessions may hold together; 0: no limit. "
+        "What is removed makes room within a minute.",
     )
     silo_min_free_mb: int = Field(
-        200, ge=0, description="What must stay free on the disk when files are added."
+        200,
+        ge=0,
+        description="Megabytes that must stay free on the disk: nothing is added where there is "
+        "less.",
     )
+    silo_upload_idle: float = Field(
+        60,
+        gt=0,
+        description="Seconds within which the next 64 kB of what somebody sends, or its rest, must "
+        "arrive.",
+    )
+
     silo_cache_ttl: float = Field(
-        0, ge=0, description="How long a report serves for the same files and options; 0: never."
+        0,
+        ge=0,
+        description="Seconds for which a report is given again, not made again, to whoever sends "
+        "the same files under the same names with the same options; 0: never.",
     )
     silo_cache_prefix: str = Field(
-        "cache", pattern="^[a-z][a-z0-9-]{0,30}$", description="The folder of such reports."
+        "cache",
+        pattern="^[a-z][a-z0-9-]{0,30}$",
+        description="The folder beside the sessions' files in which such reports lie.",
     )
     silo_cache_purge: bool = Field(
-        True, description="Whether an expired one is removed when it is found, or later."
+        True,
+        description="Whether one that has expired is removed when it is found (true), or by a "
+        "later look (false).",
+    )
+
+    silo_log_format: Literal["text", "json"] = Field(
+        "text", description="text: for people. json: for programs, an object a line."
+    )
+    silo_development: bool = Field(
+        False, description="Whether the page shows the tracebacks of a step that fails; for one's "
+        "own machine alone."
+    )
+
+    silo_require_key: bool = Field(
+        False,
+        description="Whether every call of the API must show a key; the command keys makes them. "
+        "The page then cannot be used.",
     )
     silo_cors_origins: tuple[str, ...] = Field(
-        (), description="Other origins whose pages may call, separated by commas."
+        (),
+        description="Other origins whose pages may call the app, such as https://example.com, "
+        "separated by commas.",
     )
-    silo_log_format: Literal["text", "json"] = Field(
-        "text", description="A line an event for people, or a JSON object an event for programs."
+    silo_trusted_proxies: int = Field(
+        0,
+        ge=0,
+        description="How many proxies stand in front of the app and say who called. At 0 nobody "
+        "is believed, and behind a proxy everybody has its address.",
     )
-    silo_require_key: bool = Field(False, description="Whether every call must show an API key.")
-    silo_limit_sessions: Limit = Field("1000/hour", description="Sessions begun by an address.")
-    silo_limit_uploads: Limit = Field("1000/hour", description="Uploads of a session.")
-    silo_limit_address_uploads: Limit = Field("5000/hour", description="Uploads by an address.")
-    silo_limit_jobs: Limit = Field("60/minute", description="Jobs started by a session.")
-    silo_limit_downloads: Limit = Field("120/minute", description="Downloads of a session.")
-    silo_trusted_proxies: int = Field(0, ge=0, description="Proxies in front, whose word counts.")
+    silo_limit_sessions: Limit = Field(
+        "1000/hour", description="How many sessions one address may begin."
+    )
+    silo_limit_uploads: Limit = Field(
+        "1000/hour",
+        description="How many files one session may upload; one in many pieces counts once.",
+    )
+    silo_limit_address_uploads: Limit = Field(
+        "5000/hour",
+        description="How many files all sessions of one address may upload together.",
+    )
+    silo_limit_jobs: Limit = Field("60/minute", description="How many jobs one session may start.")
+    silo_limit_downloads: Limit = Field(
+        "120/minute",
+        description="How often one session may fetch a report, or a link to one.",
+    )
 
     @field_validator("secret_key")
     @classmethod

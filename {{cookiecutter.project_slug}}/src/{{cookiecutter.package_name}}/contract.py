@@ -11,7 +11,7 @@ import re
 import sys
 import traceback
 import typing
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -22,10 +22,15 @@ from pydantic.errors import PydanticUserError
 
 from .controls import NoControl, control, properties
 from .report import Attachment, Report
+from .review import Review
 from .step import Accepts
 
 RESERVED = ("help", "output")
 """What the command line calls something else by."""
+
+
+WHAT = {"process": "files", "finish": "reviewed rows"}
+"""What is made into a report."""
 
 
 class StepError(Exception):
@@ -65,6 +70,7 @@ def check(module: ModuleType) -> Iterator[Breach]:
         yield source.breach("", "There is no function process(inputs, options, progress).")
     else:
         yield from check_process(source, process, options)
+        yield from check_finish(source, getattr(module, "finish", None), process, options)
     accepts = getattr(module, "ACCEPTS", None)
     if not isinstance(accepts, Accepts):
         yield source.breach(
@@ -73,14 +79,21 @@ def check(module: ModuleType) -> Iterator[Breach]:
 
 
 def unloadable(error: BaseException) -> Breach:
-    """What is wrong with a module that cannot even be loaded."""
+    """What is wrong with a module that cannot even be loaded; the line is the app's own."""
+    own = Path(__file__).parent
     frames = traceback.extract_tb(error.__traceback__)
     name, line = "pipeline.py", 1
     if isinstance(error, SyntaxError) and error.filename:
         name, line = Path(error.filename).name, error.lineno or 1
-    elif mine := [frame for frame in frames if Path(frame.filename).name == name]:
-        line = mine[-1].lineno or 1
-    return Breach(name, line, f"It cannot be loaded: {type(error).__name__}: {error}")
+    elif mine := [each for each in frames if _is_of(Path(each.filename), own)]:
+        name, line = Path(mine[-1].filename).name, mine[-1].lineno or 1
+    said = getattr(error, "msg", None) or getattr(error, "message", None) or error
+    return Breach(name, line, f"It cannot be loaded: {type(error).__name__}: {said}")
+
+
+def _is_of(path: Path, folder: Path) -> bool:
+    """Whether a module is the app's, but not one of those that load the step."""
+    return path.is_relative_to(folder) and path.name not in ("cli.py", "contract.py")
 
 
 class Source:
@@ -124,6 +137,7 @@ def check_options(source: Source, options: type[BaseModel]) -> Iterator[Breach]:
         except NoControl as error:
             yield source.breach(name, f"Options.{name} {error}", top)
     yield from check_defaults(source, options, top)
+    yield from check_travel(source, options, top)
 
 
 def check_defaults(source: Source, options: type[BaseModel], top: int) -> Iterator[Breach]:
@@ -145,36 +159,110 @@ def check_defaults(source: Source, options: type[BaseModel], top: int) -> Iterat
                 yield source.breach(name, mend, top)
 
 
-def check_process(source: Source, process: Callable[..., Any], options: Any) -> Iterator[Breach]:
-    def wrong(sentence: str) -> Breach:
-        return source.breach("process", sentence)
-
-    owner = sys.modules.get(getattr(process, "__module__", ""))
-    if not inspect.isfunction(process) or getattr(owner, process.__qualname__, None) is not process:
-        yield wrong(
-            "process cannot be found by its name in another process. Make it a plain `def`."
-        )
-        return
-    if inspect.iscoroutinefunction(process) or inspect.isgeneratorfunction(process):
-        yield wrong("process must return its report: write `def`, without `async` or `yield`.")
-    if not (process.__doc__ or "").strip():
-        yield wrong('process has no docstring. Say what it makes of the files: """…""".')
+def check_travel(source: Source, options: type[BaseModel], top: int) -> Iterator[Breach]:
+    """Options travel to the job's process as JSON, each under its own name."""
+    for name, field in options.model_fields.items():
+        if field.alias or field.validation_alias:
+            mend = f"Options.{name} has an alias, which the form does not know. Use title instead."
+            yield source.breach(name, mend, top)
+            return
     try:
-        inspect.signature(process).bind((), options, None)
-        hints = typing.get_type_hints(process)
+        chosen = options()
+    except ValidationError:
+        return  # something must be chosen, or a default is wrong, which is told already
+    try:
+        same = options.model_validate(chosen.model_dump(mode="json")) == chosen
+    except ValueError:  # of Pydantic's own, too
+        same = False
+    if not same:
+        said = "Options are not the same after they have been written as JSON and read again."
+        yield source.breach("Options", f"{said} Do without serializers of your own.")
+
+
+def check_process(source: Source, process: Callable[..., Any], options: Any) -> Iterator[Breach]:
+    hints = yield from check_function(source, process, "process", "inputs, options, progress")
+    if hints is None:
+        return
+    second, hint = hints[1]
+    if hint is not options:
+        yield source.breach(
+            "process", f"The second parameter of process must be typed: `{second}: Options`."
+        )
+    if not returns(hints[-1][1], Report, Attachment, Review):
+        yield source.breach(
+            "process", "process must say that it returns a report: `-> Report` or `-> Attachment`."
+        )
+
+
+def check_finish(source: Source, finish: Any, process: Any, options: Any) -> Iterator[Breach]:
+    """A step has it if it may return a review, and only then."""
+
+    def wrong(sentence: str) -> Breach:
+        return source.breach("finish" if finish else "process", sentence)
+
+    if not returns_review(process):
+        if finish is not None:
+            yield wrong("finish is never called: let process return a Review, `-> Review`.")
+        return
+    if not callable(finish):
+        yield wrong("process returns a Review. Write finish(review, options) for the report of it.")
+        return
+    hints = yield from check_function(source, finish, "finish", "review, options")
+    if hints is None:
+        return
+    for (name, hint), wanted, said in zip(
+        hints, (Review, options), ("Review", "Options"), strict=False
+    ):
+        if hint is not wanted:
+            yield wrong(f"This parameter of finish must be typed: `{name}: {said}`.")
+    if not returns(hints[-1][1], Report, Attachment):
+        yield wrong("finish must say that it returns a report: `-> Report` or `-> Attachment`.")
+
+
+def check_function(
+    source: Source, function: Callable[..., Any], name: str, parameters: str
+) -> Generator[Breach, None, list[tuple[str, Any]] | None]:
+    """What both functions keep to. Gives the types of their parameters, and last of the result."""
+
+    def wrong(sentence: str) -> Breach:
+        return source.breach(name, sentence)
+
+    owner = sys.modules.get(getattr(function, "__module__", ""))
+    found = getattr(owner, getattr(function, "__qualname__", ""), None)
+    if not inspect.isfunction(function) or found is not function:
+        yield wrong(
+            f"{name} cannot be found by its name in another process. Make it a plain `def`."
+        )
+        return None
+    if inspect.iscoroutinefunction(function) or inspect.isgeneratorfunction(function):
+        yield wrong(f"{name} must return its report: write `def`, without `async` or `yield`.")
+    if not (function.__doc__ or "").strip():
+        yield wrong(f'{name} has no docstring. Say what it makes of the {WHAT[name]}: """…""".')
+    try:
+        inspect.signature(function).bind(*parameters.split(", "))
+        hints = typing.get_type_hints(function)
     except TypeError:
-        yield wrong("process takes other parameters. Write process(inputs, options, progress).")
-        return
+        yield wrong(f"{name} takes other parameters. Write {name}({parameters}).")
+        return None
     except NameError as error:
-        yield wrong(f"A type of process is unknown: {error}. Import it.")
-        return
-    second = list(inspect.signature(process).parameters)[1]
-    if hints.get(second) is not options:
-        yield wrong(f"The second parameter of process must be typed: `{second}: Options`.")
-    if not returns_report(hints.get("return")):
-        yield wrong("process must say that it returns a report: `-> Report` or `-> Attachment`.")
+        yield wrong(f"A type of {name} is unknown: {error}. Import it.")
+        return None
+    names = list(inspect.signature(function).parameters)
+    return [(each, hints.get(each)) for each in (*names, "return")]
 
 
-def returns_report(hint: Any) -> bool:
-    kinds = typing.get_args(hint) or (hint,)
-    return all(inspect.isclass(kind) and issubclass(kind, (Report, Attachment)) for kind in kinds)
+def returns_review(process: Any) -> bool:
+    """Whether a step says that it may return a review."""
+    try:
+        hint = typing.get_type_hints(process).get("return")
+    except (NameError, TypeError):
+        return False
+    return any(inspect.isclass(kind) and issubclass(kind, Review) for kind in alternatives(hint))
+
+
+def returns(hint: Any, *wanted: type) -> bool:
+    return all(inspect.isclass(kind) and issubclass(kind, wanted) for kind in alternatives(hint))
+
+
+def alternatives(hint: Any) -> tuple[Any, ...]:
+    return typing.get_args(hint) or (hint,)

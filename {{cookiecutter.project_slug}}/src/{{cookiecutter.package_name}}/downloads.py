@@ -14,6 +14,7 @@ from flask import Blueprint, Response, request, send_file, url_for
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from .calls import XLSX, ZIP
+from .edits import AWAITS
 from .jobs import file_name, json_name, workbook_name
 from .links import LINK_SECONDS, forbidden_link, read_link, sign_link
 from .problems import Problem, invalid_options
@@ -148,6 +149,8 @@ def finished(state: dict[str, Any]) -> str:
     task: TaskState = state["task"].state
     if not task.complete or not task.id:
         raise Problem("not_ready", "There is no report yet.")
+    if state["task"].result == AWAITS:
+        raise Problem("not_ready", "There is no report yet. Review the rows first.")
     return task.id
 
 

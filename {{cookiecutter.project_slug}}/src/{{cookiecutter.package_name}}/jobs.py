@@ -7,16 +7,20 @@ import io
 import json
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
+from . import pipeline
 from .cache import Found, ResultCache, key_of
+from .edits import AWAITS, Kept, edited
 from .pipeline import Options, process
 from .report import Attachment, Report, unique
 from .report_json import to_json
+from .review import Review
+from .review_json import dump, load
 from .silo.files.base import FileStore, open_place
 from .silo.sessions.ids import SessionKey
 from .silo.tasks.base import Reporter
@@ -25,14 +29,23 @@ from .tables import read
 from .values import clean_name
 from .workbook import write_workbook
 
+Made = Report | Attachment | Review
+Finish = Callable[[Review, Options], Report | Attachment]
+
 STEP_PERCENT = 90.0
 """The part of the progress bar that belongs to the step; the rest is for writing the report."""
 
 ENCRYPTION_KEY = "encryption_key"
 """Under which name a job's runner has the keys of its files."""
 
+REVIEW = ".review"
+"""What the name ends with under which a review is stored."""
+
 MOST_HEADINGS = 2000
 """More nobody picks one from."""
+
+finish: Finish | None = getattr(pipeline, "finish", None)
+"""What makes a report of a review; only a step that has reviews needs it."""
 
 REUSED = "This report was made before, from the same files with the same options."
 
@@ -70,8 +83,10 @@ def run(
     options: dict[str, Any],
     cache: dict[str, Any] | None = None,
     min_free: int = 0,
-) -> None:
+) -> str | None:
     """Process a session's files and store the report beside them, or one that was made before.
+
+    A step may want a review first: then that is stored, and `AWAITS` returned.
 
     `location` is the file store's, `key` the session's key, `files` are as `uploads.receive` made
     them; `cache` is what `ResultCache` is told, None without one; `min_free` is what must stay
@@ -85,13 +100,65 @@ def run(
     found = kept.find(name) if kept else None
     if found:
         reuse(task, store, session, found)
-        return
+        return None
     with ExitStack() as stack:
         inputs = [
             StoredFile(file["name"], stack.enter_context(store.local(session, file["id"])))
             for file in files
         ]
-        report = as_report(process(inputs, Options.model_validate(options), StepProgress(task)))
+        made: Made = process(inputs, Options.model_validate(options), StepProgress(task))
+    if isinstance(made, Review):
+        store.save(session, review_name(task.id), io.BytesIO(dump(made)))
+        return AWAITS
+    write(task, store, session, made, kept, name)
+    return None
+
+
+def finish_review(
+    task: Reporter,
+    location: str,
+    key: str,
+    job: str,
+    edits: Kept,
+    options: dict[str, Any],
+    min_free: int = 0,
+) -> None:
+    """Make the report of the review that `job` has stored, as `run` does, with a person's edits.
+
+    It is not kept in the cache: hardly two people correct the same.
+    """
+    store = FileStore(open_place(location, task.secrets.get(ENCRYPTION_KEY, "")), min_free)
+    with store.open(SessionKey(key), review_name(job)) as stream:
+        review = edited(load(stream), edits)
+    task.update(0, "Making the report")
+    write(task, store, SessionKey(key), finished(review, Options.model_validate(options)))
+
+
+def finished(made: Made, options: Options) -> Report | Attachment:
+    """What comes of what a step returned: of a review, what its `finish` makes of it.
+
+    Raises UserError if the review has an empty cell that must not be.
+    """
+    if not isinstance(made, Review):
+        return made
+    if missing := made.missing():
+        row, name = missing[0]
+        raise UserError(f"Row {row + 1} needs its {name}. Review the rows on the page.")
+    if finish is None:
+        raise TypeError("process returned a Review, and pipeline.py has no finish")
+    return finish(made, options)
+
+
+def write(
+    task: Reporter,
+    store: FileStore,
+    session: SessionKey,
+    made: Report | Attachment,
+    kept: ResultCache | None = None,
+    name: str = "",
+) -> None:
+    """Store what a step made as the job's report, and under a name in the cache, if any."""
+    report = as_report(made)
     task.update(STEP_PERCENT, "Writing the report")
     written = to_json(report)
     with tempfile.TemporaryFile() as bundle:
@@ -184,6 +251,16 @@ def file_name(job_id: str, number: int) -> str:
     return f"{job_id}.{number}"
 
 
+def review_name(job_id: str) -> str:
+    """Under which name the review is stored that a job has made."""
+    return f"{job_id}{REVIEW}"
+
+
+def is_review(name: str) -> bool:
+    """Whether a review is stored under this name."""
+    return name.endswith(REVIEW)
+
+
 def is_of(job_id: str, name: str) -> bool:
     """Whether something is stored for a job."""
     return name.startswith(f"{job_id}.")
@@ -195,10 +272,13 @@ def run_paths(
     """Process files of this machine; for the command line.
 
     The workbook becomes `output`, and attached files go into `folder`, under their own names.
-    Returns whether there is a `workbook`, and the names of the `files`.
+    Nobody is there for a review, so its rows go into the report as the step made them. Returns
+    whether there is a `workbook`, the names of the `files`, and whether a review was `passed`.
     """
     inputs: list[InputFile] = [Path(path) for path in paths]
-    report = as_report(process(inputs, Options.model_validate(options), StepProgress(task)))
+    chosen = Options.model_validate(options)
+    made: Made = process(inputs, chosen, StepProgress(task))
+    report = as_report(finished(made, chosen))
     task.update(STEP_PERCENT, "Writing the report")
     if report.has_workbook:
         with replaced(Path(output)) as part:
@@ -212,7 +292,8 @@ def run_paths(
             part.open("wb") as target,
         ):
             shutil.copyfileobj(stream, target)
-    return {"workbook": report.has_workbook, "files": names}
+    passed = isinstance(made, Review)
+    return {"workbook": report.has_workbook, "files": names, "passed": passed}
 
 
 @contextlib.contextmanager

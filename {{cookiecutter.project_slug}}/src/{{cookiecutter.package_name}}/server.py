@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-import socket
 import sys
 import threading
 import time
@@ -14,7 +13,7 @@ from typing import Any
 
 from flask import Flask
 
-from . import logs
+from . import address, logs
 from .app import create_app, make_silo
 from .config import ConfigError, load_settings
 from .patience import Watch
@@ -56,17 +55,7 @@ def check(host: str, port: int, workers: int) -> None:
             "SILO_STORE_URL is 'memory://', which each worker has for itself: serve with one."
         )
     make_silo(settings, time.time).store.records.close()
-    try:
-        family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        socket.create_server((host, port), family=family).close()
-    except OSError as error:
-        why = str(error.strerror).partition(" (")[0]
-        raise ConfigError(f"{address(host, port)} cannot be listened on: {why}.") from error
-
-
-def address(host: str, port: int) -> str:
-    """As it stands in a URL."""
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    address.check(host, port, settings.silo_development)
 
 
 def warmed_app() -> Flask:
@@ -128,7 +117,7 @@ def _worker_class(idle: float) -> type:
 def settings_of(host: str, port: int, workers: int) -> dict[str, Any]:
     """gunicorn's settings; a call that takes long, as an upload may, holds up no other."""
     return {
-        "bind": address(host, port),
+        "bind": address.address(host, port),
         "workers": workers,
         "threads": THREADS,
         "worker_connections": 4000,

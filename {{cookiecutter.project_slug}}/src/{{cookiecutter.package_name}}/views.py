@@ -25,7 +25,9 @@ from . import pipeline
 from .about import TITLE
 from .calls import CALLS
 from .config import Settings
-from .jobs import is_of, run
+from .edits import NAMESPACE as REVIEW
+from .edits import review_of
+from .jobs import is_of, is_review, run
 from .openapi import document
 from .pipeline import Options
 from .problems import Problem, invalid_options
@@ -92,7 +94,13 @@ def check_room(size: int) -> None:
 
 @blueprint.get("/")
 def page() -> str:
-    return render_template("index.html", title=TITLE, accepts=pipeline.ACCEPTS, samples=samples())
+    return render_template(
+        "index.html",
+        title=TITLE,
+        accepts=pipeline.ACCEPTS,
+        samples=samples(),
+        development=the_settings().silo_development,
+    )
 
 
 def samples() -> list[str]:
@@ -109,7 +117,11 @@ def options_schema() -> Response:
 
 @blueprint.get("/api/status")
 def status() -> dict[str, Any]:
-    """How the session stands. Asking neither makes a session nor keeps one alive."""
+    """How the session stands. Asking neither makes a session nor keeps one alive.
+
+    `review` is the id of the job that has made rows to review, if any; while it is the last job,
+    they wait for that.
+    """
     silo, session = the_silo(), the_silo().session
     state = silo.snapshot(NAMESPACE)
     return {
@@ -117,6 +129,7 @@ def status() -> dict[str, Any]:
         "files": state["files"],
         "options": state["options"],
         "job": job_json(state["task"]) if session else None,
+        "review": review_of(state["task"], silo.snapshot(REVIEW)),
         "expires_in": max(0.0, session.due - silo.store.clock()) if session else None,
     }
 
@@ -226,11 +239,14 @@ def readyz() -> tuple[dict[str, str], int]:
 
 
 def forget_report(state: dict[str, Any]) -> list[str]:
-    """Let go of the last run. Returns the names of its files, were it to end or to be killed."""
+    """Let go of the last run and its review.
+
+    Returns the names of its files, were it to end or to be killed.
+    """
     job = state["task"].state.id
     state["task"].reset()
     stored = the_files().list_files(the_silo().sid) if job else []
-    return [name for name in stored if is_of(job or "", name)]
+    return [name for name in stored if is_of(job or "", name) or is_review(name)]
 
 
 def read_body() -> bytes:

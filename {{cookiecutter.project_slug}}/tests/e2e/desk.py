@@ -16,10 +16,12 @@ from support import without_children
 from werkzeug.serving import make_server
 
 from {{ cookiecutter.package_name }} import create_app, jobs, views
-from {{ cookiecutter.package_name }}.report import Attachment, Chart, Column, Figure, Report, Table
+from {{ cookiecutter.package_name }}.report import Attachment, Cell, Chart, Column, Figure, Report, Table
+from {{ cookiecutter.package_name }}.review import Review, ReviewColumn
 from {{ cookiecutter.package_name }}.silo import SessionStore
 from {{ cookiecutter.package_name }}.step import ColumnName, InputFile, Progress, UserError
 
+Made = Report | Review
 HOUR = 3600.0
 LARGEST = "A chart shows this many of the largest groups; the table below it has all of them."
 
@@ -46,9 +48,11 @@ class Step:
         self.gate = threading.Event()
         self.gate.set()
         self.error = ""
+        self.review: Review | None = None
+        """What it returns instead of a report, if anything."""
         self.seen: list[Options] = []
 
-    def __call__(self, inputs: Sequence[InputFile], options: Options, progress: Progress) -> Report:
+    def __call__(self, inputs: Sequence[InputFile], options: Options, progress: Progress) -> Made:
         self.seen.append(options)
         progress.log("Opened the files.")
         progress(1, 4, "Reading the first rows")
@@ -56,7 +60,48 @@ class Step:
             progress(1, 4)  # raises Cancelled
         if self.error:
             raise UserError(self.error)
-        return report(inputs, options)
+        return self.review or report(inputs, options)
+
+    def finish(self, review: Review, options: Options) -> Report:
+        """The reviewed rows, as a table."""
+        if self.error:
+            raise UserError(self.error)
+        columns = [Column(column.name) for column in review.columns]
+        notes = [f"{len(review.edited)} corrected."]
+        return Report("Reviewed", [Table("Rows", columns, review.rows)], notes)
+
+
+def payments(rows: int = 3) -> Review:
+    """A review with a column of every sort, whose first row has no category."""
+    names: list[Cell] = ["Bakery", "<b>Rail</b>", "Hotel Adlon"]
+    kinds: list[Cell] = [None, "Travel", "Travel"]
+    return Review(
+        "Are these in the right category?",
+        [
+            ReviewColumn("Payee"),
+            ReviewColumn("Paid", "date"),
+            ReviewColumn("Category", "choice", True, ("Food", "Travel", "Rent"), required=True),
+            ReviewColumn("Amount", "number", True, least=0, most=10_000),
+            ReviewColumn("People", "integer", True),
+            ReviewColumn("Due", "date", True),
+            ReviewColumn("Private", "boolean", True),
+            ReviewColumn("Remark", "text", True, longest=40),
+        ],
+        [
+            [
+                names[n % 3],
+                date(2025, 3, 1 + n % 28),
+                kinds[n] if n < 3 else "Rent",
+                12.5,
+                n,
+                date(2025, 4, 1),
+                False,
+                None,
+            ]
+            for n in range(rows)
+        ],
+        ["One row could not be sorted in."],
+    )
 
 
 def report(inputs: Sequence[InputFile], options: Options) -> Report:
@@ -111,6 +156,7 @@ class Desk:
         patch.setattr(views, "Options", Options)
         patch.setattr(jobs, "Options", Options)
         patch.setattr(jobs, "process", self.step)
+        patch.setattr(jobs, "finish", self.step.finish)
         self._ahead = 0.0
         given = {"SILO_DATA_DIR": str(folder), "SILO_RUNNER": "thread", "SECRET_KEY": "x" * 32}
         self.app: Flask = create_app(given, clock=self.clock)

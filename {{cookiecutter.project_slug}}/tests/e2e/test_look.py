@@ -13,7 +13,7 @@ from playwright.sync_api import expect
 from {{ cookiecutter.package_name }}.about import TITLE
 
 from .conftest import Arrives, Served
-from .desk import HOUR, Desk
+from .desk import HOUR, Desk, payments
 from .visitor import Visitor, csv
 
 Scheme = Literal["light", "dark"]
@@ -53,6 +53,19 @@ def every_state(visitor: Visitor, desk: Desk) -> Iterator[str]:
     visitor.press("Make the report")
     visitor.sees("done")
     yield "done"
+    visitor.press("Change options")
+    desk.step.review = payments()
+    visitor.press("Make the report")
+    visitor.sees("review")
+    yield "review"
+    visitor.press("Make the report")
+    visitor.reads("This must not be empty.")
+    yield "review, with an empty cell"
+    visitor.option("Category, row 1").select_option("Food")
+    visitor.reads("1 value corrected.")
+    visitor.press("Make the report")
+    visitor.sees("done")
+    yield "done, after a review"
     visitor.page.context.set_offline(True)
     visitor.reads("You are offline.")
     yield "offline"

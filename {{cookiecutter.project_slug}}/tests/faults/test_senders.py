@@ -304,14 +304,21 @@ def test_s19_a_form_that_is_cut_leaves_nothing_and_its_quota(
     assert caller.upload("cut.csv", b"1,2\n").status == 201
 
 
-def test_s21_uploads_and_resets_at_once_leave_no_orphan(tmp_path: Path) -> None:
+@pytest.fixture
+def pair(tmp_path: Path) -> Iterator[Server]:
+    """A server of two workers of its own."""
     server = Server(tmp_path / "data", workers=2)
     server.start()
-    first = Caller(server.port)
+    yield server
+    assert server.stop() == 0
+
+
+def test_s21_uploads_and_resets_at_once_leave_no_orphan(pair: Server) -> None:
+    first = Caller(pair.port)
     first.upload("small.csv", b"a\n1\n")
 
     def act(number: int) -> int:
-        caller = Caller(server.port, first.sid)
+        caller = Caller(pair.port, first.sid)
         if number % 3 == 0:
             return caller.post("/api/reset").status
         return caller.upload(f"{number}.csv", b"1234567\n" * 20_000).status
@@ -320,10 +327,9 @@ def test_s21_uploads_and_resets_at_once_leave_no_orphan(tmp_path: Path) -> None:
         statuses = set(pool.map(act, range(90)))
     assert statuses <= {201, 204, 409}
     files = first.get("/api/status").json["files"]
-    assert len(left_behind(server)) == 2 * len(files)
+    assert len(left_behind(pair)) == 2 * len(files)
     assert first.post("/api/reset").status == 204
-    assert left_behind(server) == []
-    assert server.stop() == 0
+    assert left_behind(pair) == []
 
 
 # Nonsense

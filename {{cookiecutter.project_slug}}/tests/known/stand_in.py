@@ -1,6 +1,6 @@
 """Puts `known_step.py` where the app looks for its step, so that no test depends on `pipeline.py`.
 
-In the tests' own process `conftest.py` does so while it loads the app. Processes that tests start
+In the tests' own process `load_app` does so while it loads the app. Processes that tests start
 have this folder on their module path, where Python finds `sitecustomize.py` and runs it before
 anything else. The app itself knows nothing of it, and `from ….pipeline import process` in a test
 is the step that ships.
@@ -45,12 +45,18 @@ def for_good() -> None:
 def load_app() -> None:
     """Load the app with the known step, in this process and in those that it starts.
 
-    What imports the step later, as its own tests do, gets the app's own.
+    Nothing happens if that is so already. What imports the step by itself, before or later, as its
+    own tests do, has the app's own.
     """
-    assert PIPELINE not in sys.modules, "the app was loaded before with its own step"
+    if f"{PACKAGE}.app" in sys.modules:
+        return
+    package, own = import_module(PACKAGE), sys.modules.pop(PIPELINE, None)
+    vars(package).pop("pipeline", None)
     for_good()
     import_module(f"{PACKAGE}.app")
-    del sys.meta_path[0], sys.modules[PIPELINE]
+    del sys.meta_path[0], sys.modules[PIPELINE], vars(package)["pipeline"]
+    if own:
+        sys.modules[PIPELINE] = vars(package)["pipeline"] = own
     os.environ["PYTHONPATH"] = os.pathsep.join([FOLDER, os.environ.get("PYTHONPATH", "")])
 
 

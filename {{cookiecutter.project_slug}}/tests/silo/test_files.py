@@ -356,6 +356,28 @@ def test_the_size_is_that_of_all_files(files: FileStore) -> None:
     assert files.total_size_bytes == one - 4
 
 
+def test_s21_a_folder_that_is_removed_while_it_is_made_is_made_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files, looks = FileStore(tmp_path / "files"), iter([False])
+    there = Path.is_dir
+    files.save(SID, "a", b"1")
+
+    def gone_once(path: Path) -> bool:
+        if path.name == session_key(SID) and not next(looks, True):
+            files.cleanup(SID)
+            return False
+        return there(path)
+
+    monkeypatch.setattr(Path, "is_dir", gone_once)
+    files.save(SID, "b", b"2")
+    assert files.list_files(SID) == ["b"]
+    files.cleanup(SID)
+    (tmp_path / "files" / session_key(SID)).write_text("in the way")
+    with pytest.raises(FileExistsError):
+        files.save(SID, "c", b"3")
+
+
 def test_a_second_process_sees_the_same_files(open_place: Callable[[], Place]) -> None:
     FileStore(open_place()).save(SID, "a", b"1")
     assert FileStore(open_place()).list_files(SID) == ["a"]

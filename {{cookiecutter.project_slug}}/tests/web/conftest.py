@@ -49,7 +49,7 @@ def listen(app: Flask) -> Undocumented:
     def compare(response: Response) -> Response:
         rule, method = request.url_rule, request.method.lower()
         if rule and request.endpoint in CALLS:
-            item = told["paths"][re.sub(r"<(\w+)>", r"{\1}", rule.rule)]
+            item = told["paths"][re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", rule.rule)]
             call = item.get("get" if method == "head" else method, item.get(method))
             answers = call["responses"] if call else {"200": {}}
             is_problem = response.mimetype == "application/problem+json"

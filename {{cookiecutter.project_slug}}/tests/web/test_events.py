@@ -21,7 +21,7 @@ from .conftest import MakeApp
 from .person import Event, Person, error, parse
 from .steps import Gate
 
-README = Path(__file__).parents[2] / "README.md"
+EXTENDING = Path(__file__).parents[2] / "docs" / "extending.md"
 ENDS = {"complete", "failed", "cancelled", "expired"}
 
 
@@ -220,11 +220,11 @@ def test_when_the_app_stops_its_streams_say_when_to_come_back(held: Person) -> N
     pieces.close()
 
 
-def test_the_examples_of_the_readme_work(
+def test_the_examples_in_the_docs_work(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, clock: Clock
 ) -> None:
     monkeypatch.setenv("SILO_DATA_DIR", str(tmp_path))
-    section = README.read_text().partition("## Your own events")[2].partition("\n## ")[0]
+    section = EXTENDING.read_text("utf-8").partition("## Your own events")[2].partition("\n## ")[0]
     view, script = re.findall(r"```python\n(.*?)```", section, re.S)
     app = create_app(clock=clock)
     blueprint = Blueprint("example", __name__)

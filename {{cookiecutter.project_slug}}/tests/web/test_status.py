@@ -21,6 +21,7 @@ NOBODY: dict[str, Any] = {
     "files": [],
     "options": None,
     "job": None,
+    "review": None,
     "expires_in": None,
 }
 

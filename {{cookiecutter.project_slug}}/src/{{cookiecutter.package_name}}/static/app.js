@@ -6,7 +6,7 @@
  * `silo:state` {state, from}, `silo:error` {error}, `silo:connection` {up}.
  */
 
-import { Problem, connection, get, onOtherTab, pause, post, recall, remember, request } from "./api.js";
+import { Problem, connection, get, onOtherTab, pause, post, recall, remember } from "./api.js";
 import { bytes, el } from "./elements.js";
 
 const root = document.documentElement;
@@ -64,14 +64,15 @@ async function sync() {
   await settle(status);
 }
 
-async function settle({ files, job, options }) {
-  const { form } = await parts();
+async function settle({ files, job, options, review }) {
+  const { form, report } = await parts();
   if (sending) return;
   if (options && !recall().options) form.fill(fields, options);
   remember({ files: files.map(({ name, size }) => ({ name, size })) });
   list($("uploaded"), files);
+  const found = await report.reviewed(review, { press, show, sync, module });
   if (job?.running) act(watch);
-  else if (job?.status === "complete") await finish();
+  else if (job?.status === "complete") await (job.id === review ? found.open(review) : finish());
   else if (job?.status === "failed") fail(job);
   else if (job?.status === "cancelled") show("cancelled");
   else show(files.length ? "ready" : "empty");
@@ -168,9 +169,8 @@ function list(box, files) {
 }
 
 async function sample() {
-  const urls = root.dataset.samples.trim().split(" ");
-  const fetched = async (url) => new File([await (await request(url)).blob()], decodeURIComponent(url.split("/").pop()));
-  await send(await Promise.all(urls.map(fetched)));
+  const { fetched } = await module("upload");
+  await send(await fetched(root.dataset.samples));
 }
 
 // Process

@@ -20,6 +20,17 @@ export function showReport({ title, figures, warnings, notes, workbook, files, t
   $("tables").replaceChildren(...tables.map(section));
 }
 
+/** The part of the page that shows reviews; it comes with the first of them. */
+let reviews;
+
+/** Let the page have this review, or none if there is no id. */
+export async function reviewed(id, page) {
+  if (id) reviews ??= page.module("review");
+  const part = await reviews;
+  part?.offer(id, page);
+  return part;
+}
+
 function figure(shown) {
   const value = el("dd", { textContent: format(shown.value, shown) });
   return el("div", {}, el("dt", { textContent: shown.label }), value);

@@ -140,3 +140,9 @@ function send(path, file, offset, onProgress, signal) {
     xhr.send(file.slice(offset));
   });
 }
+
+/** The files at these addresses, which stand in one text with spaces between them. */
+export function fetched(samples) {
+  const file = async (url) => new File([await (await request(url)).blob()], decodeURIComponent(url.split("/").pop()));
+  return Promise.all(samples.trim().split(" ").map(file));
+}

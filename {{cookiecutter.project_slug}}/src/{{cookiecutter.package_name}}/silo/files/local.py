@@ -129,8 +129,15 @@ class LocalPlace(PlainPlace):
 
     def folder_path(self, folder: str) -> Path:
         path = self._root / folder
-        path.mkdir(mode=0o700, parents=True, exist_ok=True)
-        return path
+        while True:
+            try:
+                path.mkdir(mode=0o700, parents=True, exist_ok=True)
+            except FileExistsError:
+                if path.exists() and not path.is_dir():
+                    raise
+                # It was there and is no longer: somebody has removed it between two looks.
+            else:
+                return path
 
     def size(self) -> int:
         """Files may come and go meanwhile."""

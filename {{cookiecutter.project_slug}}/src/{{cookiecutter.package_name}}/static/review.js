@@ -1,0 +1,301 @@
+/**
+ * The review between processing and the report: a table whose cells can be corrected. It has its
+ * roles in words, since a narrow screen lays it out as cards, which some browsers take for no table.
+ *
+ * Each change is sent at once, one after the other, with the value that it was made upon, so that a
+ * change of another tab is never overwritten unseen. What the server refuses stays in its field,
+ * with the reason; the report is made only when nothing is left unsaved.
+ */
+
+import { BASE, Problem, get, newKey, onOtherTab, post, remember, request } from "./api.js";
+import { el } from "./elements.js";
+import { count, format, isNumeric } from "./format.js";
+
+const ROWS = 100;
+const $ = (id) => document.getElementById(id);
+
+let page; // {press, show, sync} of the page
+let id; // of the review
+let shown; // the rows that are shown, as the server told them
+let saving = Promise.resolve(); // the last of the changes that are under way
+let waiting = 0; // how many there are
+
+document.head.append(el("link", { rel: "stylesheet", href: new URL("review.css", import.meta.url) }));
+
+// The place of the review in the page: a step, a section, and the way back to it
+
+const button = (text, className, action) => {
+  const made = el("button", { type: "button", className, textContent: text });
+  made.addEventListener("click", () => page.press(made, action));
+  return made;
+};
+
+const step = el("li", { textContent: "Review" });
+step.dataset.step = "review";
+const make = button("Make the report", "primary", finish);
+const section = el(
+  "section",
+  { className: "card", id: "review" },
+  el("h2", { id: "review-title" }),
+  el("ul", { id: "review-notes" }),
+  el("div", { id: "review-rows", className: "scroll", tabIndex: 0, role: "region" }),
+  el("p", { id: "review-pages" }),
+  el("p", { className: "buttons" }, make, resetButton(), el("span", { id: "review-saved", role: "status" })),
+);
+section.dataset.in = "review";
+
+function resetButton() {
+  const made = el("button", { type: "button", className: "quiet", textContent: "Start over" });
+  made.dataset.do = "reset";
+  return made;
+}
+
+function place() {
+  document.querySelector('[data-step~="done"]').before(step);
+  document.querySelector('[data-in="done"]').before(section);
+  $("review-rows").setAttribute("aria-labelledby", "review-title");
+  for (const box of document.querySelectorAll('[data-in="done"] .buttons, [data-in="failed"], [data-in="cancelled"]')) {
+    const back = button("Back to the review", "back", () => open(id));
+    box.insertBefore(back, box.querySelector('[data-do="change"]'));
+  }
+  onOtherTab(refresh);
+  addEventListener("focus", refresh);
+}
+
+/** Let the page have a review, or none; `ends` has what its buttons call. */
+export function offer(review, ends) {
+  if (!page) {
+    page = ends;
+    place();
+  }
+  if (review !== id) shown = null;
+  id = review;
+  for (const back of document.querySelectorAll(".back")) back.hidden = !id;
+}
+
+/** Show the review. */
+export async function open(review) {
+  id = review;
+  build(await fetched(shown?.offset ?? 0));
+  page.show("review");
+}
+
+const fetched = (offset) => get(`review?offset=${offset}&limit=${ROWS}`);
+
+// The table
+
+function build(review) {
+  shown = review;
+  $("review-title").textContent = review.title;
+  $("review-notes").replaceChildren(...review.notes.map((textContent) => el("li", { textContent })));
+  const head = review.columns.map(({ name, kind, required }) =>
+    el("th", { scope: "col", role: "columnheader", className: isNumeric(kind) ? "number" : "" }, name, required ? " (required)" : ""),
+  );
+  const rows = review.rows.map((cells, n) => row(cells, review.offset + n));
+  $("review-rows").replaceChildren(
+    el(
+      "table",
+      { role: "table" },
+      el("thead", { role: "rowgroup" }, el("tr", { role: "row" }, el("th", { scope: "col", role: "columnheader", textContent: "Row" }), ...head)),
+      el("tbody", { role: "rowgroup" }, ...rows),
+    ),
+  );
+  $("review-rows").scrollTop = 0;
+  markEdited();
+  pages();
+}
+
+function row(cells, number) {
+  const head = el("th", { scope: "row", role: "rowheader", textContent: count(number + 1) });
+  return el("tr", { role: "row" }, head, ...cells.map((value, i) => cell(value, shown.columns[i], number, i)));
+}
+
+function cell(value, column, number, i) {
+  const className = isNumeric(column.kind) || typeof value === "number" ? "number" : "";
+  if (!column.editable) {
+    const look = { decimals: null, unit: "", ...column };
+    return named(el("td", { role: "cell", className }, el("span", { textContent: format(value, look) })), column);
+  }
+  const name = `cell-${number}-${i}`;
+  const field = control(column, value);
+  Object.assign(field, { id: name, ariaLabel: `${column.name}, row ${count(number + 1)}` });
+  field.required = column.required;
+  field.setAttribute("aria-describedby", `${name}-error`);
+  field.was = value;
+  put(field, column, value);
+  field.addEventListener("change", () => changed(field, column, number));
+  const error = el("div", { id: `${name}-error`, className: "error" });
+  return named(el("td", { role: "cell", className: `${className} edit` }, field, error), column);
+}
+
+/** On a narrow screen, where each row is a card, a cell shows the name of its column. */
+function named(cell, { name }) {
+  cell.dataset.name = name;
+  return cell;
+}
+
+function control({ kind, choices, least, most, longest }, value) {
+  if (kind === "boolean") return el("input", { type: "checkbox" });
+  if (kind === "choice") return el("select", {}, new Option("", ""), ...choices.map((text) => new Option(text)));
+  if (kind === "text") return el("input", { maxLength: longest, autocomplete: "off", size: Math.min(Math.max(12, (value ?? "").length), 40) });
+  const type = kind === "date" ? "date" : "number";
+  return el("input", { type, step: kind === "number" ? "any" : "1", min: least ?? "", max: most ?? "", autocomplete: "off" });
+}
+
+function put(field, { kind }, value) {
+  if (kind === "boolean") field.checked = value === true;
+  else field.value = value ?? "";
+}
+
+function read(field, { kind }) {
+  if (field.validity.badInput) throw new Problem({ detail: kind === "date" ? "This is not a date." : "This is not a number." });
+  if (kind === "boolean") return field.checked;
+  if (field.value === "") return null;
+  return isNumeric(kind) ? Number(field.value) : field.value;
+}
+
+// Changes
+
+function changed(field, column, number) {
+  waiting++;
+  say("Saving…");
+  saving = saving.then(() => save(field, column, number)).finally(() => waiting--);
+  saving.then(tell);
+}
+
+async function save(field, column, number) {
+  try {
+    const value = read(field, column);
+    const edit = { row: number, column: column.name, value, was: field.was };
+    const { edits } = await patch({ review: id, edits: [edit] });
+    field.was = value;
+    shown.edits = edits;
+    flag(field, "");
+    field.closest("td").toggleAttribute("data-edited", true);
+    remember({ edited: newKey() }); // the other tabs hear of it
+  } catch (error) {
+    const mine = error.fields?.find((each) => each.row === number && each.column === column.name);
+    if (error.code === "edit_conflict") clash(field, column, number, mine.value);
+    else flag(field, mine?.message ?? error.message);
+    if ([410, 409].includes(error.status) && error.code !== "edit_conflict") page.press(make, page.sync);
+  }
+}
+
+async function patch(body) {
+  const headers = { "Content-Type": "application/json" };
+  const answer = await request(new URL("review", BASE), { method: "PATCH", headers, body: JSON.stringify(body) });
+  return answer.json();
+}
+
+/** Another tab was first: the person decides between the two values. */
+function clash(field, column, number, theirs) {
+  const look = { decimals: null, unit: "", ...column };
+  const text = format(theirs, look) || "empty";
+  flag(field, `Another tab has made this “${text}”.`);
+  const decide = (label, keep) => {
+    const made = el("button", { type: "button", className: "quiet", textContent: label });
+    made.addEventListener("click", () => {
+      field.was = theirs;
+      if (!keep) put(field, column, theirs);
+      field.focus();
+      changed(field, column, number);
+    });
+    return made;
+  };
+  $(`${field.id}-error`).append(decide("Keep mine", true), decide("Take that", false));
+}
+
+function flag(field, message) {
+  field.ariaInvalid = message ? "true" : null;
+  $(`${field.id}-error`).replaceChildren(...(message ? [el("span", { textContent: message })] : []));
+}
+
+const say = (text) => ($("review-saved").textContent = text);
+const invalid = () => $("review-rows").querySelector("[aria-invalid]");
+
+function tell() {
+  if (waiting) return;
+  say(invalid() ? "Not everything is saved: see the marked cells." : `Saved: ${corrected()}`);
+}
+
+const corrected = () => `${count(shown.edits)} ${shown.edits === 1 ? "value" : "values"} corrected.`;
+
+function markEdited() {
+  for (const { row, column } of shown.edited) {
+    const i = shown.columns.findIndex(({ name }) => name === column);
+    $(`cell-${row}-${i}`).closest("td").toggleAttribute("data-edited", true);
+  }
+  if (invalid() || shown.edits) tell();
+  else say("");
+}
+
+/** What other tabs have changed; a field that somebody is at, or that is not saved, stays. */
+async function refresh() {
+  if (document.documentElement.dataset.state !== "review" || waiting) return;
+  const now = await fetched(shown.offset).catch(() => null); // the page itself tells what is wrong
+  if (!now || waiting || now.review !== id) return;
+  now.rows.forEach((cells, n) => cells.forEach((value, i) => update($(`cell-${now.offset + n}-${i}`), now.columns[i], value)));
+  shown = now;
+  for (const cell of section.querySelectorAll("[data-edited]")) cell.removeAttribute("data-edited");
+  markEdited();
+}
+
+function update(field, column, value) {
+  if (!field || field.ariaInvalid || field === document.activeElement || field.was === value) return;
+  field.was = value;
+  put(field, column, value);
+}
+
+// Pages, and the end
+
+function pages() {
+  const { offset, rows, row_count } = shown;
+  const to = (first) => button(first < offset ? "Previous rows" : "Next rows", "", () => turn(first));
+  const extent = `${count(offset + 1)} to ${count(offset + rows.length)} of ${count(row_count)} rows`;
+  const text = row_count > rows.length ? extent : `${count(row_count)} ${row_count === 1 ? "row" : "rows"}`;
+  $("review-pages").replaceChildren(
+    el("span", { className: "muted", textContent: text }),
+    offset > 0 ? to(Math.max(0, offset - ROWS)) : "",
+    offset + rows.length < row_count ? to(offset + ROWS) : "",
+  );
+}
+
+async function turn(first) {
+  await settled();
+  build(await fetched(first));
+  $("review-rows").focus();
+}
+
+/** Wait until all is saved; what cannot be is told, and gets the focus. */
+async function settled() {
+  await saving;
+  const field = invalid();
+  if (!field) return;
+  field.focus();
+  throw new DOMException("A cell is not saved.", "AbortError"); // its own words stand at the cell
+}
+
+async function finish() {
+  await settled();
+  try {
+    await post("finish");
+  } catch (error) {
+    if (error.code !== "review_incomplete") throw error;
+    return await missing(error.fields);
+  }
+  await page.sync();
+}
+
+/** Go to the first cell that must not be empty, and mark all of them that are shown. */
+async function missing(errors) {
+  const [{ row }] = errors;
+  const first = row - (row % ROWS);
+  if (first !== shown.offset) build(await fetched(first));
+  for (const { row, column, message } of errors) {
+    const i = shown.columns.findIndex(({ name }) => name === column);
+    const field = $(`cell-${row}-${i}`);
+    if (field) flag(field, message);
+  }
+  invalid()?.focus();
+  say("Some cells must not be empty.");
+}

@@ -1,0 +1,50 @@
+"""What the page shows to whoever writes the step, and to nobody else."""
+
+from __future__ import annotations
+
+import re
+import sys
+
+import pytest
+from copied import FAILING, STEP, Copy
+from playwright.sync_api import expect
+from support import eventually
+
+from .conftest import Arrives
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="gunicorn needs a Unix")
+
+
+def test_a_traceback_and_then_a_step_that_cannot_be_loaded(copy: Copy, arrives: Arrives) -> None:
+    copy.change("pipeline.py", FAILING)
+    server = copy.serve("--reload")
+    eventually(server.is_ready)
+    visitor = arrives(f"http://127.0.0.1:{server.port}/")
+    visitor.loses_server = True
+    visitor.upload()
+    visitor.press("Make the report")
+    visitor.sees("failed")
+    trace = visitor.page.get_by_label("Traceback")
+    expect(trace).to_contain_text(re.compile("in process.*ValueError: <b>in a step</b>", re.S))
+    visitor.open()
+    visitor.sees("failed")
+    expect(trace).to_be_visible()
+    copy.change("pipeline.py", "x = <b>")
+    eventually(lambda: "starts again when a file is saved" in server.log)
+    visitor.press("Make the report")
+    expect(visitor.page.get_by_label("Why the server")).to_contain_text("pipeline.py, line 1: ")
+    copy.change("pipeline.py", STEP)
+    visitor.sees("done")
+    expect(visitor.page.get_by_label("Why the server")).to_be_hidden()
+    expect(trace).to_be_hidden()
+
+
+def test_a_page_that_is_opened_too_early_comes_by_itself(copy: Copy, arrives: Arrives) -> None:
+    copy.change("pipeline.py", "import no_such_module")
+    server = copy.serve("--reload")
+    eventually(lambda: "starts again when a file is saved" in server.log)
+    visitor = arrives(f"http://127.0.0.1:{server.port}/")
+    visitor.loses_server = True
+    visitor.reads("pipeline.py, line 1: It cannot be loaded: ModuleNotFoundError")
+    copy.change("pipeline.py", STEP)
+    visitor.sees("empty")

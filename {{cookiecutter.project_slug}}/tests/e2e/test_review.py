@@ -1,0 +1,230 @@
+"""A review on the page: correct, reload, two tabs, by keyboard, and on to the report."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from playwright.sync_api import Locator, Route, expect
+
+from .conftest import Arrives
+from .desk import HOUR, Desk, payments
+from .test_once import lose_the_answer
+from .visitor import Visitor
+
+CATEGORY, REMARK = "Category, row 1", "Remark, row 1"
+
+
+@pytest.fixture
+def reviewer(visitor: Visitor, desk: Desk) -> Visitor:
+    """Somebody whose rows wait."""
+    desk.step.review = payments()
+    visitor.upload()
+    visitor.press("Make the report")
+    visitor.sees("review")
+    return visitor
+
+
+def enter(field: Locator, value: str) -> None:
+    field.fill(value)
+    field.press("Tab")
+
+
+def complaint(field: Locator) -> Locator:
+    """What is said of a cell, where a screen reader looks for it."""
+    return field.page.locator(f"#{field.get_attribute('aria-describedby')}")
+
+
+def test_values_are_corrected_and_make_the_report(reviewer: Visitor) -> None:
+    assert reviewer.heading().inner_text() == "Are these in the right category?"
+    reviewer.option(CATEGORY).select_option("Food")
+    enter(reviewer.option("Amount, row 2"), "7.25")
+    enter(reviewer.option("Due, row 2"), "2025-06-30")
+    reviewer.option("Private, row 3").check()
+    enter(reviewer.option(REMARK), "<i>lunch</i>")
+    reviewer.reads("Saved: 5 values corrected.")
+    reviewer.press("Make the report")
+    reviewer.sees("done")
+    reviewer.reads("5 corrected.")
+    rows = reviewer.table("Rows")
+    assert rows[1][2:] == ["Food", "12.5", "0", "2025-04-01", "No", "<i>lunch</i>"]
+    assert rows[2][3:6] == ["7.25", "1", "2025-06-30"]
+    assert rows[3][6] == "Yes"
+
+
+def test_a_reload_returns_to_the_review_and_its_edits(reviewer: Visitor) -> None:
+    enter(reviewer.option(REMARK), "kept")
+    reviewer.reads("Saved: 1 value corrected.")
+    reviewer.page.reload()
+    reviewer.sees("review")
+    expect(reviewer.option(REMARK)).to_have_value("kept")
+    expect(reviewer.page.locator("[data-edited]")).to_have_count(1)
+
+
+def test_after_the_report_one_can_go_back_to_it(reviewer: Visitor) -> None:
+    reviewer.option(CATEGORY).select_option("Food")
+    reviewer.press("Make the report")
+    reviewer.sees("done")
+    reviewer.page.reload()
+    reviewer.sees("done")
+    reviewer.press("Back to the review")
+    reviewer.sees("review")
+    expect(reviewer.option(CATEGORY)).to_have_value("Food")
+    reviewer.option(CATEGORY).select_option("Rent")
+    reviewer.press("Make the report")
+    reviewer.sees("done")
+    assert reviewer.table("Rows")[1][2] == "Rent"
+
+
+def test_so_one_can_after_a_failure(reviewer: Visitor, desk: Desk) -> None:
+    reviewer.option(CATEGORY).select_option("Food")
+    desk.step.error = "Food is not paid for."
+    reviewer.press("Make the report")
+    reviewer.sees("failed")
+    desk.step.error = ""
+    reviewer.press("Back to the review")
+    reviewer.sees("review")
+    reviewer.press("Make the report")
+    reviewer.sees("done")
+
+
+def test_what_is_refused_is_said_at_its_cell_and_holds_the_report_up(reviewer: Visitor) -> None:
+    amount = reviewer.option("Amount, row 2")
+    enter(amount, "-1")
+    expect(complaint(amount)).to_have_text("It must be 0 at least.")
+    expect(amount).to_have_attribute("aria-invalid", "true")
+    reviewer.reads("Not everything is saved: see the marked cells.")
+    reviewer.press("Make the report")
+    expect(amount).to_be_focused()
+    enter(amount, "1")
+    expect(complaint(amount)).to_be_empty()
+    reviewer.press("Make the report")
+    category = reviewer.option(CATEGORY)
+    expect(category).to_be_focused()
+    expect(complaint(category)).to_have_text("This must not be empty.")
+    category.select_option("Food")
+    reviewer.press("Make the report")
+    reviewer.sees("done")
+
+
+def test_two_tabs_lose_none_of_their_edits(reviewer: Visitor, arrives: Arrives, desk: Desk) -> None:
+    other = arrives(desk.url, reviewer.page.context)
+    other.sees("review")
+    enter(other.option("People, row 2"), "9")
+    other.reads("Saved: 1 value corrected.")
+    expect(reviewer.option("People, row 2")).to_have_value("9")
+    enter(reviewer.option(REMARK), "mine")
+    expect(other.option(REMARK)).to_have_value("mine")
+    expect(other.page.locator("[data-edited]")).to_have_count(2)
+    other.option(CATEGORY).select_option("Food")
+    other.press("Make the report")
+    other.sees("done")
+    reviewer.sees("done")
+
+
+@pytest.mark.parametrize(("answer", "left"), [("Keep mine", "mine"), ("Take that", "theirs")])
+def test_who_comes_second_to_a_cell_decides(
+    reviewer: Visitor, arrives: Arrives, desk: Desk, answer: str, left: str
+) -> None:
+    other = arrives(desk.url, reviewer.page.context)
+    other.sees("review")
+    reviewer.option(REMARK).fill("mine")  # and stays in the field
+    enter(other.option(REMARK), "theirs")
+    other.reads("Saved: 1 value corrected.")
+    reviewer.option(REMARK).press("Tab")
+    expect(complaint(reviewer.option(REMARK))).to_contain_text("made this “theirs”")
+    expect(reviewer.option(REMARK)).to_have_value("mine")
+    expect(other.option(REMARK)).to_have_value("theirs")
+    reviewer.press(answer)
+    reviewer.reads("Saved: 1 value corrected.")
+    expect(reviewer.option(REMARK)).to_have_value(left)
+    expect(other.option(REMARK)).to_have_value(left)
+
+
+def test_an_edit_whose_answer_is_lost_is_kept_once(reviewer: Visitor) -> None:
+    reviewer.loses_server = True
+    reviewer.page.route("**/api/review", lose_the_answer, times=1)
+    enter(reviewer.option(REMARK), "once")
+    reviewer.reads("Saved: 1 value corrected.")
+    expect(complaint(reviewer.option(REMARK))).to_be_empty()
+
+
+def test_the_report_waits_for_edits_on_their_way(reviewer: Visitor) -> None:
+    held: list[Route] = []
+    reviewer.option(CATEGORY).select_option("Food")
+    reviewer.reads("Saved: 1 value corrected.")
+    reviewer.page.route("**/api/review", lambda route: held.append(route), times=1)
+    enter(reviewer.option(REMARK), "last")
+    reviewer.press("Make the report")
+    reviewer.reads("Saving…")
+    assert not reviewer.calls(["api/finish"])
+    held[0].continue_()
+    reviewer.sees("done")
+    assert reviewer.table("Rows")[1][7] == "last"
+
+
+def test_many_rows_come_a_page_at_a_time(reviewer: Visitor, desk: Desk) -> None:
+    desk.step.review = payments(250)
+    reviewer.press("Start over")
+    reviewer.sees("empty")
+    reviewer.upload()
+    reviewer.press("Make the report")
+    reviewer.sees("review")
+    reviewer.reads("1 to 100 of 250 rows")
+    reviewer.press("Next rows")
+    reviewer.reads("101 to 200 of 250 rows")
+    reviewer.press("Next rows")
+    enter(reviewer.option("Remark, row 250"), "last")
+    reviewer.reads("Saved: 1 value corrected.")
+    reviewer.press("Make the report")
+    expect(reviewer.option(CATEGORY)).to_be_focused()
+    reviewer.option(CATEGORY).select_option("Food")
+    reviewer.press("Make the report")
+    reviewer.sees("done")
+    reviewer.reads("2 corrected.")
+
+
+def test_the_keyboard_is_enough_for_a_review(reviewer: Visitor) -> None:
+    keyboard = reviewer.page.keyboard
+
+    def tab_to(wanted: Locator) -> None:
+        for _ in range(40):
+            keyboard.press("Tab")
+            if wanted.evaluate("one => one === document.activeElement"):
+                return
+        pytest.fail("it cannot be reached")
+
+    tab_to(reviewer.option(CATEGORY))
+    keyboard.type("Fo")
+    tab_to(reviewer.option("Private, row 1"))
+    keyboard.press("Space")
+    tab_to(reviewer.button("Make the report"))
+    keyboard.press("Enter")
+    reviewer.sees("done")
+    assert reviewer.table("Rows")[1][2:7:4] == ["Food", "Yes"]
+
+
+def test_a_screen_reader_is_told_the_row_and_the_column(reviewer: Visitor) -> None:
+    table = reviewer.page.get_by_role("region", name="Are these in the right category?")
+    for phone in (False, True):
+        if phone:
+            reviewer.page.set_viewport_size({"width": 360, "height": 740})
+        expect(table.get_by_role("row")).to_have_count(4)
+        expect(table.get_by_role("rowheader", name=re.compile("2$"))).to_have_count(1)
+        expect(table.get_by_role("columnheader", name="Payee")).to_have_count(1)
+        expect(table.get_by_role("combobox", name=CATEGORY)).to_have_count(1)
+
+
+def test_a_review_that_expired_asks_for_its_files(reviewer: Visitor, desk: Desk) -> None:
+    expect(reviewer.page.locator("datalist option")).to_have_count(2)  # nothing is asked any more
+    desk.turn(HOUR + 1)
+    enter(reviewer.option(REMARK), "too late")
+    reviewer.sees("expired")
+    reviewer.press("Send these files again")
+    reviewer.sees("review")
+
+
+def test_a_step_without_a_review_loads_nothing_of_it(visitor: Visitor) -> None:
+    visitor.make()
+    assert not visitor.calls(["static/review.js", "static/review.css", "api/review"])
+    expect(visitor.button("Back to the review")).to_have_count(0)

@@ -1,0 +1,109 @@
+"""What `docs/deployment.md` shows of nginx and systemd, run by them where they are installed."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from faults.server import Server, free_port
+from support import eventually
+
+PAGE = (Path(__file__).parents[1] / "docs" / "deployment.md").read_text("utf-8")
+CERTIFICATE = ["-keyout", "key.pem", "-out", "cert.pem", "-subj", "/CN=reports.example.com"]
+TEMPORARY = "".join(
+    f"{name}_temp_path {name};\n" for name in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
+)
+
+
+def snippet(kind: str) -> str:
+    [found] = re.findall(rf"^```{kind}\n(.*?)^```$", PAGE, re.M | re.S)
+    return str(found)
+
+
+def missing(*commands: str) -> pytest.MarkDecorator:
+    absent = [name for name in commands if not shutil.which(name)]
+    return pytest.mark.skipif(bool(absent), reason=f"there is no {', '.join(absent)} here")
+
+
+@pytest.fixture
+def proxied(tmp_path: Path) -> Iterator[str]:
+    """The app behind nginx, as the page has it, but for the ports and the certificate."""
+    server = Server(tmp_path / "data", 1, SILO_TRUSTED_PROXIES=1)
+    port, plain = free_port(), free_port()
+    config = snippet("nginx")
+    for old, new in (
+        ("listen 443", f"listen 127.0.0.1:{port}"),
+        ("listen 80", f"listen 127.0.0.1:{plain}"),
+        ("127.0.0.1:8000", f"127.0.0.1:{server.port}"),
+        ("/etc/ssl/reports.example.com.crt", f"{tmp_path}/cert.pem"),
+        ("/etc/ssl/reports.example.com.key", f"{tmp_path}/key.pem"),
+    ):
+        assert old in config
+        config = config.replace(old, new)
+    around = "daemon off;\npid pid;\nerror_log error.log;\nevents {}\nhttp {\naccess_log off;\n"
+    (tmp_path / "nginx.conf").write_text(f"{around}{TEMPORARY}{config}}}\n")
+    command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", *CERTIFICATE]
+    subprocess.run(command, cwd=tmp_path, check=True, capture_output=True)
+    server.start()
+    nginx = subprocess.Popen(
+        ["nginx", "-p", tmp_path, "-c", "nginx.conf", "-e", "error.log"], stderr=subprocess.PIPE
+    )
+    url = f"https://127.0.0.1:{port}"
+    try:
+        eventually(lambda: nginx.poll() is not None or curl(f"{url}/readyz").startswith("200"))
+        assert nginx.poll() is None, nginx.communicate()[1]
+        yield url
+    finally:
+        nginx.terminate()
+        nginx.communicate(timeout=30)
+        server.stop()
+
+
+def curl(url: str, *more: str) -> str:
+    """Status and body of an answer, whose certificate nobody has signed."""
+    command = ["curl", "-sk", "-o", "-", "-w", "\n%{http_code}", *more, url]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    body, _, status = done.stdout.rpartition("\n")
+    return f"{status} {body}"
+
+
+@missing("nginx", "openssl", "curl")
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="processes are found in /proc")
+def test_behind_nginx_large_uploads_come_in_and_events_come_out(
+    proxied: str, tmp_path: Path
+) -> None:
+    file = tmp_path / "sales.csv"
+    file.write_text("Region,Amount\n" + "North,2\n" * 400_000)  # nginx alone would take 1 MB
+    assert curl(f"{proxied}/metrics", "-H", "X-Forwarded-For: 127.0.0.1").startswith("401 ")
+    head = tmp_path / "head"
+    sent = ["-D", str(head), "-F", f"file=@{file}", "-H", "X-Requested-With: test"]
+    assert curl(f"{proxied}/api/upload", *sent).startswith("201 ")
+    session = re.search(r"^X-Session-ID: (\S+)", head.read_text(), re.M | re.I)
+    assert session
+    shown = ["-H", f"X-Session-ID: {session[1]}"]
+    body = ["-d", "{}", "-H", "Content-Type: application/json"]
+    assert curl(f"{proxied}/api/process", *shown, *body).startswith("202 ")
+    heard = curl(f"{proxied}/api/events", *shown, "-N")
+    assert heard.startswith("200 ")
+    assert "event: complete" in heard
+    assert curl(f"{proxied}/api/report", *shown).startswith("200 {")
+
+
+@missing("systemd-analyze")
+def test_systemd_finds_nothing_to_say_of_the_unit(tmp_path: Path) -> None:
+    text = re.sub(r"^ExecStart=\S+ ", "ExecStart=/usr/bin/env ", snippet("ini"), flags=re.M)
+    unit = tmp_path / "of-the-docs.service"
+    unit.write_text(re.sub(r"^User=.*$", "User=nobody", text, flags=re.M))
+    done = subprocess.run(
+        ["systemd-analyze", "verify", unit],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "SYSTEMD_LOG_LEVEL": "warning"},
+    )
+    assert done.returncode == 0, done.stderr
+    assert "of-the-docs" not in done.stderr
