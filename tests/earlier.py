@@ -26,7 +26,7 @@ def without(pattern: str) -> Callable[[str], str]:
 CHANGED = {
     f"{PROJECT}/README.md": before("## Where to go next\n", "An earlier sentence.\n\n"),
     f"{PROJECT}/Makefile": before("wheel:", "# An earlier comment.\n"),
-    f"{PROJECT}/.env.example": without(r"^# How the log is written.*\n#SILO_LOG_FORMAT=.*\n"),
+    f"{PROJECT}/.env.example": without(r"^#SILO_LOG_FORMAT=.*\n"),
     f"{PROJECT}/.github/workflows/ci.yml": before("permissions:", "# An earlier comment.\n"),
     f"{PROJECT}/Dockerfile": before("FROM", "# An earlier comment.\n"),
     f"{PROJECT}/pyproject.toml": before('    "click>=', '    "earlier>=1.0",\n'),

@@ -78,8 +78,8 @@ def test_every_answer_leaves_an_app_whose_own_tests_pass(
         text=True,
     )
     assert done.returncode == 0, done.stdout[-20_000:]
-    seconds = time.monotonic() - started
-    SUMMARY.append(f"{row['example']}: {seconds:.0f} s: {done.stdout.strip()[-30:]}")
+    last = done.stdout.splitlines()[-1]
+    SUMMARY.append(f"`{row['example']}`: {time.monotonic() - started:.0f} s: {last}")
 
 
 def test_make_run_serves_and_reads_the_env_file(fresh: Path) -> None:

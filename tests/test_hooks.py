@@ -13,7 +13,7 @@ from types import ModuleType
 from typing import Any
 
 import pytest
-from conftest import CHOICES, SOURCE, TEMPLATE, Bake, run_cookiecutter
+from conftest import CHOICES, QUESTIONS, SOURCE, TEMPLATE, Bake, run_cookiecutter
 from cookiecutter.utils import create_env_with_context
 from hypothesis import given
 from hypothesis import strategies as st
@@ -272,7 +272,7 @@ def test_every_dependency_is_a_taken_name() -> None:
 
 
 def rendered_pyproject() -> str:
-    context = {"cookiecutter": GOOD}
+    context = {"cookiecutter": {**QUESTIONS, **GOOD}}
     text = (SOURCE / "pyproject.toml").read_text("utf-8")
     return str(create_env_with_context(context).from_string(text).render(**context))
 

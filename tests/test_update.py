@@ -111,7 +111,7 @@ def work_on(app: Path) -> None:
     change(app / "README.md", "## Two commands\n", "Ask Ada when in doubt.\n\n## Two commands\n")
     change(app / "pyproject.toml", 'version = "0.1.0"', 'version = "1.2.3"')
     change(app / "Makefile", ".DEFAULT_GOAL", "GREETING := hello\n.DEFAULT_GOAL")
-    change(app / ".env.example", "# Signs session ids", "#GREETING=hello\n\n# Signs session ids")
+    change(app / ".env.example", "#SECRET_KEY=", "#GREETING=hello\n#SECRET_KEY=")
     setting = '    greeting: str = Field("hello", description="What the page says.")\n'
     change(package / "config.py", "    silo_ttl:", setting + "    silo_ttl:")
     [renamed_since] = package.glob("*headings.py")
