@@ -47,8 +47,15 @@ NAME = Parameter(
     "The file's name, as in `attachment; filename=a.csv`.",
     required=True,
 )
-OFFSET_ROWS = Parameter("offset", "query", "The first row that is wanted.", {"type": "integer"})
-LIMIT_ROWS = Parameter("limit", "query", "How many rows: 1 to 500, or 100.", {"type": "integer"})
+OFFSET_ROWS = Parameter(
+    "offset", "query", "The first row that is wanted.", {"type": "integer", "minimum": 0}
+)
+LIMIT_ROWS = Parameter(
+    "limit",
+    "query",
+    "How many rows, 100 if it is not told.",
+    {"type": "integer", "minimum": 1, "maximum": 500},
+)
 TOKEN = Parameter("token", "query", "A signed link's, instead of the session.")
 
 ONCE = ("invalid_idempotency_key", "in_flight", "idempotency_mismatch")
@@ -299,6 +306,7 @@ CALLS = {
         ),
         {"application/json": Edits},
         scope="process",
+        needs_body=True,
     ),
     "reviewing.finish": Operation(
         {202: Answer(TaskState, headers=REPLAYED)},

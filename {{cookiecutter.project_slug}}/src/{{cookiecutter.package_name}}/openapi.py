@@ -86,6 +86,7 @@ class Operation:
 
     `bodies` are by media type: a type that becomes a JSON Schema, or a schema. `scope` is what a
     key must be for to make the call, where keys are asked for; None asks for none.
+    Without `needs_body` a call may come without one.
     """
 
     answers: Mapping[int, Answer]
@@ -93,6 +94,7 @@ class Operation:
     bodies: Mapping[str, Any] = field(default_factory=dict)
     parameters: tuple[Parameter, ...] = ()
     scope: Scope | None = None
+    needs_body: bool = False
 
 
 def document(app: Flask, calls: Mapping[str, Operation], data_endpoints: Iterable[str]) -> Json:
@@ -145,6 +147,8 @@ def common(method: str, operation: Operation, expires: bool) -> set[str]:
         codes |= {"no_key", "no_scope"}
     if expires:
         codes.add("session_expired")
+    if any(parameter.place == "query" for parameter in operation.parameters):
+        codes.add("uri_too_long")
     if method not in SAFE:
         codes |= {"cross_site", "too_large", "too_slow", "busy", "no_space", "total_full"}
     return codes
@@ -175,7 +179,7 @@ def described(
     if operation.bodies:
         bodies = operation.bodies.items()
         content = {media: {"schema": schema_of(body, schemas)} for media, body in bodies}
-        found["requestBody"] = {"content": content}
+        found["requestBody"] = {"content": content, "required": operation.needs_body}
     return found
 
 

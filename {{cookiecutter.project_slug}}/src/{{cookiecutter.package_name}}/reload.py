@@ -39,24 +39,37 @@ def serve(host: str, port: int, workers: int) -> None:
     """Serve until told to stop. Raises ConfigError if that cannot be, whatever the code."""
     load_settings().settled()
     address.check(host, port, development=True)
-    for name in ("SIGTERM", "SIGHUP"):
-        if number := getattr(signal, name, None):
-            signal.signal(number, signal.default_int_handler)
-    with contextlib.suppress(KeyboardInterrupt):
-        while True:
-            _serve_until_changed(host, port, workers)
+    told = _Told()
+    while not told.to_stop:
+        _serve_until_changed(host, port, workers, told)
 
 
-def _serve_until_changed(host: str, port: int, workers: int) -> None:
+class _Told:
+    """Whether this process is told to stop. It is looked at where stopping leaves nothing behind:
+    an exception in the middle of a start would leave the server that was being started."""
+
+    def __init__(self) -> None:
+        self.to_stop = False
+        for name in ("SIGINT", "SIGTERM", "SIGHUP"):
+            if number := getattr(signal, name, None):
+                signal.signal(number, self._stop)
+
+    def _stop(self, *_: object) -> None:
+        self.to_stop = True
+
+
+def _serve_until_changed(host: str, port: int, workers: int, told: _Told) -> None:
     before = code()
     with _running(host, port, workers) as server:
-        while server.alive and code() == before:
+        while server.alive and not told.to_stop and code() == before:
             time.sleep(POLL_SECONDS)
-    if code() == before:
+    if not told.to_stop and code() == before:
         click.echo("The server has ended. It starts again when a file is saved.", err=True)
         with shown(host, port, server.said or "The server has ended."):
-            while code() == before:
+            while not told.to_stop and code() == before:
                 time.sleep(POLL_SECONDS)
+    if told.to_stop:
+        return
     now = _settled()
     names = sorted(name for name in {*before, *now} if before.get(name) != now.get(name))
     click.echo(f"Changed: {', '.join(names[:5])}. Starting again…", err=True)

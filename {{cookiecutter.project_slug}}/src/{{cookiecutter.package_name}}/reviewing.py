@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from flask import Blueprint, request
@@ -22,7 +23,7 @@ from .edits import (
 from .jobs import finish_review, is_of, review_name
 from .problems import Problem, field_errors
 from .ratelimits import JOBS, count
-from .review import Review
+from .review import MAX_ROWS, Review
 from .review_json import load, page_of
 from .silo.sessions.ids import session_key
 from .views import NAMESPACE as WORK
@@ -38,6 +39,7 @@ from .views import (
 
 ENDPOINTS = ("/api/review", "/api/finish")
 LIMIT, MOST_ROWS = 100, 500
+NUMBER = re.compile(r"[0-9]{1,9}", re.ASCII)
 
 blueprint = Blueprint("reviewing", __name__)
 
@@ -46,14 +48,13 @@ blueprint = Blueprint("reviewing", __name__)
 def look() -> dict[str, Any]:
     """The rows to review, with the edits so far.
 
-    A `limit` of 500 rows at most is answered, from `offset` on.
+    Of them `limit` are told, from `offset` on.
     """
     silo = the_silo()
     kept = silo.state(NAMESPACE)
     job = review_id(silo.state(WORK), kept)
     review = edited(stored(job), edits_of(kept, job))
-    offset = max(0, request.args.get("offset", 0, int))
-    limit = min(max(1, request.args.get("limit", LIMIT, int)), MOST_ROWS)
+    offset, limit = told_number("offset", 0, 0), told_number("limit", LIMIT, 1, MOST_ROWS)
     return {"review": job, **page_of(review, offset, limit)}
 
 
@@ -100,6 +101,14 @@ def finish() -> tuple[dict[str, Any], int]:
     task.start(finish_review, place, key, job, edits, state["options"], least)
     kept.update(job=job, edits=edits, finish=task.state.id)
     return job_json(task), 202
+
+
+def told_number(name: str, default: int, least: int, most: int = MAX_ROWS) -> int:
+    """A whole number in the query. Raises Problem."""
+    told = request.args.getlist(name) or [str(default)]
+    if len(told) == 1 and NUMBER.fullmatch(told[0]) and least <= int(told[0]) <= most:
+        return int(told[0])
+    raise Problem("bad_request", f"{name} is a whole number from {least} to {most:,}.")
 
 
 def review_id(state: dict[str, Any], kept: dict[str, Any]) -> str:

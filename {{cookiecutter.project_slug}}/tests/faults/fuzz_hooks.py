@@ -96,7 +96,7 @@ def fit(case: Case[Any], kwargs: dict[str, Any], found: People) -> None:
         case.query["token"] = found.token()
     if case.path == "/api/uploads" and case.method == "POST":
         kwargs["auth"] = sends({"Upload-Complete": "?1", "Content-Disposition": NAMED})
-    if case.method == "PATCH":
+    if case.method == "PATCH" and "upload" in case.path_parameters:
         kwargs["auth"] = sends({"Upload-Complete": "?1", "Upload-Offset": "0"})
     if case.path == "/api/upload" and case.media_type == "multipart/form-data":
         kwargs["files"] = [("file", ("sales.csv", TABLE))]

@@ -61,6 +61,7 @@ def test_the_status_says_expired_and_does_not_bring_it_back(expired: Person) -> 
             "files": [],
             "options": None,
             "job": None,
+            "review": None,
             "expires_in": None,
         }
 
