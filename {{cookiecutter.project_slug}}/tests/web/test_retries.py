@@ -151,3 +151,29 @@ def test_every_store_backs_it(key: str, make_app: MakeApp, store: str) -> None:
     assert is_replay(again)
     assert again.json == first.json
     assert person.end().name == "complete"
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        b"name=\"x\"; filename*=UTF-8''%ED%A0%80.csv",
+        b"filename=",
+        b"name*=x''%ff",
+        b'name="\xed\xa0\x80"',
+        b'name="\xff"; filename="\xff.csv"',
+        b"",
+    ],
+)
+def test_a_form_whose_parts_have_odd_names_or_none_is_refused(
+    key: str, person: Person, part: bytes
+) -> None:
+    person.upload()
+    body = b"--b\r\nContent-Disposition: form-data; " + part + b"\r\n\r\ntext\r\n--b--\r\n"
+    answer = person.post(
+        "/api/upload",
+        data=body,
+        headers={"Idempotency-Key": key},
+        content_type="multipart/form-data; boundary=b",
+    )
+    assert answer.status_code in (400, 415, 422), answer.text
+    error(answer)

@@ -208,9 +208,14 @@ def _data() -> Iterator[bytes]:
         yield request.get_data()
         return
     for name, text in request.form.items(multi=True):
-        yield from (b"field", name.encode(), text.encode())
+        yield from (b"field", _bytes(name), _bytes(text))
     for name, file in request.files.items(multi=True):
-        yield from (b"file", name.encode(), (file.filename or "").encode(), _digest(file))
+        yield from (b"file", _bytes(name), _bytes(file.filename), _digest(file))
+
+
+def _bytes(text: str | None) -> bytes:
+    """What a form calls something, which may be nothing, or no text."""
+    return (text or "").encode("utf-8", "surrogatepass")
 
 
 def _digest(file: FileStorage) -> bytes:
