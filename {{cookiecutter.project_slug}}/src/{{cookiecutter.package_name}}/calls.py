@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any, Literal
 
-from pydantic import BaseModel
+from pydantic import BaseModel, ConfigDict, Field
 
 from .edits import Edits
 from .keys import Scope
@@ -158,6 +158,14 @@ class Edited(BaseModel):
     edits: int
 
 
+class Wanted(BaseModel):
+    """Which file a link shall be for: the workbook, all files, or an attached one by its number."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    file: str = Field("workbook", pattern="^(workbook|all|0|[1-9][0-9]{0,3})$")
+
+
 class Link(BaseModel):
     """A link for the browser's own download; `expires_in` is in seconds."""
 
@@ -184,17 +192,6 @@ UPLOADS = {
     "required": ["uploads"],
 }
 BYTES = {"type": "string", "format": "binary"}
-WANTED = {
-    "type": "object",
-    "properties": {
-        "file": {
-            "type": "string",
-            "pattern": "^(workbook|all|0|[1-9][0-9]{0,3})$",
-            "default": "workbook",
-        }
-    },
-    "additionalProperties": False,
-}
 TAKEN = ("not_ready", "no_such_file", "forbidden_link", "unreadable_file", "too_often")
 
 
@@ -333,7 +330,7 @@ CALLS = {
     "downloads.link": Operation(
         {201: Answer(Link)},
         ("not_ready", "no_such_file", "unreadable_file", "invalid_options", "too_often"),
-        {"application/json": WANTED},
+        {"application/json": Wanted},
         scope="read",
     ),
     "downloads.workbook": Operation(

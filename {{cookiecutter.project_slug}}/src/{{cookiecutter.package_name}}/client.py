@@ -191,27 +191,26 @@ class Client:
                 self._process()
         return call()
 
-    def _when_made(self, call: Callable[[], T]) -> T:
-        """What needs a report; if the session has expired, the report is made once more."""
+    def _when_made(self, call: Callable[[], T], then: Callable[[], object] | None = None) -> T:
+        """What needs that the job has ended; if the session has expired, the job is done once more,
+        and `then` whatever came after it."""
         try:
             return call()
         except ApiError as error:
             if error.status != 410 or self._options is None:
                 raise
         self.wait()
+        if then:
+            then()
         return call()
 
     def _reviewing(self, call: Callable[[], T]) -> T:
-        """What needs a review; if the session has expired, the same is reviewed once more."""
-        try:
-            return call()
-        except ApiError as error:
-            if error.status != 410 or self._options is None:
-                raise
-        self.wait()
+        """What needs a review, which begins anew with the edits that were made."""
+        return self._when_made(call, self._edit_again)
+
+    def _edit_again(self) -> None:
         if self._edits:
             self._call("PATCH", "/api/review", json={"edits": self._edits})
-        return call()
 
     def _rows(self, offset: int) -> dict[str, Any]:
         return dict(self._call("GET", f"/api/review?offset={offset}&limit=500").json())

@@ -11,9 +11,9 @@ from pathlib import PurePath
 from typing import Any, BinaryIO, cast
 
 from flask import Blueprint, Response, request, send_file, url_for
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import ValidationError
 
-from .calls import XLSX, ZIP
+from .calls import XLSX, ZIP, Wanted
 from .edits import AWAITS
 from .jobs import file_name, json_name, workbook_name
 from .links import LINK_SECONDS, forbidden_link, read_link, sign_link
@@ -35,14 +35,6 @@ WORKBOOK, ALL = "workbook", "all"
 PIECE_BYTES = 2**16
 
 blueprint = Blueprint("downloads", __name__)
-
-
-class Wanted(BaseModel):
-    """Which file a link shall be for: the workbook, all files, or an attached one by its number."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    file: str = Field(WORKBOOK, pattern=rf"^({WORKBOOK}|{ALL}|0|[1-9][0-9]{{0,3}})$")
 
 
 class Made:
