@@ -316,7 +316,7 @@ def test_s11_every_refusal_has_the_one_form(app: Flask) -> None:
         (person.get("/api/report.xlsx?token=../../etc/passwd"), ""),
         (person.get("/api/report"), ""),
         (person.call("PUT", "/api/upload"), ""),
-        (person.upload(("a.pdf", b"%PDF")), ""),
+        (person.upload(("scan.pdf", b"%PDF")), ""),
         (person.post("/api/upload", headers={"Idempotency-Key": "\\"}), ""),
         (person.call("PATCH", f"/api/uploads/{ID}"), ""),
         (person.call("DELETE", "/api/uploads/../../etc"), "/api/etc"),
@@ -350,7 +350,7 @@ def test_s12_each_refusal_has_its_code(person: Person, clock: Clock) -> None:
     assert "POST" in refused.headers["Allow"]
     assert code(person.process()) == 409
     assert code(person.post("/api/process", data=b"x" * (2**20 + 1))) == 413
-    assert code(person.upload(("a.pdf", b"%PDF"))) == 415
+    assert code(person.upload(("scan.pdf", b"%PDF"))) == 415
     assert code(person.call("PATCH", f"/api/uploads/{ID}", headers=partial)) in (404, 415)
     assert code(person.upload(("a.csv", b""))) == 422
     assert code(person.process(largest=0)) == 422
