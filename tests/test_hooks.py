@@ -31,7 +31,6 @@ GOOD = {
     "__description_toml": "A sentence.",
     "__author_name_toml": "Ann",
 }
-DOCKER_FILES = (".dockerignore", "Dockerfile", "compose.yaml")
 HOSTILE = [
     '"""',
     "'''",

@@ -1,4 +1,4 @@
-"""Follows the Dockerfile and a compose file where there is no Docker: the same commands, as processes.
+"""Follows the Dockerfile and a compose file without Docker: the same commands, as processes.
 
     PYTHONPATH=tests:tests/known python -m containers.by_hand compose.distributed.yaml
 
@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import secrets
 import shlex
 import shutil
@@ -33,11 +34,16 @@ from faults.server import Caller, free_port
 from servers.swift import Swift
 from servers.valkey import Valkey
 
-from .recipes import PROJECT, Image, Service, read_image, read_services
+from .recipes import PROJECT, VARIABLE, Image, Service, read_image, read_services
 
 HEALTHY_SECONDS = 60
 STEP = PROJECT / "tests" / "known"
 Say = Callable[[str], None]
+
+
+def replaced(text: str, names: Mapping[str, str]) -> str:
+    """The text with ours for each of theirs, all at once."""
+    return re.sub("|".join(map(re.escape, names)), lambda found: names[found[0]], text)
 
 
 class Root:
@@ -46,10 +52,14 @@ class Root:
     def __init__(self, folder: Path, image: Image, say: Say) -> None:
         self.folder = folder
         self.image = image
+        self.names = {"/opt/app": f"{folder}/opt/app"}
         (folder / "app").mkdir(parents=True)
         for word, rest in image.steps:
             say(f"{word} {rest}")
-            self._copy(shlex.split(rest)) if word == "COPY" else self._run(rest)
+            if word == "COPY":
+                self._copy(shlex.split(rest))
+            else:
+                self._run(rest)
         self._before = self._state()
 
     def _copy(self, names: list[str]) -> None:
@@ -64,16 +74,13 @@ class Root:
     def _run(self, command: str) -> None:
         here = str(Path(sys.executable).parent)
         done = subprocess.run(
-            ["sh", "-ec", self.here(command)],
+            ["sh", "-ec", replaced(command, self.names)],
             cwd=self.folder / "app",
             env={**os.environ, "PATH": f"{here}{os.pathsep}{os.environ['PATH']}"},
             capture_output=True,
             text=True,
         )
         assert done.returncode == 0, done.stdout + done.stderr
-
-    def here(self, text: str) -> str:
-        return text.replace("/opt/app", f"{self.folder}/opt/app")
 
     def changed(self) -> list[str]:
         """What processes have written where a container could not."""
@@ -86,15 +93,18 @@ class Root:
 class Container:
     """A service's command as a process, in folders of its own."""
 
-    def __init__(self, root: Root, service: Service, folder: Path, names: Mapping[str, str]) -> None:
+    def __init__(
+        self, root: Root, service: Service, folder: Path, names: Mapping[str, str]
+    ) -> None:
         self.service = service
         self.folder = folder
-        self._names = {path: str(folder / path.strip("/")) for path in service.writable} | names
+        writable = {path: str(folder / path.strip("/")) for path in service.writable}
+        self._names = {**root.names, **writable, **names}
         for path in service.writable:
             (folder / path.strip("/")).mkdir(parents=True, exist_ok=True)
+        given = service.environment | {"PATH": service.environment["PATH"].replace("$PATH", "/bin")}
         self._environment = {
-            **{name: self._here(root.here(value)) for name, value in service.environment.items()},
-            "PATH": root.here(root.image.environment["PATH"].replace("$PATH", os.defpath)),
+            **{name: self._here(value) for name, value in given.items()},
             "TMPDIR": self._here("/tmp"),
             "HOME": str(root.folder / "home"),
             "PYTHONPATH": str(STEP),
@@ -111,9 +121,7 @@ class Container:
         )
 
     def _here(self, text: str) -> str:
-        for theirs, ours in self._names.items():
-            text = text.replace(theirs, ours)
-        return text
+        return replaced(text, self._names)
 
     def is_healthy(self) -> bool:
         """Whether its healthcheck says so. Fails if it has ended."""
@@ -158,9 +166,8 @@ class Stack:
     def _stand_in(self, service: Service) -> None:
         folder = self._folder / service.name
         if service.name == "redis":
-            options = service.command[1:]
-            named = {k.removeprefix("--"): v for k, v in zip(options[::2], options[1::2], strict=True)}
-            valkey = Valkey(folder, **named)
+            words = [word.removeprefix("--") for word in service.command[1:]]
+            valkey = Valkey(folder, False, **dict(zip(words[::2], words[1::2], strict=True)))
             self._others.append(valkey)
             self._names["redis:6379"] = f"127.0.0.1:{valkey.port}"
             self._say(f"  instead of {service.image}: Valkey on port {valkey.port}")
@@ -198,8 +205,6 @@ class Stack:
 
 
 def _asked_for(path: Path) -> set[str]:
-    from .recipes import VARIABLE
-
     found = VARIABLE.findall(path.read_text("utf-8"))
     return {name for name, kind, _ in found if kind == "?"}
 

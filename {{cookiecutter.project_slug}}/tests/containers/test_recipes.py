@@ -1,4 +1,4 @@
-"""The Dockerfile, the compose files and the Kubernetes example, held to their schemas and to rules."""
+"""The Dockerfile, compose files and Kubernetes example, held to their schemas and to rules."""
 
 from __future__ import annotations
 
@@ -105,7 +105,8 @@ def test_images_of_others_have_a_version() -> None:
 
 def strictly(document: dict[str, Any]) -> None:
     """Read as what the API takes; a field that it does not know is lost on the way and missed."""
-    assert from_dict(copy.deepcopy(document)).to_dict() == document
+    taken: Any = from_dict(copy.deepcopy(document))
+    assert taken.to_dict() == document
 
 
 @pytest.mark.parametrize("document", CLUSTER, ids=lambda each: each["kind"])

@@ -1,0 +1,46 @@
+"""The recipes, followed where there is no Docker; `by_hand.py` says what stands in for what."""
+
+from __future__ import annotations
+
+import sys
+import threading
+
+import pytest
+
+from .by_hand import followed, use
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the image is for Linux")
+
+COMPOSE = ["compose.yaml", "compose.distributed.yaml"]
+
+
+def together(port: int, count: int) -> None:
+    """So many people at once, each of whom gets a report."""
+    failed: list[BaseException] = []
+
+    def one() -> None:
+        try:
+            use(port)
+        except BaseException as error:
+            failed.append(error)
+
+    threads = [threading.Thread(target=one) for _ in range(count)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not failed
+
+
+@pytest.mark.parametrize("name", COMPOSE)
+def test_the_services_make_reports_scale_and_stop_in_order(name: str) -> None:
+    said: list[str] = []
+    with followed(name, said.append) as (root, stack):
+        use(stack.port)
+        scaled = 4 if "worker" in stack.containers else 0
+        if scaled:
+            stack.scale("worker", scaled)
+            together(stack.port, scaled)
+        ended = stack.down()
+        assert ended == {"web": [0]} | ({"worker": [0] * scaled} if scaled else {}), said
+        assert root.changed() == []
