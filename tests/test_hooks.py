@@ -270,6 +270,13 @@ def test_every_dependency_is_a_taken_name() -> None:
         assert complaints(package_name=name.replace("-", "_")), name
 
 
+def test_every_package_of_the_app_s_tests_is_a_taken_name() -> None:
+    packages = [path.parent.name for path in (SOURCE / "tests").glob("*/__init__.py")]
+    assert len(packages) > 5
+    for name in packages:
+        assert complaints(package_name=name), name
+
+
 def rendered_pyproject() -> str:
     context = {"cookiecutter": {**QUESTIONS, **GOOD}}
     text = (SOURCE / "pyproject.toml").read_text("utf-8")
