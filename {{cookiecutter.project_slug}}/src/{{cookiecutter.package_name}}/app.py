@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
+from urllib.parse import urlsplit
 
 from flask import Flask
 from flask_cors import CORS
@@ -36,7 +37,7 @@ from .config import ConfigError, Settings, load_settings
 from .jobs import ENCRYPTION_KEY
 from .silo import Silo, SiloError
 from .silo.clock import steady_clock
-from .silo.files.base import open_place
+from .silo.files.base import EXTRAS, open_place
 from .silo.records import Records, open_records
 from .silo.tasks.base import Runner
 from .silo.tasks.child import Limits
@@ -181,4 +182,6 @@ def make_runner(settings: Settings, records: Records, clock: Callable[[], float]
     preload = [f"{__package__}.jobs"]
     if settings.encryption_key:
         preload.append(f"{__package__}.silo.files.encrypted")
+    if urlsplit(settings.files_url).scheme in EXTRAS:
+        preload.append(f"{__package__}.silo.files.objects")
     return ProcessRunner(jobs, slots, limits, preload, secrets, settings.scratch)
