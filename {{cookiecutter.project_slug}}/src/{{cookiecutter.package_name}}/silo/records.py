@@ -9,6 +9,7 @@ timely one.
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
@@ -112,6 +113,14 @@ class Records(ABC):
             for key, record in fresh:
                 seen.add(key)
                 yield key, record
+
+    def each(self, kind: str) -> Iterator[tuple[str, Record]]:
+        """Every record of a kind, in some order; for moving them, not for every day.
+
+        What is written meanwhile may be missed. A store does better than this where it can: here
+        each batch costs as much as all before it.
+        """
+        return self.each_due(kind, math.inf)
 
     @abstractmethod
     def count(self, kind: str) -> int:
