@@ -6,6 +6,7 @@ import io
 import math
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from backends import KEY, RECORDS
@@ -59,7 +60,7 @@ def fill(records: Records, kind: str, number: int = MANY) -> None:
         )
 
 
-def all_of(records: Records, kind: str) -> dict[str, tuple[bytes, float]]:
+def all_of(records: Records, kind: str) -> dict[str, tuple[bytes, Any]]:
     return {key: (it.value, pytest.approx(it.due, abs=1e-3)) for key, it in records.each(kind)}
 
 
