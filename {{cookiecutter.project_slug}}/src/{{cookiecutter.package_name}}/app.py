@@ -68,7 +68,7 @@ def create_app(
     if hops := settings.silo_trusted_proxies:
         # Flask's own documentation wraps an app like this, whatever its types say.
         app.wsgi_app = ProxyFix(app.wsgi_app, hops, hops, hops, hops)  # type: ignore[method-assign]
-    silo = make_silo(settings, clock or steady_clock(settings.silo_data_dir))
+    silo = make_silo(settings, clock)
     stored_keys = keys.Keys(silo.store.records, silo.store.clock)
     patience.init_app(app, settings.silo_upload_idle)
     logs.init_app(app)
@@ -124,12 +124,14 @@ def allow_origins(app: Flask, settings: Settings) -> None:
         )
 
 
-def make_silo(settings: Settings, clock: Callable[[], float]) -> Silo:
+def make_silo(settings: Settings, clock: Callable[[], float] | None = None) -> Silo:
     """Silo as the settings want it, with the namespaces, files and data endpoints of this app.
 
-    Nothing runs yet. Raises ConfigError if the store or the files cannot be opened.
+    The time is that of `clock`, else of the store if it has one, else of this machine. Nothing runs
+    yet. Raises ConfigError if the store or the files cannot be opened.
     """
     records = records_of(settings)
+    clock = clock or records.clock or steady_clock(settings.silo_data_dir)
     silo = Silo(
         ttl=settings.silo_ttl,
         cleanup_interval=settings.silo_cleanup_interval,
@@ -146,7 +148,7 @@ def make_silo(settings: Settings, clock: Callable[[], float]) -> Silo:
     silo.register(edits.NAMESPACE, edits.first_state)
     place = files_of(settings)
     silo.add_file_store(views.FILES, place, settings.min_free)
-    silo.store.on_cleanup(ResultCache(place, **settings.cache).sweep)
+    silo.store.on_cleanup(ResultCache(place, **settings.cache, clock=clock).sweep)
     silo.store.on_cleanup(lambda: sweep(settings.scratch))
     silo.add_data_endpoints(
         *views.DATA_ENDPOINTS,

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from servers import valkey
 from support import eventually
 
 from {{ cookiecutter.package_name }} import cli
@@ -80,13 +81,14 @@ def home(tmp_path: Path) -> Folders:
     return Folders(tmp_path)
 
 
-@pytest.fixture
-def elsewhere(tmp_path: Path) -> Settings:
+@pytest.fixture(params=["sqlite", "redis"])
+def elsewhere(request: pytest.FixtureRequest, tmp_path: Path) -> Settings:
     """The settings of where the app moves to."""
-    return {
-        "SILO_STORE_URL": f"sqlite:///{tmp_path}/new/silo.db",
-        "SILO_FILES_URL": tmp_path / "new" / "files",
+    stores = {
+        "sqlite": lambda: f"sqlite:///{tmp_path}/new/silo.db",
+        "redis": lambda: f"{valkey.shared().url}?prefix={tmp_path.name}",
     }
+    return {"SILO_STORE_URL": stores[request.param](), "SILO_FILES_URL": tmp_path / "new" / "files"}
 
 
 @pytest.fixture

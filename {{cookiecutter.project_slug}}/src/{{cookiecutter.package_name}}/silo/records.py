@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from .errors import SiloError
+from .urls import masked
 
 if TYPE_CHECKING:
     from .sessions.filelocks import FileLocks
@@ -76,8 +77,14 @@ class Records(ABC):
     volatile = False
     """Whether the records end with the process."""
 
+    shared = False
+    """Whether other machines can reach the same records."""
+
     file_locks: FileLocks | None = None
     """Locks of the machine that keeps the records; None if it may be another one."""
+
+    clock: Callable[[], float] | None = None
+    """Unix seconds that are the same wherever the records are reached from; None: nobody's."""
 
     @abstractmethod
     def read(self, kind: str, key: str) -> Record | None:
@@ -133,6 +140,8 @@ class Records(ABC):
 STORES = {
     "memory": "sessions.memory:MemoryRecords",
     "sqlite": "sessions.sqlite:SqliteRecords",
+    "redis": "sessions.redis:RedisRecords",
+    "rediss": "sessions.redis:RedisRecords",
 }
 
 
@@ -140,7 +149,8 @@ def open_records(url: str) -> Records:
     """The store behind a URL such as `memory://`; raises SiloError for a scheme nobody serves."""
     scheme = urlsplit(url).scheme
     if scheme not in STORES:
-        raise SiloError(f"{url!r} is no store: it must begin with one of {', '.join(STORES)}.")
+        shown = masked(url)
+        raise SiloError(f"{shown!r} is no store: it must begin with one of {', '.join(STORES)}.")
     module, _, name = STORES[scheme].partition(":")
     backend: Callable[[str], Records] = getattr(import_module(f".{module}", __package__), name)
     return backend(url)
