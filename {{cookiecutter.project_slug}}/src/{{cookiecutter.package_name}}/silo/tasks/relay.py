@@ -76,7 +76,8 @@ class Relay:
             job, result = self._job, said.get("result")
             self._jobs.finish(job.id, "complete", said["message"], job.attempt, result)
             return None
-        return Outcome(said["end"], said["message"], said.get("trace", ""))
+        trace, passing = said.get("trace", ""), said.get("passing", False)
+        return Outcome(said["end"], said["message"], trace, passing)
 
     def _overdue(self) -> Outcome | None:
         now = time.monotonic()
