@@ -28,15 +28,18 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
+from itertools import chain
 from pathlib import Path
 
 from faults.server import Caller, free_port
 from servers.swift import Swift
 from servers.valkey import Valkey
+from support import eventually
 
 from .recipes import PROJECT, VARIABLE, Image, Service, read_image, read_services
 
 HEALTHY_SECONDS = 60
+REPORT_SECONDS = 60
 STEP = PROJECT / "tests" / "known"
 Say = Callable[[str], None]
 
@@ -218,6 +221,10 @@ def followed(name: str, say: Say = print) -> Iterator[tuple[Root, Stack]]:
         try:
             stack.up()
             yield root, stack
+        except BaseException:
+            for container in chain.from_iterable(stack.containers.values()):
+                say(f"--- end of the log of {container.folder.name}\n{container.log[-4000:]}")
+            raise
         finally:
             stack.down()
 
@@ -227,6 +234,7 @@ def use(port: int) -> None:
     caller = Caller(port)
     assert caller.upload("a.csv", b"Town,Size\nA,1\nB,2\n").status == 201
     assert caller.post("/api/process", b"{}").status == 202
+    eventually(lambda: caller.get("/api/progress").json["status"] == "complete", REPORT_SECONDS)
     assert [event.event for event in caller.listen("/api/events")][-1] == "complete"
     assert caller.get("/api/report").status == 200
 
