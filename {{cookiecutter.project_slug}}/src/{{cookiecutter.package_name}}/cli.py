@@ -14,7 +14,7 @@ from typing import Any
 import click
 from pydantic import ValidationError
 
-from . import contract, controls, migrate
+from . import checkup, contract, controls, migrate
 from .about import TITLE
 from .address import address
 from .config import ConfigError, Settings, load_settings
@@ -136,14 +136,28 @@ def process(files: tuple[Path, ...], output: Path, **options: Any) -> None:
 
 @main.command()
 def check() -> None:
-    """Say whether pipeline.py keeps to what the app needs of it."""
-    breaches = list(contract.check(step()))
-    for breach in breaches:
-        click.echo(breach)
-    if breaches:
+    """Try all that the app needs: its step, store, files, runner, broker, secret and keys.
+
+    Fails if anything is wrong, and leaves nothing behind.
+    """
+    found = step_lines()
+    with told():
+        found += checkup.lines(load_settings())
+    for line in checkup.aligned(found):
+        click.echo(line)
+    if any(line.state == "error" for line in found):
         raise click.exceptions.Exit(1)
+
+
+def step_lines() -> list[checkup.Line]:
+    """What `check` says of the step."""
+    breaches = [str(breach) for breach in contract.check(step())]
+    if breaches:
+        return [checkup.Line("step", "error", "pipeline.py", breach) for breach in breaches]
     names = ", ".join(step().Options.model_fields) or "none"
-    click.echo(f"pipeline.py is as it should be. Its options: {names}.")
+    return [
+        checkup.Line("step", "ok", "pipeline.py", f"It is as it should be. Its options: {names}.")
+    ]
 
 
 @main.command("encryption-key")

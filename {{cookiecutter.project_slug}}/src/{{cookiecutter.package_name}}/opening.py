@@ -20,8 +20,14 @@ def records_of(settings: Settings) -> Records:
 
 def plain_files(settings: Settings) -> PlainPlace:
     """The place for files, as it keeps them. Raises ConfigError."""
-    with named("SILO_FILES_URL", settings.files_url):
+    with named("SILO_FILES_URL", shown_files(settings)):
         return plain_place(settings.files_url)
+
+
+def try_files(settings: Settings) -> None:
+    """Ask the place for files whether it can be used. Raises ConfigError."""
+    with named("SILO_FILES_URL", shown_files(settings)):
+        plain_files(settings).check()
 
 
 def files_of(settings: Settings) -> Place:
@@ -30,11 +36,17 @@ def files_of(settings: Settings) -> Place:
     return encrypted(place, keys) if keys else place
 
 
+def shown_files(settings: Settings) -> str:
+    """Where files are, for a person to read."""
+    endpoint = settings.silo_files_endpoint
+    return f"{settings.silo_files_url} at {endpoint}" if endpoint else settings.files_url
+
+
 @contextlib.contextmanager
 def named(setting: str, value: str) -> Iterator[None]:
     """Say which setting it is that something cannot be opened for."""
     try:
         yield
     except (OSError, SiloError) as error:
-        said = f"{setting} is {value!r}: {error.__cause__ or error}."
-        raise ConfigError(masked(said)) from error
+        why = str(error.__cause__ or error).rstrip(".")
+        raise ConfigError(masked(f"{setting} is {value!r}: {why}.")) from error

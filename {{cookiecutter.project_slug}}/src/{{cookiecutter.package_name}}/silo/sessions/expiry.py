@@ -22,7 +22,7 @@ Callback = Callable[[str], None]
 Remove = Callable[[SessionKey], None]
 
 
-FLEETING = ("tombstone", "stream", "answer", "answers", "cached", "hold", "limit")
+FLEETING = ("tombstone", "stream", "answer", "answers", "cached", "hold", "limit", "worker")
 """Records that are gone when they are due, and leave nothing to do."""
 
 
