@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from copied import Copy
     from flask import Flask
     from flask.testing import FlaskClient
+    from servers.valkey import Valkey
     from support import Clock
 
 
@@ -88,6 +89,14 @@ def samples() -> list[Path]:
     """The files that the page offers to whoever has none at hand."""
     folder = Path(import_module("{{ cookiecutter.package_name }}").__file__ or "").parent
     return sorted((folder / "static").glob("sample*"))
+
+
+@pytest.fixture(scope="session")
+def valkey() -> Valkey:
+    """The run's server of records; each test takes a prefix or a database of its own."""
+    from servers.valkey import shared
+
+    return shared()
 
 
 @pytest.fixture

@@ -11,24 +11,19 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
-from ..codec import plain
-from ..errors import NotEncodable, TaskError
 from .base import Call, Runner
-from .child import Limits, find
-from .jobs import Job, Jobs, new_id
-from .relay import Relay
+from .child import Limits
+from .crew import Crew
+from .jobs import Job, Jobs
 from .slots import Slots
-from .worker import Worker
+from .travel import travelling_job
 
 log = logging.getLogger(__name__)
 
 POLL_SECONDS = 0.5
 """Between looks at the queue for jobs that other processes have put there."""
-ATTEMPTS = 2
 
 
 class ProcessRunner(Runner):
@@ -49,25 +44,14 @@ class ProcessRunner(Runner):
     ) -> None:
         super().__init__(jobs, secrets)
         self._slots = slots
-        self._limits = limits or Limits()
-        self._preload = preload
-        self._scratch = scratch
+        self._crew = Crew(limits, preload, self.secrets, scratch)
+        self._stopped = self._crew.dismissed
         self._wake = threading.Condition()
         self._woken = 0
-        self._stopped = threading.Event()
         self._threads: list[threading.Thread] = []
-        self._spare: Worker | None = None
-        self._spare_lock = threading.Lock()
 
     def prepare(self, name: str, owner: str | None, call: Call) -> Job:
-        return Job(
-            id=new_id(),
-            name=name,
-            owner=owner,
-            attempts=ATTEMPTS,
-            **travelling(call),
-            **asdict(call.terms),
-        )
+        return travelling_job(name, owner, call)
 
     def deliver(self, job: Job, call: Call) -> None:
         self.begin()
@@ -93,13 +77,10 @@ class ProcessRunner(Runner):
             self._wake.notify_all()
         for thread in self._threads:
             thread.join()
-        with self._spare_lock:
-            if self._spare:
-                self._spare.kill()
-            self._spare = None
+        self._crew.disband()
 
     def _serve(self) -> None:
-        self._warm()
+        self._crew.warm()
         while not self._stopped.is_set():
             try:
                 self._look()
@@ -133,69 +114,5 @@ class ProcessRunner(Runner):
             self._woken = max(0, self._woken - 1)
 
     def _work(self, job: Job) -> None:
-        worker = self._hire(job)
-        try:
-            self._warm()
-            outcome = Relay(self.jobs, job, worker, self._limits).run(self._stopped)
-            if outcome:
-                self.settle(job, outcome)
-        finally:
-            worker.kill()
-
-    def _hire(self, job: Job) -> Worker:
-        """A child with the work in its hands: the spare, or a new one if that has died."""
-        worker = self._take()
-        if not worker.give(job, self._limits):
-            worker.kill()
-            worker = self._new()
-            worker.give(job, self._limits)
-        return worker
-
-    def _take(self) -> Worker:
-        with self._spare_lock:
-            worker, self._spare = self._spare, None
-        if worker and worker.alive:
-            return worker
-        if worker:
-            worker.kill()
-        return self._new()
-
-    def _new(self) -> Worker:
-        return Worker(self._preload, self.secrets, self._scratch)
-
-    def _warm(self) -> None:
-        with self._spare_lock:
-            if self._spare is None and not self._stopped.is_set():
-                self._spare = self._new()
-
-
-def travelling(call: Call) -> dict[str, Any]:
-    """The call as a job tells it to another process. Raises TaskError if that cannot be."""
-    return {
-        "target": importable(call),
-        "args": _arguments(list(call.args), "args"),
-        "kwargs": _arguments(call.kwargs, "kwargs"),
-    }
-
-
-def importable(call: Call) -> str:
-    """`module:name` of the call's target. Raises TaskError if another process cannot import it."""
-    target = call.target
-    path = f"{getattr(target, '__module__', None)}:{getattr(target, '__qualname__', None)}"
-    try:
-        found = None if path.startswith("__main__:") else find(path)
-    except (ImportError, AttributeError):
-        found = None
-    if found is not target:
-        raise TaskError(
-            f"{target!r} cannot run in another process, because another process cannot import it. "
-            "Make it a function at the top level of a module, or use the thread runner."
-        )
-    return path
-
-
-def _arguments(values: Any, path: str) -> Any:
-    try:
-        return plain(values, path)
-    except NotEncodable as error:
-        raise TaskError(f"A task's arguments travel to another process as JSON: {error}") from error
+        if outcome := self._crew.work(self.jobs, job):
+            self.settle(job, outcome)

@@ -17,9 +17,9 @@ from ..errors import TaskError
 from .base import Call, Runner, outcome_of
 from .child import Limits
 from .jobs import Job, Jobs
-from .process import travelling
 from .relay import Relay
 from .task import RunningTask
+from .travel import travelling
 from .worker import Worker
 
 log = logging.getLogger(__name__)
