@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cache
+from hashlib import sha256
 from pathlib import Path
+
+from servers import valkey
 
 from {{ cookiecutter.package_name }}.silo.files.base import Place, open_place
 from {{ cookiecutter.package_name }}.silo.records import Records, open_records
@@ -29,7 +32,16 @@ def sqlite(folder: Path) -> Records:
     return open_records(f"sqlite:///{folder}/silo.db")
 
 
-RECORDS: dict[str, Callable[[Path], Records]] = {"memory": memory, "sqlite": sqlite}
+def redis(folder: Path) -> Records:
+    prefix = sha256(str(folder).encode()).hexdigest()[:16]
+    return open_records(f"{valkey.shared().url}?prefix={prefix}")
+
+
+RECORDS: dict[str, Callable[[Path], Records]] = {
+    "memory": memory,
+    "sqlite": sqlite,
+    "redis": redis,
+}
 """Opens the records of a folder. Opened twice, they are the same, as two processes have them."""
 
 RUNNERS: dict[str, Callable[[Jobs], Runner]] = {
