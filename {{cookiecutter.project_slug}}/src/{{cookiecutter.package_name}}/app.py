@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from flask import Flask
@@ -32,12 +31,14 @@ from . import (
 )
 from .cache import ResultCache
 from .calls import SCOPE_OF
-from .config import ConfigError, Settings, load_settings
-from .jobs import ENCRYPTION_KEY
-from .silo import Silo, SiloError
+from .config import Settings, load_settings
+from .jobs import ENCRYPTION_KEY, FILES
+from .opening import files_of, records_of
+from .silo import Silo
 from .silo.clock import steady_clock
 from .silo.files.base import open_place
 from .silo.records import Records, open_records, without_password
+from .silo.records import Records
 from .silo.tasks.base import Runner
 from .silo.tasks.child import Limits
 from .silo.tasks.jobs import Jobs
@@ -134,6 +135,7 @@ def make_silo(settings: Settings, clock: Callable[[], float] | None = None) -> S
     with named("SILO_STORE_URL", settings.store_url):
         records = open_records(settings.store_url)
     clock = clock or records.clock or steady_clock(settings.silo_data_dir)
+    records = records_of(settings)
     silo = Silo(
         ttl=settings.silo_ttl,
         cleanup_interval=settings.silo_cleanup_interval,
@@ -152,6 +154,9 @@ def make_silo(settings: Settings, clock: Callable[[], float] | None = None) -> S
         place = open_place(settings.files_url, settings.encryption_key)
         silo.add_file_store(views.FILES, place, settings.min_free)
     silo.store.on_cleanup(ResultCache(place, **settings.cache, clock=clock).sweep)
+    place = files_of(settings)
+    silo.add_file_store(views.FILES, place, settings.min_free)
+    silo.store.on_cleanup(ResultCache(place, **settings.cache).sweep)
     silo.store.on_cleanup(lambda: sweep(settings.scratch))
     silo.add_data_endpoints(
         *views.DATA_ENDPOINTS,
@@ -176,7 +181,7 @@ def named(setting: str, value: str) -> Iterator[None]:
 def make_runner(settings: Settings, records: Records, clock: Callable[[], float]) -> Runner:
     """Who runs the jobs."""
     jobs = Jobs(records, clock, settings.silo_lease)
-    secrets = {ENCRYPTION_KEY: settings.encryption_key}
+    secrets = {FILES: settings.files_url, ENCRYPTION_KEY: settings.encryption_key}
     limits = Limits(settings.silo_task_memory_mb, settings.silo_task_timeout)
     if settings.silo_runner == "thread":
         return ThreadRunner(jobs, secrets, limits, settings.scratch)

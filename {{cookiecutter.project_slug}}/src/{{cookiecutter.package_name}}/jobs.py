@@ -21,7 +21,7 @@ from .report import Attachment, Report, unique
 from .report_json import to_json
 from .review import Review
 from .review_json import dump, load
-from .silo.files.base import FileStore, open_place
+from .silo.files.base import FileStore, Place, open_place
 from .silo.sessions.ids import SessionKey
 from .silo.tasks.base import Reporter
 from .step import InputFile, UserError
@@ -35,8 +35,11 @@ Finish = Callable[[Review, Options], Report | Attachment]
 STEP_PERCENT = 90.0
 """The part of the progress bar that belongs to the step; the rest is for writing the report."""
 
-ENCRYPTION_KEY = "encryption_key"
-"""Under which name a job's runner has the keys of its files."""
+FILES, ENCRYPTION_KEY = "files", "encryption_key"
+"""Under which names a job's runner has the location of its files, and their keys.
+
+They are no arguments: files may have moved by the time that a job which waits is begun.
+"""
 
 REVIEW = ".review"
 """What the name ends with under which a review is stored."""
@@ -77,7 +80,6 @@ class StepProgress:
 
 def run(
     task: Reporter,
-    location: str,
     key: str,
     files: list[dict[str, Any]],
     options: dict[str, Any],
@@ -88,12 +90,12 @@ def run(
 
     A step may want a review first: then that is stored, and `AWAITS` returned.
 
-    `location` is the file store's, `key` the session's key, `files` are as `uploads.receive` made
-    them; `cache` is what `ResultCache` is told, None without one; `min_free` is what must stay
-    free, in bytes. The report's names are made from the job's id, so that a second attempt replaces
-    what the first one left behind.
+    `key` is the session's, `files` are as `uploads.receive` made them; `cache` is what
+    `ResultCache` is told, None without one; `min_free` is what must stay free, in bytes. The
+    report's names are made from the job's id, so that a second attempt replaces what the first one
+    left behind.
     """
-    place = open_place(location, task.secrets.get(ENCRYPTION_KEY, ""))
+    place = place_of(task)
     store, session = FileStore(place, min_free), SessionKey(key)
     kept = ResultCache(place, **cache) if cache else None
     name = key_of(files, options) if kept else ""
@@ -116,7 +118,6 @@ def run(
 
 def finish_review(
     task: Reporter,
-    location: str,
     key: str,
     job: str,
     edits: Kept,
@@ -127,7 +128,7 @@ def finish_review(
 
     It is not kept in the cache: hardly two people correct the same.
     """
-    store = FileStore(open_place(location, task.secrets.get(ENCRYPTION_KEY, "")), min_free)
+    store = FileStore(place_of(task), min_free)
     with store.open(SessionKey(key), review_name(job)) as stream:
         review = edited(load(stream), edits)
     task.update(0, "Making the report")
@@ -223,11 +224,14 @@ def part_of(stream: BinaryIO, size: int) -> BinaryIO:
     return cast(BinaryIO, Part(stream, size))
 
 
-def read_headings(
-    task: Reporter, location: str, key: str, files: list[dict[str, Any]]
-) -> list[str]:
+def place_of(task: Reporter) -> Place:
+    """Where a job's files are."""
+    return open_place(task.secrets[FILES], task.secrets.get(ENCRYPTION_KEY, ""))
+
+
+def read_headings(task: Reporter, key: str, files: list[dict[str, Any]]) -> list[str]:
     """The names of the columns of a session's tables, each once; what cannot be read has none."""
-    store = FileStore(open_place(location, task.secrets.get(ENCRYPTION_KEY, "")))
+    store = FileStore(place_of(task))
     found: dict[str, None] = {}
     for file in files:
         with contextlib.suppress(UserError), store.local(SessionKey(key), file["id"]) as path:
