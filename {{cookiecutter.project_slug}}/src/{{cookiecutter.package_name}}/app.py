@@ -36,8 +36,6 @@ from .jobs import ENCRYPTION_KEY, FILES
 from .opening import files_of, records_of
 from .silo import Silo
 from .silo.clock import steady_clock
-from .silo.files.base import open_place
-from .silo.records import Records, open_records, without_password
 from .silo.records import Records
 from .silo.tasks.base import Runner
 from .silo.tasks.child import Limits
@@ -132,10 +130,8 @@ def make_silo(settings: Settings, clock: Callable[[], float] | None = None) -> S
     The time is that of `clock`, else of the store if it has one, else of this machine. Nothing runs
     yet. Raises ConfigError if the store or the files cannot be opened.
     """
-    with named("SILO_STORE_URL", settings.store_url):
-        records = open_records(settings.store_url)
-    clock = clock or records.clock or steady_clock(settings.silo_data_dir)
     records = records_of(settings)
+    clock = clock or records.clock or steady_clock(settings.silo_data_dir)
     silo = Silo(
         ttl=settings.silo_ttl,
         cleanup_interval=settings.silo_cleanup_interval,
@@ -150,13 +146,9 @@ def make_silo(settings: Settings, clock: Callable[[], float] | None = None) -> S
     silo.register(pending.NAMESPACE, dict)
     silo.register(headings.NAMESPACE, headings.first_state)
     silo.register(edits.NAMESPACE, edits.first_state)
-    with named("SILO_FILES_URL", settings.files_url):
-        place = open_place(settings.files_url, settings.encryption_key)
-        silo.add_file_store(views.FILES, place, settings.min_free)
-    silo.store.on_cleanup(ResultCache(place, **settings.cache, clock=clock).sweep)
     place = files_of(settings)
     silo.add_file_store(views.FILES, place, settings.min_free)
-    silo.store.on_cleanup(ResultCache(place, **settings.cache).sweep)
+    silo.store.on_cleanup(ResultCache(place, **settings.cache, clock=clock).sweep)
     silo.store.on_cleanup(lambda: sweep(settings.scratch))
     silo.add_data_endpoints(
         *views.DATA_ENDPOINTS,
@@ -166,16 +158,6 @@ def make_silo(settings: Settings, clock: Callable[[], float] | None = None) -> S
         *resumable.DATA_ENDPOINTS,
     )
     return silo
-
-
-@contextlib.contextmanager
-def named(setting: str, value: str) -> Iterator[None]:
-    """Say which setting it is that something cannot be opened for."""
-    try:
-        yield
-    except (OSError, SiloError) as error:
-        shown = without_password(value)
-        raise ConfigError(f"{setting} is {shown!r}: {error.__cause__ or error}.") from error
 
 
 def make_runner(settings: Settings, records: Records, clock: Callable[[], float]) -> Runner:
