@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Callable
 from functools import cache
 from hashlib import sha256
@@ -50,8 +51,24 @@ RUNNERS: dict[str, Callable[[Jobs], Runner]] = {
     "process": lambda jobs: ProcessRunner(jobs, Slots(2), preload=["targets"]),
 }
 
+
+
+def bucket(folder: Path, keys: str = "") -> Place:
+    """Below a prefix of the folder's own in the bucket of the run."""
+    from servers.swift import shared
+
+    swift = shared()
+    prefix = f"{folder.name}-{zlib.crc32(str(folder).encode()):08x}"
+    return open_place(f"s3://{swift.bucket}/{prefix}?endpoint={swift.endpoint}", keys)
+
+
 PLACES: dict[str, Callable[[Path], Place]] = {
     "local": lambda folder: open_place(str(folder / "files")),
     "encrypted": lambda folder: open_place(str(folder / "files"), KEY),
+    "objects": bucket,
+    "encrypted objects": lambda folder: bucket(folder, KEY),
 }
 """Opens the place for files of a folder. Opened twice, it is the same."""
+
+FOLDERS = ("local", "encrypted")
+"""The places that are folders of this machine."""
