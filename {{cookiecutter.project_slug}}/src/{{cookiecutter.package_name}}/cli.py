@@ -6,7 +6,7 @@ import contextlib
 import importlib
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -14,12 +14,13 @@ from typing import Any
 import click
 from pydantic import ValidationError
 
-from . import contract, controls
+from . import contract, controls, migrate
 from .about import TITLE
 from .address import address
-from .config import ConfigError, load_settings
+from .config import ConfigError, Settings, load_settings
 from .keys import SCOPES, Keys, Scope
 from .problems import field_errors
+from .silo.errors import SiloError
 from .silo.files.keyring import new_key
 from .silo.records import open_records
 from .silo.sessions.memory import MemoryRecords
@@ -28,6 +29,7 @@ from .silo.tasks.jobs import Jobs
 from .silo.tasks.process import ProcessRunner
 from .silo.tasks.slots import Slots
 from .silo.tasks.task import BackgroundTask
+from .silo.urls import masked
 
 POLL_SECONDS = 0.05
 
@@ -150,6 +152,42 @@ def encryption_key() -> None:
     click.echo(new_key())
 
 
+@main.command("migrate")
+@click.option(
+    "--to-store", metavar="URL", envvar="SILO_TO_STORE_URL", help="As SILO_STORE_URL is written."
+)
+@click.option(
+    "--to-files", metavar="URL", envvar="SILO_TO_FILES_URL", help="As SILO_FILES_URL is written."
+)
+@click.option("--replace", is_flag=True, help="Remove what another app keeps in the store.")
+def migrate_all(to_store: str | None, to_files: str | None, replace: bool) -> None:
+    """Copy all that the app keeps from where it is, by the settings in force, to somewhere else.
+
+    Stop every server and worker before; change the settings and start them after. What is copied
+    stays where it was. A URL with a password is better given in the environment, as
+    SILO_TO_STORE_URL or SILO_TO_FILES_URL.
+    """
+    with told():
+        source = load_settings()
+        given = {"SILO_STORE_URL": to_store, "SILO_FILES_URL": to_files}
+        target = load_settings({name: url for name, url in given.items() if url})
+        click.echo(f"From {place_of(source)}\nto   {place_of(target)}")
+        summary = migrate.migrate(source, target, replace, bar)
+    for line in migrate.lines(summary, source, target):
+        click.echo(line)
+
+
+def place_of(settings: Settings) -> str:
+    return masked(f"{settings.store_url} and {settings.files_url}")
+
+
+@contextlib.contextmanager
+def bar(label: str, length: int) -> Iterator[Callable[[int], object]]:
+    """A progress bar, on a terminal only, since it moves by rewriting."""
+    with click.progressbar(length=length, label=label) as shown:
+        yield shown.update
+
+
 @main.group()
 def keys() -> None:
     """API keys for programs; SILO_REQUIRE_KEY=1 has every call show one."""
@@ -206,11 +244,11 @@ def opened_keys() -> Iterator[Keys]:
 
 @contextlib.contextmanager
 def told() -> Iterator[None]:
-    """Tell the person what is wrong with a setting or with the step."""
+    """Tell the person what is wrong with a setting, with the step, or with what is asked for."""
     try:
         yield
-    except (ConfigError, contract.StepError) as error:
-        raise click.ClickException(str(error)) from error
+    except (ConfigError, contract.StepError, SiloError, OSError) as error:
+        raise click.ClickException(masked(str(error))) from error
 
 
 def check_output(output: Path, files: tuple[Path, ...]) -> None:

@@ -29,7 +29,8 @@ from pydantic import (
 from .silo.files.base import PLACES
 from .silo.files.keyring import Keyring
 from .silo.once import made_once
-from .silo.records import STORES, without_password
+from .silo.records import STORES
+from .silo.urls import masked
 
 SECRET_CHARS = 16
 SAMPLE_WORDS = re.compile(
@@ -321,7 +322,7 @@ def load_settings(given: Mapping[str, Any] | None = None) -> Settings:
 def _sentence(error: Any) -> str:
     name = str(error["loc"][0]).upper()
     given = error["input"]
-    readable = without_password(given) if isinstance(given, str) else given
+    readable = masked(given) if isinstance(given, str) else given
     shown = "" if name in SECRETS else f" is {readable!r}"
     return f"{name}{shown}: {error['msg'].removeprefix('Value error, ')}."
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 
-CREDENTIALS = re.compile(r"(?<=://)\S*@")
+CREDENTIALS = re.compile(r"(?<=//)[^/\s]\S*@")
+"""Whatever signs a password is made of; a path may have an @ in it."""
 SECRETS = re.compile(r"([?&][^=&#\s]*(?:pass|secret|token|key|user)[^=&#\s]*=)[^&#\s]*", re.I)
 HIDDEN = "***"
 

@@ -147,8 +147,21 @@ class Place(ABC):
         """Bytes that there is room for, None where nobody knows."""
 
 
+@dataclass(frozen=True)
+class Entry:
+    """A file with its label, or a part, which has none yet."""
+
+    name: str
+    label: str = ""
+    is_part: bool = False
+
+
 class PlainPlace(Place):
     """A place that keeps bytes as they are, and that encryption may stand in front of."""
+
+    @abstractmethod
+    def entries(self, folder: str) -> Iterator[Entry]:
+        """All that is kept in a folder, for moving it; nothing if there is no such folder."""
 
     @abstractmethod
     def cut(self, folder: str, name: str, end: int, to: int) -> None:

@@ -14,7 +14,7 @@ from typing import IO, BinaryIO
 from urllib.parse import unquote, urlsplit
 
 from ..errors import PartMoved
-from .base import KEY, PlainPlace, Served
+from .base import KEY, Entry, PlainPlace, Served
 
 if sys.platform != "win32":
     import fcntl
@@ -108,13 +108,21 @@ class LocalPlace(PlainPlace):
 
     def labels(self, folder: str) -> list[str]:
         return [
-            path.read_bytes().decode("utf-8", "surrogatepass")
+            _read_label(path)
             for path in (self._root / folder).glob(f"*{LABEL}")
             if path.with_suffix("").is_file()
         ]
 
     def names(self, folder: str) -> list[str]:
         return sorted({path.name.removesuffix(LABEL) for path in (self._root / folder).glob("*")})
+
+    def entries(self, folder: str) -> Iterator[Entry]:
+        for path in sorted((self._root / folder).glob("*")):
+            label = path.with_name(f"{path.name}{LABEL}")
+            if path.suffix == PART:
+                yield Entry(path.stem, is_part=True)
+            elif label.exists():
+                yield Entry(path.name, _read_label(label))
 
     def remove(self, folder: str, name: str) -> None:
         for suffix in (PART, "", LABEL):
@@ -165,6 +173,10 @@ class LocalPlace(PlainPlace):
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         with os.fdopen(descriptor, "wb") as file:
             file.write(label.encode("utf-8", "surrogatepass"))
+
+
+def _read_label(path: Path) -> str:
+    return path.read_bytes().decode("utf-8", "surrogatepass")
 
 
 def _add(part: IO[bytes], offset: int, piece: bytes) -> None:

@@ -14,7 +14,7 @@ import logging
 import re
 import socket
 import struct
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
 from typing import Any, TypeVar
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
@@ -103,11 +103,25 @@ class RedisRecords(Records):
             for key, stored in zip(found[::2], found[1::2], strict=True)
         ]
 
+    def each(self, kind: str) -> Iterator[tuple[str, Record]]:
+        index, at = self._index(kind), 0
+        while page := self._page(index, at):
+            yield from ((key.decode(), _record(stored)) for key, stored in page if stored)
+            at += len(page)
+
     def count(self, kind: str) -> int:
         return int(self._ask(lambda: self._redis.zcard(self._index(kind))))
 
     def close(self) -> None:
         self._redis.close()
+
+    def _page(self, index: bytes, at: int) -> list[tuple[bytes, bytes | None]]:
+        """Keys and records of an index, from its place `at` on."""
+        members: list[bytes] = self._ask(lambda: self._redis.zrange(index, at, at + BATCH - 1))
+        keys = [member[VERSION.size :] for member in members]
+        named = [index + b"/" + key for key in keys]
+        found: list[bytes | None] = self._ask(lambda: self._redis.mget(named)) if named else []
+        return list(zip(keys, found, strict=True))
 
     def _time(self) -> float:
         seconds, micros = self._ask(self._redis.time)
