@@ -30,7 +30,7 @@ import obstore
 from obstore.exceptions import AlreadyExistsError, BaseError, PreconditionError
 
 from ..errors import PartMoved, SiloError
-from .base import KEY, PlainPlace, Served
+from .base import KEY, Entry, PlainPlace, Served
 from .buckets import meaning, open_bucket, reached
 from .reading import LEAST_BYTES, Objects, Piece
 
@@ -176,6 +176,13 @@ class ObjectPlace(PlainPlace):
 
     def names(self, folder: str) -> list[str]:
         return sorted({name_of(key) for key, _ in self._list(folder)})
+
+    def entries(self, folder: str) -> Iterator[Entry]:
+        for key, _ in self._list(folder):
+            if key.endswith(PART):
+                yield Entry(name_of(key), is_part=True)
+            elif is_file(key) and (label := self._label(key)) is not None:
+                yield Entry(name_of(key), label)
 
     def remove(self, folder: str, name: str) -> None:
         """The part first, so that nothing is added to its row any more."""
