@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from typing import Any
+from urllib.parse import urlsplit
 
 from flask import Flask
 from flask_cors import CORS
@@ -36,6 +37,7 @@ from .jobs import ENCRYPTION_KEY, FILES
 from .opening import files_of, records_of
 from .silo import Silo
 from .silo.clock import steady_clock
+from .silo.files.base import EXTRAS
 from .silo.records import Records
 from .silo.tasks.base import Runner
 from .silo.tasks.child import Limits
@@ -171,4 +173,6 @@ def make_runner(settings: Settings, records: Records, clock: Callable[[], float]
     preload = [f"{__package__}.jobs"]
     if settings.encryption_key:
         preload.append(f"{__package__}.silo.files.encrypted")
+    if urlsplit(settings.files_url).scheme in EXTRAS:
+        preload.append(f"{__package__}.silo.files.objects")
     return ProcessRunner(jobs, slots, limits, preload, secrets, settings.scratch)

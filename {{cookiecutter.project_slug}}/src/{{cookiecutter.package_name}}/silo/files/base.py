@@ -338,10 +338,16 @@ def plain_place(location: str) -> PlainPlace:
         known = ", ".join(f"{name}://" for name in PLACES if name)
         raise SiloError(f"{location!r} is no place for files: give a path, or one of {known}.")
     module, _, name = PLACES[scheme].partition(":")
-    if (package := EXTRAS.get(scheme)) and find_spec(package) is None:
+    if package := missing_extra(location):
         raise SiloError(f"{scheme}:// needs a package that is not installed: pip install {package}")
     place: Callable[[str], PlainPlace] = getattr(import_module(f"..{module}", __package__), name)
     return place(location)
+
+
+def missing_extra(location: str) -> str:
+    """The package that a place needs and that is not installed, if any."""
+    package = EXTRAS.get(urlsplit(location).scheme, "")
+    return package if package and find_spec(package) is None else ""
 
 
 def _stored_name(filename: str) -> str:

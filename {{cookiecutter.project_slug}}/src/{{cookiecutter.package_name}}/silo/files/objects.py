@@ -174,6 +174,15 @@ class ObjectPlace(PlainPlace):
             found = list(pool.map(self._label, keys))
         return [label for label in found if label is not None]
 
+    def entries(self, folder: str) -> Iterator[Entry]:
+        keys = [key for key, _ in self._list(folder)]
+        parts = {key for key in keys if key.endswith(PART)}
+        for key in sorted(keys):
+            if key in parts:
+                yield Entry(name_of(key), is_part=True)
+            elif is_file(key) and (label := self._label(key)) is not None:
+                yield Entry(name_of(key), label)
+
     def names(self, folder: str) -> list[str]:
         return sorted({name_of(key) for key, _ in self._list(folder)})
 

@@ -120,7 +120,8 @@ class Relay:
                 self._stopped,
             )
             return None
-        return Outcome(said["end"], said["message"], said.get("trace", ""))
+        trace, passing = said.get("trace", ""), said.get("passing", False)
+        return Outcome(said["end"], said["message"], trace, passing)
 
     def _overdue(self) -> Outcome | None:
         now = time.monotonic()
