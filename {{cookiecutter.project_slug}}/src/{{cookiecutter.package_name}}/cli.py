@@ -159,8 +159,11 @@ def encryption_key() -> None:
 @click.option(
     "--to-files", metavar="URL", envvar="SILO_TO_FILES_URL", help="As SILO_FILES_URL is written."
 )
+@click.option("--to-endpoint", metavar="URL", help="As SILO_FILES_ENDPOINT is; default: none.")
 @click.option("--replace", is_flag=True, help="Remove what another app keeps in the store.")
-def migrate_all(to_store: str | None, to_files: str | None, replace: bool) -> None:
+def migrate_all(
+    to_store: str | None, to_files: str | None, to_endpoint: str | None, replace: bool
+) -> None:
     """Copy all that the app keeps from where it is, by the settings in force, to somewhere else.
 
     Stop every server and worker before; change the settings and start them after. What is copied
@@ -169,8 +172,7 @@ def migrate_all(to_store: str | None, to_files: str | None, replace: bool) -> No
     """
     with told():
         source = load_settings()
-        given = {"SILO_STORE_URL": to_store, "SILO_FILES_URL": to_files}
-        target = load_settings({name: url for name, url in given.items() if url})
+        target = migrate.target_of(to_store, to_files, to_endpoint)
         click.echo(f"From {place_of(source)}\nto   {place_of(target)}")
         summary = migrate.migrate(source, target, replace, bar)
     for line in migrate.lines(summary, source, target):

@@ -11,7 +11,7 @@ from contextlib import AbstractContextManager, closing
 from dataclasses import dataclass, field
 
 from . import keys
-from .config import ConfigError, Settings
+from .config import ConfigError, Settings, load_settings
 from .opening import plain_files, records_of
 from .silo.kinds import MOVING
 from .silo.moving import Moved, check_records, move_files, move_records, others
@@ -33,6 +33,16 @@ class Summary:
 
     records: dict[str, Moved] = field(default_factory=dict)
     files: Moved | None = None
+
+
+def target_of(store: str | None, files: str | None, endpoint: str | None) -> Settings:
+    """The settings in force, but with another store or place for files. Raises ConfigError."""
+    given = {"SILO_STORE_URL": store} if store else {}
+    if files:
+        given |= {"SILO_FILES_URL": files, "SILO_FILES_ENDPOINT": endpoint or ""}
+    elif endpoint:
+        raise ConfigError("--to-endpoint is of a bucket: name that, too, with --to-files.")
+    return load_settings(given)
 
 
 def migrate(source: Settings, target: Settings, replace: bool, bar: Bar) -> Summary:
@@ -106,7 +116,8 @@ def lines(summary: Summary, source: Settings, target: Settings) -> Iterator[str]
     if summary.records:
         yield f"  SILO_STORE_URL={masked(target.store_url)}"
     if summary.files:
-        yield f"  SILO_FILES_URL={masked(target.files_url)}"
+        yield f"  SILO_FILES_URL={target.silo_files_url}"
+        yield f"  SILO_FILES_ENDPOINT={target.silo_files_endpoint}"
     if not source.secret_key:
         path = source.silo_data_dir.absolute() / "secret_key"
         yield f"  SECRET_KEY=what {path} holds; with another one nobody finds their session"

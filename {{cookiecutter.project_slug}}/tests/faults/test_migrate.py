@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from servers import valkey
+from servers import swift, valkey
 from support import eventually
 
 from {{ cookiecutter.package_name }} import cli
@@ -81,14 +81,21 @@ def home(tmp_path: Path) -> Folders:
     return Folders(tmp_path)
 
 
-@pytest.fixture(params=["sqlite", "redis"])
+@pytest.fixture(params=["another folder", "redis and a bucket"])
 def elsewhere(request: pytest.FixtureRequest, tmp_path: Path) -> Settings:
     """The settings of where the app moves to."""
-    stores = {
-        "sqlite": lambda: f"sqlite:///{tmp_path}/new/silo.db",
-        "redis": lambda: f"{valkey.shared().url}?prefix={tmp_path.name}",
+    if request.param == "another folder":
+        return {
+            "SILO_STORE_URL": f"sqlite:///{tmp_path}/new/silo.db",
+            "SILO_FILES_URL": tmp_path / "new" / "files",
+        }
+    bucket = swift.shared()
+    return {
+        "SILO_STORE_URL": f"{valkey.shared().url}?prefix={tmp_path.name}",
+        "SILO_FILES_URL": f"s3://{bucket.bucket}/{tmp_path.name}",
+        "SILO_FILES_ENDPOINT": bucket.endpoint,
+        **bucket.environment,
     }
-    return {"SILO_STORE_URL": stores[request.param](), "SILO_FILES_URL": tmp_path / "new" / "files"}
 
 
 @pytest.fixture
@@ -232,10 +239,11 @@ def test_everybody_goes_on_where_the_app_has_moved_to_and_back_again(
     end(people.late, f"sqlite:///{home.data}/silo.db")
     assert old.stop() == 0
 
-    done = home.command("migrate", *target(elsewhere), **here)
+    credentials = {name: it for name, it in elsewhere.items() if not name.startswith("SILO_")}
+    done = home.command("migrate", *target(elsewhere), **here, **credentials)
     assert done.returncode == 0, done.stderr
     assert "session" in done.stdout
-    again = home.command("migrate", *target(elsewhere), **here)
+    again = home.command("migrate", *target(elsewhere), **here, **credentials)
     assert (again.returncode, again.stdout.count(" 0 new")) == (0, again.stdout.count(" new"))
     new = serve(home.root / "new data", **here, **elsewhere)
     people.come_to(new.port)
@@ -263,4 +271,5 @@ def target(settings: Settings) -> list[str]:
     return [
         f"--to-store={settings['SILO_STORE_URL']}",
         f"--to-files={settings['SILO_FILES_URL']}",
+        f"--to-endpoint={settings.get('SILO_FILES_ENDPOINT', '')}",
     ]

@@ -188,10 +188,11 @@ class ObjectPlace(PlainPlace):
 
     def entries(self, folder: str) -> Iterator[Entry]:
         for key, _ in self._list(folder):
-            if key.endswith(PART):
-                yield Entry(name_of(key), is_part=True)
+            name = key.rpartition("/")[2]
+            if is_part(key):
+                yield Entry(name.removesuffix(PART), is_part=True)
             elif is_file(key) and (label := self._label(key)) is not None:
-                yield Entry(name_of(key), label)
+                yield Entry(name, label)
 
     def remove(self, folder: str, name: str) -> None:
         """The part first, so that nothing is added to its row any more."""
@@ -405,6 +406,10 @@ def size_of(found: GetResult) -> int:
 
 def is_file(key: str) -> bool:
     return key.count("/") == 1 and not key.endswith((LABEL, PART))
+
+
+def is_part(key: str) -> bool:
+    return key.count("/") == 1 and key.endswith(PART)
 
 
 def name_of(key: str) -> str:
