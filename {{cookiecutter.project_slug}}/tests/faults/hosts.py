@@ -8,14 +8,15 @@ from __future__ import annotations
 import os
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from secrets import token_hex
+from typing import Any
 
 import obstore
 from obstore.store import S3Store
-from servers.swift import Swift, shared
+from servers.swift import shared
 from servers.valkey import Valkey
 from stacks import bucket
 from support import eventually
@@ -32,9 +33,6 @@ AHEAD_SECONDS = 300
 
 class Worker(Program):
     """`worker`, one job at a time."""
-
-    def __init__(self, data: Path, **settings: object) -> None:
-        super().__init__(data, settings, None)
 
     def start(self) -> None:
         """Start, and wait until it hears messages."""
@@ -75,11 +73,11 @@ class Worker(Program):
 class Host:
     """A machine: a server, and a worker if there is one for its runner."""
 
-    def __init__(self, folder: Path, workers: int = 1, **settings: object) -> None:
+    def __init__(self, folder: Path, settings: Mapping[str, Any], workers: int = 1) -> None:
         self.folder = folder
         self.server = Server(folder / "data", workers, **settings)
         own = settings.get("SILO_RUNNER") == "celery"
-        self.worker = Worker(folder / "data", **settings) if own else None
+        self.worker = Worker(folder / "data", settings) if own else None
 
     @property
     def programs(self) -> list[Server | Worker]:
@@ -126,8 +124,8 @@ class Cluster:
             **settings,
         }
         self.hosts = [
-            Host(folder / "a", **told),
-            Host(folder / "b", **told, TESTS_CLOCK_AHEAD=ahead),
+            Host(folder / "a", told),
+            Host(folder / "b", {**told, "TESTS_CLOCK_AHEAD": ahead}),
         ]
         self.down: set[Host] = set()
         """Those that stay as they are until `settle`."""
@@ -193,4 +191,3 @@ class Cluster:
         )
         for batch in obstore.list(store, self._name):
             yield from ((each["path"], each["size"]) for each in batch)
-

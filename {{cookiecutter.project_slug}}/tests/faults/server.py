@@ -39,7 +39,10 @@ class Program:
     """
 
     def __init__(
-        self, data: Path, settings: Mapping[str, object], prepare: Callable[[], object] | None
+        self,
+        data: Path,
+        settings: Mapping[str, object],
+        prepare: Callable[[], object] | None = None,
     ) -> None:
         self.data = data
         self._settings = {name: str(value) for name, value in settings.items()}
