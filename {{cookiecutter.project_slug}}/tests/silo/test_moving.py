@@ -213,10 +213,10 @@ def test_a_file_that_does_not_arrive_as_it_was_stops_the_move(
 ) -> None:
     source, target = places
     keep(source)
-    really: Callable[..., None] = target.put
+    really: Callable[..., str] = target.put
 
-    def spoil(folder: str, name: str, data: io.BytesIO, label: str) -> None:
-        really(folder, name, io.BytesIO(data.read()[:-1]), label)
+    def spoil(folder: str, name: str, data: io.BytesIO, label: str) -> str:
+        return really(folder, name, io.BytesIO(data.read()[:-1]), label)
 
     monkeypatch.setattr(target, "put", spoil)
     with pytest.raises(NotMoved, match="did not arrive"):
