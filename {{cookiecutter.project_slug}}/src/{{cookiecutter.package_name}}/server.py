@@ -17,6 +17,7 @@ from flask import Flask
 from . import address, logs
 from .app import create_app, make_silo
 from .config import ConfigError, load_settings
+from .opening import reach_files_apart
 from .patience import Watch
 from .silo.errors import SiloError
 from .silo.tasks.process import ProcessRunner
@@ -59,6 +60,7 @@ def check(host: str, port: int, workers: int) -> None:
             "SILO_STORE_URL is 'memory://', which each worker has for itself: serve with one."
         )
     make_silo(settings).store.records.close()
+    reach_files_apart(settings)
     address.check(host, port, settings.silo_development)
 
 
