@@ -98,7 +98,7 @@ def test_the_container_starts_the_command_that_the_package_installs(default: Pat
 def test_s39_the_image_takes_only_what_is_locked(default: Path) -> None:
     lines = (default / "Dockerfile").read_text("utf-8").replace("\\\n", " ")
     [locked, ours] = re.findall(r"pip install (.*)", lines)
-    assert "--require-hashes --requirement requirements.lock" in locked
+    assert "--require-hashes --requirement requirements-all.lock" in locked
     assert "--no-deps --no-build-isolation ." in ours
 
 

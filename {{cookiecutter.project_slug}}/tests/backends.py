@@ -52,7 +52,6 @@ RUNNERS: dict[str, Callable[[Jobs], Runner]] = {
 }
 
 
-
 def bucket(folder: Path, keys: str = "") -> Place:
     """Below a prefix of the folder's own in the bucket of the run."""
     from servers.swift import shared

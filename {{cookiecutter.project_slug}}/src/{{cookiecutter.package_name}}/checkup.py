@@ -20,7 +20,7 @@ from urllib.parse import unquote, urlsplit
 
 from . import choices
 from .config import ConfigError, Settings
-from .opening import files_of, records_of, shown_files, try_files
+from .opening import files_of, reach_files, records_of, shown_files
 from .silo.errors import SiloError
 from .silo.files.base import FileStore
 from .silo.records import Delete, Put, Records
@@ -151,7 +151,7 @@ def probe_files(settings: Settings) -> Iterator[Finding]:
     if path and not path.exists():
         yield to_be_made(path)
         return
-    try_files(settings)
+    reach_files(settings)
     place = files_of(settings)
     folder, data = secrets.token_hex(32), secrets.token_bytes(1000)  # as a session's: swept away
     try:

@@ -318,7 +318,8 @@ class Settings(BaseModel):
     @property
     def files_url(self) -> str:
         """As `open_place` takes it: a job is told this, and nothing else, of where files are."""
-        if self.silo_files_endpoint:
+        url = urlsplit(self.silo_files_url)
+        if self.silo_files_endpoint and url.scheme == "s3" and not url.query:
             return f"{self.silo_files_url}?{urlencode({'endpoint': self.silo_files_endpoint})}"
         return self.silo_files_url or str(self.silo_data_dir / "files")
 
