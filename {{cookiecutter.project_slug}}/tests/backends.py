@@ -6,6 +6,7 @@ import threading
 import uuid
 from collections.abc import Callable
 from functools import cache
+from hashlib import sha256
 from pathlib import Path
 
 from servers import valkey
@@ -35,7 +36,16 @@ def sqlite(folder: Path) -> Records:
     return open_records(f"sqlite:///{folder}/silo.db")
 
 
-RECORDS: dict[str, Callable[[Path], Records]] = {"memory": memory, "sqlite": sqlite}
+def redis(folder: Path) -> Records:
+    prefix = sha256(str(folder).encode()).hexdigest()[:16]
+    return open_records(f"{valkey.shared().url}?prefix={prefix}")
+
+
+RECORDS: dict[str, Callable[[Path], Records]] = {
+    "memory": memory,
+    "sqlite": sqlite,
+    "redis": redis,
+}
 """Opens the records of a folder. Opened twice, they are the same, as two processes have them."""
 
 

@@ -37,7 +37,7 @@ from .jobs import ENCRYPTION_KEY
 from .silo import Silo, SiloError
 from .silo.clock import steady_clock
 from .silo.files.base import open_place
-from .silo.records import Records, open_records
+from .silo.records import Records, open_records, without_password
 from .silo.tasks.base import Runner
 from .silo.tasks.child import Limits
 from .silo.tasks.jobs import Jobs
@@ -69,7 +69,7 @@ def create_app(
     if hops := settings.silo_trusted_proxies:
         # Flask's own documentation wraps an app like this, whatever its types say.
         app.wsgi_app = ProxyFix(app.wsgi_app, hops, hops, hops, hops)  # type: ignore[method-assign]
-    silo = make_silo(settings, clock or steady_clock(settings.silo_data_dir))
+    silo = make_silo(settings, clock)
     stored_keys = keys.Keys(silo.store.records, silo.store.clock)
     patience.init_app(app, settings.silo_upload_idle)
     logs.init_app(app)
@@ -125,13 +125,15 @@ def allow_origins(app: Flask, settings: Settings) -> None:
         )
 
 
-def make_silo(settings: Settings, clock: Callable[[], float]) -> Silo:
+def make_silo(settings: Settings, clock: Callable[[], float] | None = None) -> Silo:
     """Silo as the settings want it, with the namespaces, files and data endpoints of this app.
 
-    Nothing runs yet. Raises ConfigError if the store or the files cannot be opened.
+    The time is that of `clock`, else of the store if it has one, else of this machine. Nothing runs
+    yet. Raises ConfigError if the store or the files cannot be opened.
     """
     with named("SILO_STORE_URL", settings.store_url):
         records = open_records(settings.store_url)
+    clock = clock or records.clock or steady_clock(settings.silo_data_dir)
     silo = Silo(
         ttl=settings.silo_ttl,
         cleanup_interval=settings.silo_cleanup_interval,
@@ -149,7 +151,7 @@ def make_silo(settings: Settings, clock: Callable[[], float]) -> Silo:
     with named("SILO_FILES_URL", settings.files_url):
         place = open_place(settings.files_url, settings.encryption_key)
         silo.add_file_store(views.FILES, place, settings.min_free)
-    silo.store.on_cleanup(ResultCache(place, **settings.cache).sweep)
+    silo.store.on_cleanup(ResultCache(place, **settings.cache, clock=clock).sweep)
     silo.store.on_cleanup(lambda: sweep(settings.scratch))
     silo.add_data_endpoints(
         *views.DATA_ENDPOINTS,
@@ -167,7 +169,8 @@ def named(setting: str, value: str) -> Iterator[None]:
     try:
         yield
     except (OSError, SiloError) as error:
-        raise ConfigError(f"{setting} is {value!r}: {error.__cause__ or error}.") from error
+        shown = without_password(value)
+        raise ConfigError(f"{setting} is {shown!r}: {error.__cause__ or error}.") from error
 
 
 def make_runner(settings: Settings, records: Records, clock: Callable[[], float]) -> Runner:

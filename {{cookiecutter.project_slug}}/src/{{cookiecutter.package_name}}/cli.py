@@ -234,7 +234,7 @@ def opened_keys() -> Iterator[Keys]:
             raise ConfigError("SILO_STORE_URL is 'memory://', which keeps no keys.")
         records = open_records(settings.store_url)
     try:
-        yield Keys(records)
+        yield Keys(records, records.clock or time.time)
     finally:
         records.close()
 

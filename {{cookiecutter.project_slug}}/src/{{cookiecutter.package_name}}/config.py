@@ -29,7 +29,7 @@ from pydantic import (
 from .silo.files.base import PLACES
 from .silo.files.keyring import Keyring
 from .silo.once import made_once
-from .silo.records import STORES
+from .silo.records import STORES, without_password
 
 SECRET_CHARS = 16
 SAMPLE_WORDS = re.compile(
@@ -74,7 +74,9 @@ class Settings(BaseModel):
     silo_store_url: str = Field(
         "",
         description="Where sessions and jobs are kept, as sqlite:///a/path. Empty: a SQLite file "
-        "in SILO_DATA_DIR. memory:// is the one server process, which loses them when it ends.",
+        "in SILO_DATA_DIR. redis://host:6379/0, or rediss:// with TLS, is a Redis or Valkey, "
+        "for several machines; ?prefix=name sets apps apart that share one. memory:// is the one "
+        "server process, which loses them when it ends.",
     )
     silo_files_url: str = Field(
         "", description="The folder of uploads and reports. Empty: one in SILO_DATA_DIR."
@@ -354,7 +356,9 @@ def load_settings(given: Mapping[str, Any] | None = None) -> Settings:
 
 def _sentence(error: Any) -> str:
     name = str(error["loc"][0]).upper()
-    shown = "" if name in SECRETS else f" is {error['input']!r}"
+    given = error["input"]
+    readable = without_password(given) if isinstance(given, str) else given
+    shown = "" if name in SECRETS else f" is {readable!r}"
     return f"{name}{shown}: {error['msg'].removeprefix('Value error, ')}."
 
 

@@ -54,7 +54,7 @@ def check(host: str, port: int, workers: int) -> None:
         raise ConfigError(
             "SILO_STORE_URL is 'memory://', which each worker has for itself: serve with one."
         )
-    make_silo(settings, time.time).store.records.close()
+    make_silo(settings).store.records.close()
     address.check(host, port, settings.silo_development)
 
 

@@ -9,6 +9,7 @@ timely one.
 
 from __future__ import annotations
 
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
 
 NEW = 0
 """As `Put.expect`: the record must not exist yet."""
+
+PASSWORD = re.compile(r"(//[^/:@]*:).*@")
+"""In a URL, whatever signs it is made of."""
 
 BATCH = 100
 """How many due records are read at a time."""
@@ -75,8 +79,14 @@ class Records(ABC):
     volatile = False
     """Whether the records end with the process."""
 
+    shared = False
+    """Whether other machines can reach the same records."""
+
     file_locks: FileLocks | None = None
     """Locks of the machine that keeps the records; None if it may be another one."""
+
+    clock: Callable[[], float] | None = None
+    """Unix seconds that are the same wherever the records are reached from; None: nobody's."""
 
     @abstractmethod
     def read(self, kind: str, key: str) -> Record | None:
@@ -124,6 +134,8 @@ class Records(ABC):
 STORES = {
     "memory": "sessions.memory:MemoryRecords",
     "sqlite": "sessions.sqlite:SqliteRecords",
+    "redis": "sessions.redis:RedisRecords",
+    "rediss": "sessions.redis:RedisRecords",
 }
 
 
@@ -131,7 +143,13 @@ def open_records(url: str) -> Records:
     """The store behind a URL such as `memory://`; raises SiloError for a scheme nobody serves."""
     scheme = urlsplit(url).scheme
     if scheme not in STORES:
-        raise SiloError(f"{url!r} is no store: it must begin with one of {', '.join(STORES)}.")
+        shown = without_password(url)
+        raise SiloError(f"{shown!r} is no store: it must begin with one of {', '.join(STORES)}.")
     module, _, name = STORES[scheme].partition(":")
     backend: Callable[[str], Records] = getattr(import_module(f".{module}", __package__), name)
     return backend(url)
+
+
+def without_password(url: str) -> str:
+    """A URL, whole or broken, as a log or a person may see it."""
+    return PASSWORD.sub(r"\1***@", url)
