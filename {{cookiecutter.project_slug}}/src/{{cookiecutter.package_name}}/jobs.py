@@ -95,7 +95,7 @@ def run(
     """
     place = open_place(location, task.secrets.get(ENCRYPTION_KEY, ""))
     store, session = FileStore(place, min_free), SessionKey(key)
-    kept = ResultCache(place, **cache) if cache else None
+    kept = ResultCache(place, **cache, clock=task.clock) if cache else None
     name = key_of(files, options) if kept else ""
     found = kept.find(name) if kept else None
     if found:

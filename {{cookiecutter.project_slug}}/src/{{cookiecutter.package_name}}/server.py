@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import signal
 import sys
@@ -21,10 +22,13 @@ from .silo.errors import SiloError
 from .silo.tasks.process import ProcessRunner
 from .silo.watcher import PER_PROCESS
 
+log = logging.getLogger(__name__)
+
 THREADS = PER_PROCESS + 200
 """A stream holds one each, and other calls must always find one free; made as they are needed."""
 WAITRESS_THREADS = 64
 """waitress makes all of them at the start."""
+WAIT_SECONDS = 1.0
 FILES = 65_536
 """Open files that are enough for as many connections as will ever be taken."""
 
@@ -67,6 +71,19 @@ def warmed_app() -> Flask:
     return app
 
 
+def _once_reached() -> Flask:
+    """The app of a process that takes the place of another, perhaps while the store is away.
+
+    gunicorn would end the whole server. Where the settings are wrong, `check` has said so.
+    """
+    while True:
+        try:
+            return warmed_app()
+        except ConfigError as error:
+            log.warning("this process waits: %s", error)
+            time.sleep(WAIT_SECONDS)
+
+
 def _gunicorn(host: str, port: int, workers: int, ready: Callable[[], object]) -> None:
     from gunicorn.app.base import BaseApplication
 
@@ -83,7 +100,7 @@ def _gunicorn(host: str, port: int, workers: int, ready: Callable[[], object]) -
             self.cfg.set("pre_request", lambda _worker, _request: _heads.waiting.close())
 
         def load(self) -> Any:  # gunicorn's types know WSGI and ASGI apps, and no Flask
-            app = warmed_app()
+            app = _once_reached()
             malformed.init_app(app)
             return app
 

@@ -44,6 +44,7 @@ class CeleryRunner(Runner):
     ) -> None:
         super().__init__(jobs, secrets)
         self.crew = Crew(limits, preload, self.secrets, scratch)
+        self.stopped = self.crew.dismissed
         self.broker = Broker(url, name, self.crew.limits.seconds)
         self._records = jobs.records
         self._away = False

@@ -39,9 +39,13 @@ class Limits:
 class ChildTask:
     """The Reporter of a target that runs in a child: says everything to the parent."""
 
-    def __init__(self, name: str, job_id: str, secrets: dict[str, str], out: TextIO) -> None:
+    def __init__(
+        self, name: str, job_id: str, now: float, secrets: dict[str, str], out: TextIO
+    ) -> None:
+        ahead = now - time.monotonic()
         self.name = name
         self.id = job_id
+        self.clock = lambda: ahead + time.monotonic()
         self.secrets = secrets
         self.cancelled = threading.Event()
         self._out = out
@@ -100,7 +104,7 @@ def main() -> None:
 
 
 def _work(work: dict[str, Any], secrets: dict[str, str], out: TextIO) -> None:
-    task = ChildTask(work["name"], work["id"], secrets, out)
+    task = ChildTask(work["name"], work["id"], work["now"], secrets, out)
     task.say(begun=True)
     threading.Thread(target=_listen, args=(task,), daemon=True).start()
     try:

@@ -18,6 +18,7 @@ from dataclasses import dataclass, field, fields, replace
 from itertools import islice
 from typing import Any, Literal, get_args
 
+from ..errors import StoreUnavailable
 from ..records import NEW, Delete, Postpone, Put, Record, Records, Step
 from .queue import Priority, Queue
 
@@ -122,6 +123,7 @@ class Jobs:
         self.lease = lease
         self.retain = retain
         self._watchers: list[Watcher] = []
+        self._trusted_from = -math.inf
 
     def watch(self, watcher: Watcher) -> None:
         """Call `watcher(job)` whenever this process has changed the status of a job: once each."""
@@ -250,8 +252,16 @@ class Jobs:
         """Hand back the jobs of workers that have been silent for longer than their lease.
 
         A job that only one process can run and that still waits has failed: that process is gone.
+        While the store was away no worker could be heard; each has a lease's time to speak again.
         """
-        for job_id, record in self.records.each_due("lease", self.clock()):
+        try:
+            silent = list(self.records.each_due("lease", self.clock()))
+        except StoreUnavailable:
+            self._trusted_from = time.monotonic() + self.lease
+            raise
+        if time.monotonic() < self._trusted_from:
+            return
+        for job_id, record in silent:
             job = self.read(job_id)
             if job and job.status == "running":
                 self.hand_back(job_id, job.attempt)

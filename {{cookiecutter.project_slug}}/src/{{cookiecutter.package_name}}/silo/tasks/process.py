@@ -17,6 +17,7 @@ from .base import Call, Runner
 from .child import Limits
 from .crew import Crew
 from .jobs import Job, Jobs
+from .outage import Trouble
 from .slots import Slots
 from .travel import travelling_job
 
@@ -45,9 +46,10 @@ class ProcessRunner(Runner):
         super().__init__(jobs, secrets)
         self._slots = slots
         self._crew = Crew(limits, preload, self.secrets, scratch)
-        self._stopped = self._crew.dismissed
+        self.stopped = self._crew.dismissed
         self._wake = threading.Condition()
         self._woken = 0
+        self._trouble = Trouble(log, "a worker thread")
         self._threads: list[threading.Thread] = []
 
     def prepare(self, name: str, owner: str | None, call: Call) -> Job:
@@ -62,7 +64,7 @@ class ProcessRunner(Runner):
     def begin(self) -> None:
         """Start the threads, once; they warm up a spare child and then look for jobs."""
         with self._wake:
-            if self._threads or self._stopped.is_set():
+            if self._threads or self.stopped.is_set():
                 return
             self._threads = [
                 threading.Thread(target=self._serve, name=f"silo-worker-{n}", daemon=True)
@@ -72,7 +74,7 @@ class ProcessRunner(Runner):
             thread.start()
 
     def stop(self) -> None:
-        self._stopped.set()
+        self.stopped.set()
         with self._wake:
             self._wake.notify_all()
         for thread in self._threads:
@@ -81,13 +83,14 @@ class ProcessRunner(Runner):
 
     def _serve(self) -> None:
         self._crew.warm()
-        while not self._stopped.is_set():
+        while not self.stopped.is_set():
             try:
                 self._look()
+                self._trouble.over()
                 self._wait()
             except Exception:  # the thread must outlive a store that fails for a while
-                log.exception("a worker thread goes on after an error")
-                self._stopped.wait(POLL_SECONDS)
+                self._trouble.met()
+                self.stopped.wait(POLL_SECONDS)
 
     def _look(self) -> None:
         """Work on jobs, one after the other, as long as there are any and a slot is free.
@@ -96,12 +99,12 @@ class ProcessRunner(Runner):
         moment between, from somebody who found no slot free.
         """
         self.tick()
-        while not self.jobs.queue.is_empty() and not self._stopped.is_set():
+        while not self.jobs.queue.is_empty() and not self.stopped.is_set():
             slot = self._slots.take()
             if slot is None:
                 return
             try:
-                while not self._stopped.is_set() and (job := self.jobs.claim_next()):
+                while not self.stopped.is_set() and (job := self.jobs.claim_next()):
                     self._work(job)
             finally:
                 self._slots.free(slot)
@@ -109,7 +112,7 @@ class ProcessRunner(Runner):
     def _wait(self) -> None:
         """Sleep until a job is delivered, or for as long as other processes' jobs may wait."""
         with self._wake:
-            if not self._stopped.is_set() and not self._woken:
+            if not self.stopped.is_set() and not self._woken:
                 self._wake.wait(POLL_SECONDS)
             self._woken = max(0, self._woken - 1)
 

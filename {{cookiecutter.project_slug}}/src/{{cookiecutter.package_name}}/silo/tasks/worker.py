@@ -73,6 +73,7 @@ class Worker:
             {
                 "name": job.name,
                 "id": job.id,
+                "now": job.started_at or 0.0,  # a moment ago, by the clock that all machines share
                 "target": job.target,
                 "args": job.args,
                 "kwargs": job.kwargs,
