@@ -11,9 +11,9 @@ from typing import Any
 from celery.exceptions import CPendingDeprecationWarning
 from celery.worker import WorkController, state
 
-from ..errors import SiloError
 from .broker import TASK
 from .celery import CeleryRunner
+from .outage import AWAY, Trouble
 
 log = logging.getLogger(__name__)
 
@@ -88,15 +88,15 @@ class CeleryWorker:
             job = self.runner.jobs.claim_next()
             if job and (outcome := self._crew.work(self.runner.jobs, job)):
                 self.runner.settle(job, outcome)
-        except SiloError as error:
-            log.warning("job %s, or another, was not worked on: %s", job_id, error)
+        except AWAY as error:  # whatever was to be done, a later look finds
+            log.warning("the message of job %s came to nothing: %s", job_id, error)
 
     def _tick(self) -> None:
+        trouble = Trouble(log, "looking after the queue")
         while not self._crew.dismissed.wait(TICK_SECONDS):
             try:
                 self.runner.tick()
-            except SiloError as error:
-                log.warning("the queue was not looked after: %s", error)
+                trouble.over()
             except Exception:  # whatever goes wrong once, the next look may go well
-                log.exception("the queue was not looked after")
+                trouble.met()
             self._looked()
