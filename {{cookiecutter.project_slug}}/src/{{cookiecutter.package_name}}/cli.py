@@ -135,6 +135,41 @@ def process(files: tuple[Path, ...], output: Path, **options: Any) -> None:
 
 
 @main.command()
+@click.option(
+    "--concurrency",
+    type=click.IntRange(1),
+    help="Jobs at a time; as many as SILO_WORKERS says, if not given.",
+)
+@click.option(
+    "--check", is_flag=True, help="Work on nothing; fail unless a worker of this machine does."
+)
+def worker(concurrency: int | None, check: bool) -> None:
+    """Work on jobs until stopped, for servers that have SILO_RUNNER=celery.
+
+    Start it on as many machines as the jobs need, with the servers' settings.
+    """
+    with told():
+        settings = load_settings()
+        if settings.silo_runner != "celery":
+            raise ConfigError(
+                f"SILO_RUNNER is {settings.silo_runner!r}: the server works on its jobs by itself. "
+                "Workers need SILO_RUNNER=celery, and so do their servers."
+            )
+        contract.demand(step())
+        from .worker import is_alive, work  # here, since it loads Celery, which is an extra
+
+        if check and not is_alive(settings):
+            raise click.ClickException("No worker of this machine has been at work lately.")
+        if not check:
+            raise click.exceptions.Exit(work(concurrency, say_where))
+
+
+def say_where(broker: str, count: int) -> None:
+    """Tell the person that a worker is ready."""
+    click.echo(f"{TITLE} works on jobs from {broker}, {count} at a time  (Ctrl+C stops it)")
+
+
+@main.command()
 def check() -> None:
     """Try all that the app needs: its step, store, files, runner, broker, secret and keys.
 

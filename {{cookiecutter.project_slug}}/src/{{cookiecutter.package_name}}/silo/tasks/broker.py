@@ -64,10 +64,10 @@ class Broker:
 @contextlib.contextmanager
 def away(connection: Connection) -> Iterator[None]:
     """Raises BrokerAway for whatever a connection to the broker may raise."""
-    errors: list[type[Exception]] = [*connection.connection_errors, *connection.channel_errors]
+    errors: Any = (OperationalError, *connection.connection_errors, *connection.channel_errors)
     try:
         yield
-    except (OperationalError, *errors) as error:
+    except errors as error:
         raise BrokerAway(str(error)) from error
 
 
