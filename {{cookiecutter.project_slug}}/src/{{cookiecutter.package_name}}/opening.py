@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 
-from .config import ConfigError, Settings
+from .config import ConfigError, Settings, load_settings
 from .silo.errors import SiloError
 from .silo.files.base import Place, PlainPlace, encrypted, plain_place
 from .silo.records import Records, open_records
@@ -20,7 +24,7 @@ def records_of(settings: Settings) -> Records:
 
 def plain_files(settings: Settings) -> PlainPlace:
     """The place for files, as it keeps them. Raises ConfigError."""
-    with named("SILO_FILES_URL", settings.files_url):
+    with named("SILO_FILES_URL", shown_files(settings)):
         return plain_place(settings.files_url)
 
 
@@ -30,11 +34,49 @@ def files_of(settings: Settings) -> Place:
     return encrypted(place, keys) if keys else place
 
 
+def shown_files(settings: Settings) -> str:
+    """Where files are, for a person to read."""
+    endpoint = settings.silo_files_endpoint
+    return f"{settings.silo_files_url} at {endpoint}" if endpoint else settings.files_url
+
+
+def reach_files(settings: Settings) -> None:
+    """Ask whether files can be kept there; of a bucket, this takes seconds. Raises ConfigError."""
+    place = plain_files(settings)
+    with named("SILO_FILES_URL", shown_files(settings)):
+        place.check()
+
+
+def reach_files_apart(settings: Settings) -> None:
+    """The same for a process that forks, from another one: a bucket's client has threads.
+
+    Takes the settings from the environment. Raises ConfigError.
+    """
+    if plain_files(settings).shared:
+        path = os.pathsep.join(each or str(Path.cwd()) for each in sys.path)
+        asked = subprocess.run(  # noqa: S603 - our own interpreter and module
+            [sys.executable, "-m", __name__],
+            env={**os.environ, "PYTHONPATH": path},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if asked.returncode:
+            raise ConfigError(asked.stderr.strip().rpartition("\n")[2])
+
+
 @contextlib.contextmanager
 def named(setting: str, value: str) -> Iterator[None]:
     """Say which setting it is that something cannot be opened for."""
     try:
         yield
     except (OSError, SiloError) as error:
-        said = f"{setting} is {value!r}: {error.__cause__ or error}."
-        raise ConfigError(masked(said)) from error
+        why = str(error.__cause__ or error).rstrip(".")
+        raise ConfigError(masked(f"{setting} is {value!r}: {why}.")) from error
+
+
+if __name__ == "__main__":
+    try:
+        reach_files(load_settings())
+    except ConfigError as error:
+        sys.exit(str(error))

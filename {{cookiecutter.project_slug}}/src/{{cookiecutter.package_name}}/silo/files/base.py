@@ -108,9 +108,9 @@ class Place(ABC):
         """The file's own path, or its URL in a bucket; None if it is not there."""
 
     def link(self, folder: str, name: str, seconds: int) -> str | None:
-        """A URL that anybody may get a file from, as it was put, for so many seconds.
+        """A URL that anybody may get a file from, as it was `served` to `put`, for so many seconds.
 
-        None from a place that serves nobody.
+        None from a place that serves nobody, and for a file that is not there or was not served.
         """
         return None
 
@@ -237,9 +237,9 @@ class FileStore:
         return self._place.address(session_key(sid), _stored_name(filename))
 
     def link(self, sid: str, filename: str, seconds: int) -> str | None:
-        """A URL from which anybody gets the file for so many seconds, None if there are no such.
+        """A URL from which anybody gets a file that was saved as `served`, for so many seconds.
 
-        Whether the file is there nobody looks.
+        None if it was not, is not there, or is kept where nobody can get it.
         """
         return self._place.link(session_key(sid), _stored_name(filename), seconds)
 
@@ -278,6 +278,11 @@ class FileStore:
         for folder in self._place.folders():
             if not is_wanted(SessionKey(folder)):
                 self._place.remove_folder(folder)
+
+    @property
+    def shared(self) -> bool:
+        """Whether other machines reach the same files."""
+        return self._place.shared
 
     @property
     def total_size_bytes(self) -> int:

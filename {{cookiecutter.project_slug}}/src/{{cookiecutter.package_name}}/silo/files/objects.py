@@ -47,6 +47,7 @@ LABEL_CHARS = 200
 """Of a label that goes with its object: S3 takes 2 KB of metadata in all, others 256 bytes each."""
 LOOKS = 8
 
+DISPOSITION = "Content-Disposition"
 LABEL, PART, ROW = ".label", ".part", ".row"
 ELSEWHERE = "/"
 """In the place of a label: it is an object of its own."""
@@ -164,9 +165,12 @@ class ObjectPlace(PlainPlace):
         return self._url(folder)
 
     def link(self, folder: str, name: str, seconds: int) -> str | None:
+        key = f"{folder}/{name}"
+        found = self._head(key)
+        if found is None or DISPOSITION not in found.attributes:
+            return None
         with reached():
-            path = f"{folder}/{name}"
-            return str(obstore.sign(self._store, "GET", path, timedelta(seconds=seconds)))
+            return str(obstore.sign(self._store, "GET", key, timedelta(seconds=seconds)))
 
     def labels(self, folder: str) -> list[str]:
         keys = [key for key, _ in self._list(folder) if is_file(key)]
@@ -185,14 +189,6 @@ class ObjectPlace(PlainPlace):
 
     def names(self, folder: str) -> list[str]:
         return sorted({name_of(key) for key, _ in self._list(folder)})
-
-    def entries(self, folder: str) -> Iterator[Entry]:
-        for key, _ in self._list(folder):
-            name = key.rpartition("/")[2]
-            if is_part(key):
-                yield Entry(name.removesuffix(PART), is_part=True)
-            elif is_file(key) and (label := self._label(key)) is not None:
-                yield Entry(name, label)
 
     def remove(self, folder: str, name: str) -> None:
         """The part first, so that nothing is added to its row any more."""
@@ -381,7 +377,7 @@ def heads(served: Served | None) -> Attributes:
     """What a browser is told that gets a file from the bucket."""
     if served is None:
         return {}
-    return {"Content-Type": served.media, "Content-Disposition": attachment(served.name)}
+    return {"Content-Type": served.media, DISPOSITION: attachment(served.name)}
 
 
 def attachment(name: str) -> str:
@@ -406,10 +402,6 @@ def size_of(found: GetResult) -> int:
 
 def is_file(key: str) -> bool:
     return key.count("/") == 1 and not key.endswith((LABEL, PART))
-
-
-def is_part(key: str) -> bool:
-    return key.count("/") == 1 and key.endswith(PART)
 
 
 def name_of(key: str) -> str:

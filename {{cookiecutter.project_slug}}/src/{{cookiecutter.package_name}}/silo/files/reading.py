@@ -58,6 +58,7 @@ class Objects(io.RawIOBase):
         """Raises OSError."""
         view = memoryview(cast(bytearray, buffer))
         if self._at >= self._size:
+            self._window = b""  # of many streams, those that were read hold nothing
             return 0
         if not self._window_at <= self._at < self._window_at + len(self._window):
             self._look()
