@@ -32,7 +32,7 @@ from itertools import chain
 from pathlib import Path
 
 from faults.server import Caller, free_port
-from servers.swift import Swift
+from servers import swift
 from servers.valkey import Valkey
 from support import eventually
 
@@ -153,7 +153,7 @@ class Stack:
         given = {name: secrets.token_hex(32) for name in _asked_for(path)}
         self._services = read_services(path, root.image, given)
         self._root, self._folder, self._say = root, folder, say
-        self._others: list[Valkey | Swift] = []
+        self._valkey: Valkey | None = None
         self.port = free_port()
         self._names = {"0.0.0.0": "127.0.0.1", "8000": str(self.port)}
         self.containers: dict[str, list[Container]] = {}
@@ -170,17 +170,16 @@ class Stack:
         folder = self._folder / service.name
         if service.name == "redis":
             words = [word.removeprefix("--") for word in service.command[1:]]
-            valkey = Valkey(folder, False, **dict(zip(words[::2], words[1::2], strict=True)))
-            self._others.append(valkey)
-            self._names["redis:6379"] = f"127.0.0.1:{valkey.port}"
-            self._say(f"  instead of {service.image}: Valkey on port {valkey.port}")
+            options = dict(zip(words[::2], words[1::2], strict=True))
+            self._valkey = Valkey(folder, False, **options)
+            self._names["redis:6379"] = f"127.0.0.1:{self._valkey.port}"
+            self._say(f"  instead of {service.image}: Valkey on port {self._valkey.port}")
         else:
-            swift = Swift(folder)
-            self._others.append(swift)
-            app = self._services["web"].environment
-            self._names |= {app[n]: value for n, value in swift.environment.items()}
-            self._names |= {"http://s3:7070": swift.endpoint, "s3://files": f"s3://{swift.bucket}"}
-            self._say(f"  instead of {service.image}: OpenStack Swift at {swift.endpoint}")
+            server, app = swift.shared(), self._services["web"].environment
+            self._names |= {app[n]: value for n, value in server.environment.items()}
+            self._names["http://s3:7070"] = server.endpoint
+            self._names["s3://files"] = f"s3://{server.bucket}/{folder.parent.name}"
+            self._say(f"  instead of {service.image}: OpenStack Swift at {server.endpoint}")
 
     def scale(self, name: str, count: int) -> None:
         """Start as many more of a service as are missing, and wait until all are well."""
@@ -202,8 +201,8 @@ class Stack:
             ended[name] = [container.stop() for container in running]
             self._say(f"{name}: ended with {ended[name]}")
         self.containers.clear()
-        while self._others:
-            self._others.pop().stop()
+        if self._valkey:
+            self._valkey.stop()
         return ended
 
 
@@ -213,14 +212,13 @@ def _asked_for(path: Path) -> set[str]:
 
 
 @contextlib.contextmanager
-def followed(name: str, say: Say = print) -> Iterator[tuple[Root, Stack]]:
+def followed(root: Root, name: str, say: Say) -> Iterator[Stack]:
     """A compose file's services, running; whatever happens, they are stopped at the end."""
     with tempfile.TemporaryDirectory(prefix="by-hand-") as folder:
-        root = Root(Path(folder, "root"), read_image(), say)
         stack = Stack(root, PROJECT / name, Path(folder), say)
         try:
             stack.up()
-            yield root, stack
+            yield stack
         except BaseException:
             for container in chain.from_iterable(stack.containers.values()):
                 say(f"--- end of the log of {container.folder.name}\n{container.log[-4000:]}")
@@ -240,15 +238,17 @@ def use(port: int) -> None:
 
 
 def main(name: str) -> int:
-    print(__doc__.partition("What is")[2])
-    with followed(name) as (root, stack):
-        use(stack.port)
-        print("a report was made")
-        if "worker" in stack.containers:
-            stack.scale("worker", 4)
+    print(__doc__)
+    with tempfile.TemporaryDirectory(prefix="image-") as folder:
+        root = Root(Path(folder), read_image(), print)
+        with followed(root, name, print) as stack:
             use(stack.port)
             print("a report was made")
-        ended = stack.down()
+            if "worker" in stack.containers:
+                stack.scale("worker", 4)
+                use(stack.port)
+                print("a report was made")
+            ended = stack.down()
         changed = root.changed()
     print("written where nothing may be:", *(changed or ["nothing"]))
     return int(bool(changed) or any(any(codes) for codes in ended.values()))

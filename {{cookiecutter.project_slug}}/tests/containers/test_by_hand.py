@@ -7,11 +7,17 @@ import threading
 
 import pytest
 
-from .by_hand import followed, use
+from .by_hand import Root, followed, use
+from .recipes import read_image
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the image is for Linux")
 
 COMPOSE = ["compose.yaml", "compose.distributed.yaml"]
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Root:
+    return Root(tmp_path_factory.mktemp("image"), read_image(), print)
 
 
 def together(port: int, count: int) -> None:
@@ -33,14 +39,13 @@ def together(port: int, count: int) -> None:
 
 
 @pytest.mark.parametrize("name", COMPOSE)
-def test_the_services_make_reports_scale_and_stop_in_order(name: str) -> None:
-    said: list[str] = []
-    with followed(name, said.append) as (root, stack):
+def test_the_services_make_reports_scale_and_stop_in_order(root: Root, name: str) -> None:
+    with followed(root, name, print) as stack:
         use(stack.port)
         scaled = 4 if "worker" in stack.containers else 0
         if scaled:
             stack.scale("worker", scaled)
             together(stack.port, scaled)
         ended = stack.down()
-        assert ended == {"web": [0]} | ({"worker": [0] * scaled} if scaled else {}), said
-        assert root.changed() == []
+        assert ended == {"web": [0]} | ({"worker": [0] * scaled} if scaled else {})
+    assert root.changed() == []
