@@ -132,6 +132,13 @@ class Container:
         quiet = subprocess.DEVNULL
         return self._start(self.service.check, stdout=quiet, stderr=quiet).wait(30) == 0
 
+    def run(self, *arguments: str) -> str:
+        """What the app's command says with these arguments, beside the service. Fails with it."""
+        process = self._start([self.service.command[0], *arguments], stdout=subprocess.PIPE)
+        said, _ = process.communicate(timeout=60)
+        assert process.returncode == 0, said
+        return str(said, "utf-8")
+
     def stop(self) -> int:
         """Its exit code, after SIGTERM; -9 if that took longer than compose would wait."""
         self._process.terminate()

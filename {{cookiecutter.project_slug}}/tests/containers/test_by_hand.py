@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import threading
 
@@ -46,6 +47,7 @@ def test_the_services_make_reports_scale_and_stop_in_order(root: Root, name: str
         if scaled:
             stack.scale("worker", scaled)
             together(stack.port, scaled)
+        assert not re.search("warning|error", stack.containers["web"][0].run("check"))
         ended = stack.down()
         assert ended == {"web": [0]} | ({"worker": [0] * scaled} if scaled else {})
     assert root.changed() == []
