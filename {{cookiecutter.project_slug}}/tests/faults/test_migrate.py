@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+import stand_in
 from servers import swift, valkey
 from support import eventually
 
@@ -51,7 +52,8 @@ class Folders:
         return self.root / "go on"
 
     def settings(self, **more: object) -> Settings:
-        path = os.pathsep.join([str(self.root / "step"), os.environ["PYTHONPATH"]])
+        step = str(self.root / "step")
+        path = os.pathsep.join([step, stand_in.FOLDER, stand_in.shipped_path()])
         return {
             "PYTHONPATH": path,
             "MAY_GO_ON": self.go_on,
