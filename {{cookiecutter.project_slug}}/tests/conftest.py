@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from copied import Copy
     from flask import Flask
     from flask.testing import FlaskClient
+    from servers.swift import Swift
+    from servers.valkey import Valkey
     from support import Clock
 
 
@@ -88,6 +90,22 @@ def samples() -> list[Path]:
     """The files that the page offers to whoever has none at hand."""
     folder = Path(import_module("{{ cookiecutter.package_name }}").__file__ or "").parent
     return sorted((folder / "static").glob("sample*"))
+
+
+@pytest.fixture(scope="session")
+def swift() -> Swift:
+    """The run's S3 server; each test takes a prefix of its own in its bucket."""
+    from servers.swift import shared
+
+    return shared()
+
+
+@pytest.fixture(scope="session")
+def valkey() -> Valkey:
+    """The run's server of records; each test takes a prefix or a database of its own."""
+    from servers.valkey import shared
+
+    return shared()
 
 
 @pytest.fixture

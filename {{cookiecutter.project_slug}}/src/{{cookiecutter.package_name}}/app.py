@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
+from urllib.parse import urlsplit
 
 from flask import Flask
 from flask_cors import CORS
@@ -32,12 +32,13 @@ from . import (
 )
 from .cache import ResultCache
 from .calls import SCOPE_OF
-from .config import ConfigError, Settings, load_settings
-from .jobs import ENCRYPTION_KEY
-from .silo import Silo, SiloError
+from .config import Settings, load_settings
+from .jobs import ENCRYPTION_KEY, FILES
+from .opening import files_of, records_of
+from .silo import Silo
 from .silo.clock import steady_clock
-from .silo.files.base import open_place
-from .silo.records import Records, open_records
+from .silo.files.base import EXTRAS
+from .silo.records import Records
 from .silo.tasks.base import Runner
 from .silo.tasks.child import Limits
 from .silo.tasks.jobs import Jobs
@@ -69,7 +70,7 @@ def create_app(
     if hops := settings.silo_trusted_proxies:
         # Flask's own documentation wraps an app like this, whatever its types say.
         app.wsgi_app = ProxyFix(app.wsgi_app, hops, hops, hops, hops)  # type: ignore[method-assign]
-    silo = make_silo(settings, clock or steady_clock(settings.silo_data_dir))
+    silo = make_silo(settings, clock)
     stored_keys = keys.Keys(silo.store.records, silo.store.clock)
     patience.init_app(app, settings.silo_upload_idle)
     logs.init_app(app)
@@ -125,13 +126,14 @@ def allow_origins(app: Flask, settings: Settings) -> None:
         )
 
 
-def make_silo(settings: Settings, clock: Callable[[], float]) -> Silo:
+def make_silo(settings: Settings, clock: Callable[[], float] | None = None) -> Silo:
     """Silo as the settings want it, with the namespaces, files and data endpoints of this app.
 
-    Nothing runs yet. Raises ConfigError if the store or the files cannot be opened.
+    The time is that of `clock`, else of the store if it has one, else of this machine. Nothing runs
+    yet. Raises ConfigError if the store or the files cannot be opened.
     """
-    with named("SILO_STORE_URL", settings.store_url):
-        records = open_records(settings.store_url)
+    records = records_of(settings)
+    clock = clock or records.clock or steady_clock(settings.silo_data_dir)
     silo = Silo(
         ttl=settings.silo_ttl,
         cleanup_interval=settings.silo_cleanup_interval,
@@ -146,10 +148,9 @@ def make_silo(settings: Settings, clock: Callable[[], float]) -> Silo:
     silo.register(pending.NAMESPACE, dict)
     silo.register(headings.NAMESPACE, headings.first_state)
     silo.register(edits.NAMESPACE, edits.first_state)
-    with named("SILO_FILES_URL", settings.files_url):
-        place = open_place(settings.files_url, settings.encryption_key)
-        silo.add_file_store(views.FILES, place, settings.min_free)
-    silo.store.on_cleanup(ResultCache(place, **settings.cache).sweep)
+    place = files_of(settings)
+    silo.add_file_store(views.FILES, place, settings.min_free)
+    silo.store.on_cleanup(ResultCache(place, **settings.cache, clock=clock).sweep)
     silo.store.on_cleanup(lambda: sweep(settings.scratch))
     silo.add_data_endpoints(
         *views.DATA_ENDPOINTS,
@@ -161,24 +162,22 @@ def make_silo(settings: Settings, clock: Callable[[], float]) -> Silo:
     return silo
 
 
-@contextlib.contextmanager
-def named(setting: str, value: str) -> Iterator[None]:
-    """Say which setting it is that something cannot be opened for."""
-    try:
-        yield
-    except (OSError, SiloError) as error:
-        raise ConfigError(f"{setting} is {value!r}: {error.__cause__ or error}.") from error
-
-
 def make_runner(settings: Settings, records: Records, clock: Callable[[], float]) -> Runner:
-    """Who runs the jobs."""
+    """Who runs the jobs. Raises ConfigError if that needs a broker and none is named."""
     jobs = Jobs(records, clock, settings.silo_lease)
-    secrets = {ENCRYPTION_KEY: settings.encryption_key}
+    secrets = {FILES: settings.files_url, ENCRYPTION_KEY: settings.encryption_key}
     limits = Limits(settings.silo_task_memory_mb, settings.silo_task_timeout)
     if settings.silo_runner == "thread":
         return ThreadRunner(jobs, secrets, limits, settings.scratch)
-    slots = Slots(settings.silo_workers, settings.silo_data_dir / "slots")
     preload = [f"{__package__}.jobs"]
     if settings.encryption_key:
         preload.append(f"{__package__}.silo.files.encrypted")
+    if urlsplit(settings.files_url).scheme in EXTRAS:
+        preload.append(f"{__package__}.silo.files.objects")
+    if settings.silo_runner == "celery":
+        from .silo.tasks.celery import CeleryRunner  # here, since it needs an extra
+
+        url = settings.broker_url
+        return CeleryRunner(jobs, url, __package__, limits, preload, secrets, settings.scratch)
+    slots = Slots(settings.silo_workers, settings.silo_data_dir / "slots")
     return ProcessRunner(jobs, slots, limits, preload, secrets, settings.scratch)

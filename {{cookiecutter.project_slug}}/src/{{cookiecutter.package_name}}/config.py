@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Any, Literal
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote, urlencode, urlsplit
 
 from pydantic import (
     AfterValidator,
@@ -26,10 +26,12 @@ from pydantic import (
     field_validator,
 )
 
-from .silo.files.base import PLACES
+from . import choices
+from .silo.files.base import PLACES, missing_extra
 from .silo.files.keyring import Keyring
 from .silo.once import made_once
 from .silo.records import STORES
+from .silo.urls import masked
 
 SECRET_CHARS = 16
 SAMPLE_WORDS = re.compile(
@@ -38,7 +40,8 @@ SAMPLE_WORDS = re.compile(
 OFF = "off"
 LIMIT = re.compile(r"[1-9][0-9]{0,8}/([1-9][0-9]{0,3} )?(second|minute|hour|day)s?")
 ORIGIN = re.compile(r"https?://[a-z0-9.-]+(:[0-9]{1,5})?", re.I)
-SECRETS = ("SECRET_KEY", "SILO_ENCRYPTION_KEY")
+BROKERS = ("redis", "rediss")
+SECRETS = ("SECRET_KEY", "SILO_ENCRYPTION_KEY", "SILO_BROKER_URL")
 """Settings that no message shows."""
 
 
@@ -73,10 +76,26 @@ class Settings(BaseModel):
     silo_store_url: str = Field(
         "",
         description="Where sessions and jobs are kept, as sqlite:///a/path. Empty: a SQLite file "
-        "in SILO_DATA_DIR. memory:// is the one server process, which loses them when it ends.",
+        "in SILO_DATA_DIR. redis://host:6379/0, or rediss:// with TLS, is a Redis or Valkey, "
+        "for several machines; ?prefix=name sets apps apart that share one. memory:// is the one "
+        "server process, which loses them when it ends.",
     )
     silo_files_url: str = Field(
-        "", description="The folder of uploads and reports. Empty: one in SILO_DATA_DIR."
+        "",
+        description="Where uploads and reports are kept: a folder, or a bucket as "
+        "s3://bucket/prefix, gs://bucket/prefix or az://container/prefix. Empty: a folder in "
+        "SILO_DATA_DIR.",
+    )
+    silo_files_endpoint: str = Field(
+        "",
+        pattern="^(https?://[^/?# ]+)?$",
+        description="The URL of a server that speaks S3, such as https://s3.example.com. Empty: "
+        "the provider's.",
+    )
+    silo_files_links: bool = Field(
+        False,
+        description="Whether browsers get reports straight from the bucket, by signed links, or "
+        "through the app.",
     )
     silo_encryption_key: SecretStr = Field(
         SecretStr(""),
@@ -97,15 +116,23 @@ class Settings(BaseModel):
         7200, ge=0, description="Seconds for which an ended session is remembered."
     )
 
-    silo_runner: Literal["process", "thread"] = Field(
+    silo_runner: Literal["process", "thread", "celery"] = Field(
         "process",
         description="process: jobs wait in a queue that outlives the server. thread: all run at "
-        "once, and end with the server. Each is a child process with the limits below either way.",
+        "once, and end with the server. celery: they wait in the queue for workers, which the "
+        "command worker starts, on any machines. Each is a child process with the limits below "
+        "in any case.",
+    )
+    silo_broker_url: str = Field(
+        "",
+        description="Which Redis server wakes the workers of SILO_RUNNER=celery, as "
+        "redis://host:6379/1 or rediss://. Empty: that of SILO_STORE_URL.",
     )
     silo_workers: int = Field(
         default_factory=lambda: os.cpu_count() or 1,
         ge=1,
-        description="Jobs at a time on this machine. Empty: as many as there are cores.",
+        description="Jobs at a time on this machine, or in each worker. Empty: as many as there "
+        "are cores.",
     )
     silo_lease: float = Field(
         15,
@@ -216,12 +243,30 @@ class Settings(BaseModel):
             raise ValueError(f"it must begin with {' or '.join(f'{name}://' for name in STORES)}")
         return url
 
+    @field_validator("silo_runner")
+    @classmethod
+    def _has_extra(cls, runner: str) -> str:
+        if runner == "celery" and (find_spec("celery") is None or find_spec("redis") is None):
+            raise ValueError("it needs the extra `celery`: pip install '.[celery]'")
+        return runner
+
+    @field_validator("silo_broker_url")
+    @classmethod
+    def _is_broker(cls, url: str) -> str:
+        parts = urlsplit(url)
+        if parts.scheme not in BROKERS or not parts.hostname:
+            raise ValueError("it must be like redis://host:6379/1, or rediss:// for TLS")
+        _ = parts.port  # a ValueError if it is no number
+        return url
+
     @field_validator("silo_files_url")
     @classmethod
     def _is_place(cls, url: str) -> str:
         if urlsplit(url).scheme not in PLACES:
             schemes = [f"{name}://" for name in PLACES if name]
             raise ValueError(f"it must be a directory, or begin with {' or '.join(schemes)}")
+        if missing_extra(url):
+            raise ValueError("it needs the extra `objects`: pip install '.[objects]'")
         return url
 
     @field_validator("silo_encryption_key")
@@ -260,7 +305,22 @@ class Settings(BaseModel):
         return self.silo_store_url or f"sqlite:///{file}"
 
     @property
+    def broker_url(self) -> str:
+        """Raises ConfigError if none is named."""
+        url = self.silo_broker_url or self.store_url
+        if urlsplit(url).scheme not in BROKERS:
+            raise ConfigError(
+                "SILO_BROKER_URL is empty, and SILO_RUNNER=celery needs a broker: name a Redis "
+                "server, such as redis://localhost:6379/1."
+            )
+        return url
+
+    @property
     def files_url(self) -> str:
+        """As `open_place` takes it: a job is told this, and nothing else, of where files are."""
+        url = urlsplit(self.silo_files_url)
+        if self.silo_files_endpoint and url.scheme == "s3" and not url.query:
+            return f"{self.silo_files_url}?{urlencode({'endpoint': self.silo_files_endpoint})}"
         return self.silo_files_url or str(self.silo_data_dir / "files")
 
     @property
@@ -289,8 +349,10 @@ class Settings(BaseModel):
     def settled(self) -> Settings:
         """These settings with their data directory and their secret, made if need be.
 
-        Raises ConfigError.
+        Raises ConfigError, also if they do not go together.
         """
+        if refused := choices.refusals(self):
+            raise ConfigError("\n".join(refused))
         path = self.silo_data_dir / "secret_key"
         try:
             self.silo_data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -318,7 +380,9 @@ def load_settings(given: Mapping[str, Any] | None = None) -> Settings:
 
 def _sentence(error: Any) -> str:
     name = str(error["loc"][0]).upper()
-    shown = "" if name in SECRETS else f" is {error['input']!r}"
+    given = error["input"]
+    readable = masked(given) if isinstance(given, str) else given
+    shown = "" if name in SECRETS else f" is {readable!r}"
     return f"{name}{shown}: {error['msg'].removeprefix('Value error, ')}."
 
 

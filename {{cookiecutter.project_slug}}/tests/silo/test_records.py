@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 import threading
 import tracemalloc
@@ -294,6 +295,7 @@ def test_records_that_come_and_go_leave_nothing_behind(records: Records) -> None
     try:
         before = tracemalloc.get_traced_memory()[0]
         come_and_go(5000)
+        gc.collect()
         assert tracemalloc.get_traced_memory()[0] - before < 50_000
     finally:
         tracemalloc.stop()

@@ -9,6 +9,7 @@ timely one.
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from .errors import SiloError
+from .urls import masked
 
 if TYPE_CHECKING:
     from .sessions.filelocks import FileLocks
@@ -75,8 +77,14 @@ class Records(ABC):
     volatile = False
     """Whether the records end with the process."""
 
+    shared = False
+    """Whether other machines can reach the same records."""
+
     file_locks: FileLocks | None = None
     """Locks of the machine that keeps the records; None if it may be another one."""
+
+    clock: Callable[[], float] | None = None
+    """Unix seconds that are the same wherever the records are reached from; None: nobody's."""
 
     @abstractmethod
     def read(self, kind: str, key: str) -> Record | None:
@@ -113,9 +121,21 @@ class Records(ABC):
                 seen.add(key)
                 yield key, record
 
+    def each(self, kind: str) -> Iterator[tuple[str, Record]]:
+        """Every record of a kind, in some order; for moving them, not for every day.
+
+        What is written meanwhile may be missed. A store does better than this where it can: here
+        each batch costs as much as all before it.
+        """
+        return self.each_due(kind, math.inf)
+
     @abstractmethod
     def count(self, kind: str) -> int:
         """How many records of a kind there are."""
+
+    def doubts(self) -> list[str]:
+        """Why the store might lose records although it works, each a sentence on what to do."""
+        return []
 
     def close(self) -> None:  # noqa: B027 - most stores hold nothing
         """Let go of files and connections."""
@@ -124,6 +144,8 @@ class Records(ABC):
 STORES = {
     "memory": "sessions.memory:MemoryRecords",
     "sqlite": "sessions.sqlite:SqliteRecords",
+    "redis": "sessions.redis:RedisRecords",
+    "rediss": "sessions.redis:RedisRecords",
 }
 
 
@@ -131,7 +153,8 @@ def open_records(url: str) -> Records:
     """The store behind a URL such as `memory://`; raises SiloError for a scheme nobody serves."""
     scheme = urlsplit(url).scheme
     if scheme not in STORES:
-        raise SiloError(f"{url!r} is no store: it must begin with one of {', '.join(STORES)}.")
+        shown = masked(url)
+        raise SiloError(f"{shown!r} is no store: it must begin with one of {', '.join(STORES)}.")
     module, _, name = STORES[scheme].partition(":")
     backend: Callable[[str], Records] = getattr(import_module(f".{module}", __package__), name)
     return backend(url)

@@ -5,14 +5,16 @@ from __future__ import annotations
 import errno
 import logging
 import secrets
+import threading
 import traceback
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Protocol
 
-from ..errors import NO_SPACE, Cancelled, TaskRunning, UnreadableFile, UserError
+from ..errors import NO_SPACE, Cancelled, FilesUnavailable, TaskRunning, UnreadableFile, UserError
 from .jobs import End, Job, Jobs, new_id
+from .outage import insist
 from .periodic import Periodic
 from .queue import Priority
 
@@ -27,11 +29,13 @@ ErrorHook = Callable[[Job, str], object]
 class Reporter(Protocol):
     """What a target says about itself. `update` and `log` raise Cancelled when asked to stop.
 
-    `id` is its job's, the same at each attempt. `secrets` are its runner's.
+    `id` is its job's, the same at each attempt. `secrets` are its runner's. `clock` gives unix
+    seconds, the same on every machine.
     """
 
     name: str
     id: str
+    clock: Callable[[], float]
 
     @property
     def secrets(self) -> Mapping[str, str]: ...
@@ -83,6 +87,8 @@ class Runner(ABC):
         self.jobs = jobs
         self.secrets = secrets or {}
         self.periodic = Periodic(jobs.records, jobs.clock)
+        self.stopped = threading.Event()
+        """Set once it is to take no more work, and to wait for nothing."""
         self._error_hooks: list[ErrorHook] = []
 
     def every(self, seconds: float, target: Target, *args: Any, name: str | None = None) -> None:
@@ -132,14 +138,18 @@ class Runner(ABC):
 
         What was unforeseen is logged and told to the error hooks.
         """
+        if outcome.passing and self.jobs.put_off(job.id, job.attempt, AWAY):
+            return
         if outcome.trace:
             reference, _, trace = outcome.trace.partition("\n")
             unforeseen = Unforeseen(trace)
             log.error("task %s, job %s: %s", job.name, job.id, reference, exc_info=unforeseen)
             self._tell(job, outcome.trace)
-            if self.jobs.retry(job.id, job.attempt):
-                return
-        self.jobs.finish(job.id, outcome.end, outcome.sentence, job.attempt)
+        insist(lambda: self._end(job, outcome), self.stopped)
+
+    def _end(self, job: Job, outcome: Outcome) -> None:
+        if not (outcome.trace and self.jobs.retry(job.id, job.attempt)):
+            self.jobs.finish(job.id, outcome.end, outcome.sentence, job.attempt)
 
     def _tell(self, job: Job, trace: str) -> None:
         """Call the error hooks; one that fails itself keeps the job from nothing."""
@@ -165,8 +175,11 @@ class Outcome:
     end: End
     sentence: str
     trace: str = ""
+    passing: bool = False
+    """Whether it is for what may be there again in a moment, and nothing is wrong with the job."""
 
 
+AWAY = "The file storage does not answer; trying again"
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
 
 
@@ -180,6 +193,8 @@ def outcome_of(error: BaseException) -> Outcome:
         return Outcome("cancelled", str(error))
     if isinstance(error, UserError):
         return Outcome("failed", str(error))
+    if isinstance(error, FilesUnavailable):
+        return Outcome("failed", str(error), passing=True)
     if isinstance(error, OSError) and error.errno in FULL:
         return Outcome("failed", NO_SPACE)
     trace = "".join(traceback.format_exception(error))

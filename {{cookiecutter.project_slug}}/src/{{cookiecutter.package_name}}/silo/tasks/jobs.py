@@ -18,6 +18,7 @@ from dataclasses import dataclass, field, fields, replace
 from itertools import islice
 from typing import Any, Literal, get_args
 
+from ..errors import StoreUnavailable
 from ..records import NEW, Delete, Postpone, Put, Record, Records, Step
 from .queue import Priority, Queue
 
@@ -33,6 +34,8 @@ LOG_LINES = 200
 LINE_CHARS = 500
 OWNER_CHARS = 8
 """As much of a session's key as tells it from others in a log, and is of no other use."""
+LONGEST_BACKOFF = 64.0
+"""In seconds."""
 INTERRUPTED = "The server stopped while this was running. Please start it again."
 
 
@@ -122,6 +125,7 @@ class Jobs:
         self.lease = lease
         self.retain = retain
         self._watchers: list[Watcher] = []
+        self._trusted_from = -math.inf
 
     def watch(self, watcher: Watcher) -> None:
         """Call `watcher(job)` whenever this process has changed the status of a job: once each."""
@@ -250,8 +254,16 @@ class Jobs:
         """Hand back the jobs of workers that have been silent for longer than their lease.
 
         A job that only one process can run and that still waits has failed: that process is gone.
+        While the store was away no worker could be heard; each has a lease's time to speak again.
         """
-        for job_id, record in self.records.each_due("lease", self.clock()):
+        try:
+            silent = list(self.records.each_due("lease", self.clock()))
+        except StoreUnavailable:
+            self._trusted_from = time.monotonic() + self.lease
+            raise
+        if time.monotonic() < self._trusted_from:
+            return
+        for job_id, record in silent:
             job = self.read(job_id)
             if job and job.status == "running":
                 self.hand_back(job_id, job.attempt)
@@ -296,7 +308,18 @@ class Jobs:
             job.backoff,
             attempts=1,
             retries=-1,
+            slower=True,
         )
+
+    def put_off(self, job_id: str, attempt: int, sentence: str) -> Job | None:
+        """Try a job again later, because what it needs is away for a while.
+
+        None if it was put off for about as long as anybody waits, which is a few minutes.
+        """
+        job = self.read(job_id)
+        if job is None or job.backoff > LONGEST_BACKOFF or job.cancelling:
+            return None
+        return self._requeue(job_id, attempt, sentence, job.backoff, attempts=1, slower=True)
 
     def _requeue(
         self,
@@ -306,6 +329,7 @@ class Jobs:
         delay: float = 0.0,
         attempts: int = 0,
         retries: int = 0,
+        slower: bool = False,
     ) -> Job | None:
         """Let a running job wait again, with its attempts and retries changed by so many."""
 
@@ -318,7 +342,7 @@ class Jobs:
                 message=message,
                 attempts=job.attempts + attempts,
                 retries=job.retries + retries,
-                backoff=job.backoff * 2 if retries else job.backoff,
+                backoff=job.backoff * 2 if slower else job.backoff,
             )
 
         ready = self.clock() + delay

@@ -28,8 +28,9 @@ STDERR_TAIL = 4000
 TICK_SECONDS = 0.1
 BEGIN_SECONDS = 5
 QUEUED_MESSAGES = 1000
-WITHHELD = ("SECRET_KEY", "SILO_ENCRYPTION_KEY")
-"""What a child gets no sight of, because no job needs it from there."""
+WITHHELD = ("SECRET_KEY", "SILO_ENCRYPTION_KEY", "SILO_STORE_URL", "SILO_BROKER_URL")
+"""What a child gets no sight of, because no job needs it from there: secrets, and URLs that may
+hold a password. The credentials of a bucket it needs."""
 
 
 class Worker:
@@ -73,6 +74,7 @@ class Worker:
             {
                 "name": job.name,
                 "id": job.id,
+                "now": job.started_at or 0.0,  # a moment ago, by the clock that all machines share
                 "target": job.target,
                 "args": job.args,
                 "kwargs": job.kwargs,
@@ -137,7 +139,7 @@ class Worker:
         tail = self._tail()
         if "memory allocation" in tail or "MemoryError" in tail:
             return too_much_memory(limits)
-        if sys.platform != "win32" and code == -signal.SIGXCPU:
+        if sys.platform != "win32" and code in (-signal.SIGXCPU, -signal.SIGALRM):
             return too_long(limits)
         return Outcome("failed", CRASHED, f"the child ended with code {code}\n{tail}")
 
