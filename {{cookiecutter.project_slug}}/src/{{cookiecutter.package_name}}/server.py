@@ -147,6 +147,8 @@ def settings_of(host: str, port: int, workers: int) -> dict[str, Any]:
         # It would believe whoever calls from this machine, a proxy that hands on what it was sent
         # among them. How many proxies are believed is the app's own setting.
         "forwarded_allow_ips": "",
+        # Whoever may open it may stop the server, and it lies in a home, which a container has not.
+        "control_socket_disable": True,
         "post_worker_init": _end_streams_at_signals,
         "worker_exit": lambda _, worker: _stop(worker),
         "loglevel": "warning",
