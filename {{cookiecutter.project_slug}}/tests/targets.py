@@ -100,7 +100,8 @@ def limits(task: Reporter) -> dict[str, Any]:
     names = ("AS", "CPU", "FSIZE", "NOFILE", "CORE")
     found = {name: resource.getrlimit(getattr(resource, f"RLIMIT_{name}"))[0] for name in names}
     hard = resource.getrlimit(resource.RLIMIT_CPU)[1]
-    return {**found, "CPU at most": hard, "preloaded": "wave" in sys.modules}
+    alarm = round(signal.getitimer(signal.ITIMER_REAL)[0])
+    return {**found, "CPU at most": hard, "alarm": alarm, "preloaded": "wave" in sys.modules}
 
 
 def overlaps(task: Reporter, folder: str, gate: str) -> int:
@@ -178,6 +179,10 @@ def aborts(task: Reporter) -> None:
 
 def is_killed(task: Reporter) -> None:
     os.kill(os.getpid(), signal.SIGKILL)
+
+
+def is_alarmed(task: Reporter) -> None:
+    os.kill(os.getpid(), signal.SIGALRM)
 
 
 def leaves(task: Reporter) -> None:

@@ -163,16 +163,21 @@ def make_silo(settings: Settings, clock: Callable[[], float] | None = None) -> S
 
 
 def make_runner(settings: Settings, records: Records, clock: Callable[[], float]) -> Runner:
-    """Who runs the jobs."""
+    """Who runs the jobs. Raises ConfigError if that needs a broker and none is named."""
     jobs = Jobs(records, clock, settings.silo_lease)
     secrets = {FILES: settings.files_url, ENCRYPTION_KEY: settings.encryption_key}
     limits = Limits(settings.silo_task_memory_mb, settings.silo_task_timeout)
     if settings.silo_runner == "thread":
         return ThreadRunner(jobs, secrets, limits, settings.scratch)
-    slots = Slots(settings.silo_workers, settings.silo_data_dir / "slots")
     preload = [f"{__package__}.jobs"]
     if settings.encryption_key:
         preload.append(f"{__package__}.silo.files.encrypted")
     if urlsplit(settings.files_url).scheme in EXTRAS:
         preload.append(f"{__package__}.silo.files.objects")
+    if settings.silo_runner == "celery":
+        from .silo.tasks.celery import CeleryRunner  # here, since it needs an extra
+
+        url = settings.broker_url
+        return CeleryRunner(jobs, url, __package__, limits, preload, secrets, settings.scratch)
+    slots = Slots(settings.silo_workers, settings.silo_data_dir / "slots")
     return ProcessRunner(jobs, slots, limits, preload, secrets, settings.scratch)

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from . import keys
 from .config import ConfigError, Settings, load_settings
-from .opening import plain_files, records_of
+from .opening import plain_files, reach_files, records_of
 from .silo.kinds import MOVING
 from .silo.moving import Moved, check_records, move_files, move_records, others
 from .silo.records import Records
@@ -55,6 +55,7 @@ def migrate(source: Settings, target: Settings, replace: bool, bar: Bar) -> Summ
     summary = Summary()
     with closing(records_of(source)) as records:
         if source.files_url != target.files_url:
+            reach_files(target)
             there = plain_files(target)
             with bar("Files", records.count("session") + 1) as told:
                 folders = folders_of(records, source)

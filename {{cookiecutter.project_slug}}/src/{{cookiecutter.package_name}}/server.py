@@ -14,7 +14,7 @@ from typing import Any
 
 from flask import Flask
 
-from . import address, logs
+from . import address, choices, logs
 from .app import create_app, make_silo
 from .config import ConfigError, load_settings
 from .opening import reach_files_apart
@@ -40,7 +40,9 @@ def serve(host: str, port: int, workers: int, ready: Callable[[], object]) -> No
     Raises ConfigError if a setting is wrong or the address cannot be listened on.
     """
     check(host, port, workers)
-    logs.configure(load_settings().silo_log_format)
+    settings = load_settings()
+    logs.configure(settings.silo_log_format)
+    choices.warn(settings)
     if sys.platform == "win32":
         from waitress import serve as serve_waitress
 

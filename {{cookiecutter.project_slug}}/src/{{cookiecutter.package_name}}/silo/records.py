@@ -133,6 +133,10 @@ class Records(ABC):
     def count(self, kind: str) -> int:
         """How many records of a kind there are."""
 
+    def doubts(self) -> list[str]:
+        """Why the store might lose records although it works, each a sentence on what to do."""
+        return []
+
     def close(self) -> None:  # noqa: B027 - most stores hold nothing
         """Let go of files and connections."""
 

@@ -112,6 +112,26 @@ class RedisRecords(Records):
     def count(self, kind: str) -> int:
         return int(self._ask(lambda: self._redis.zcard(self._index(kind))))
 
+    def doubts(self) -> list[str]:
+        """What its configuration says; nothing if it may not be asked for that."""
+        try:
+            told = self._redis.config_get("maxmemory-policy", "appendonly", "save")
+        except redis.RedisError:
+            return []
+        policy, keeps = told["maxmemory-policy"], told["appendonly"] == "yes" or told["save"]
+        doubts = []
+        if policy != "noeviction":
+            doubts.append(
+                f"Its maxmemory-policy is {policy}: when memory is short it drops sessions and "
+                "jobs. Set that to noeviction."
+            )
+        if not keeps:
+            doubts.append(
+                "It keeps nothing on disk: a restart loses sessions, jobs and keys. Set appendonly "
+                "to yes."
+            )
+        return doubts
+
     def close(self) -> None:
         self._redis.close()
 

@@ -6,16 +6,19 @@ needed, and what is not needed is off: results, beat, events, remote control, go
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from typing import Any
 from urllib.parse import parse_qs, urlsplit, urlunsplit
 
 from celery import Celery
+from kombu import Connection
 from kombu.exceptions import OperationalError
 
 from ..errors import SiloError
 
 TASK = "silo.work"
-SOCKET_SECONDS = 3.0
+SOCKET_SECONDS = 2.0
 """How long the broker may take to answer; a request may wait for it."""
 REDELIVER_SECONDS = 600.0
 """By how much a message may outlast its job: hosts' clocks may differ, and Redis goes by theirs."""
@@ -48,22 +51,24 @@ class Broker:
 
     def send(self, job_id: str) -> None:
         """Say that a job waits. Raises BrokerAway."""
-        try:
-            self.celery.send_task(TASK, [job_id], task_id=job_id)
-        except OperationalError as error:
-            raise BrokerAway(str(error)) from error
+        with self.celery.producer_or_acquire() as producer, away(producer.connection):
+            self.celery.send_task(TASK, [job_id], task_id=job_id, producer=producer)
 
     def waiting(self) -> int:
         """How many messages nobody has fetched yet. Raises BrokerAway."""
-        try:
-            with self.celery.connection_for_write() as connection:
-                connection.ensure_connection(max_retries=1, timeout=SOCKET_SECONDS)
-                declared = connection.default_channel.queue_declare(self.queue)
-                return int(declared.message_count)
-        except OperationalError as error:
-            raise BrokerAway(str(error)) from error
-        except connection.connection_errors as error:
-            raise BrokerAway(str(error)) from error
+        with self.celery.producer_or_acquire() as producer, away(producer.connection):
+            channel: Any = producer.channel
+            return int(channel.queue_declare(self.queue).message_count)
+
+
+@contextlib.contextmanager
+def away(connection: Connection) -> Iterator[None]:
+    """Raises BrokerAway for whatever a connection to the broker may raise."""
+    errors: Any = (OperationalError, *connection.connection_errors, *connection.channel_errors)
+    try:
+        yield
+    except errors as error:
+        raise BrokerAway(str(error)) from error
 
 
 def settings(queue: str, prefix: str, seconds: float) -> dict[str, Any]:
@@ -89,9 +94,8 @@ def settings(queue: str, prefix: str, seconds: float) -> dict[str, Any]:
         "broker_connection_timeout": SOCKET_SECONDS,
         # Jobs under way have their records, and go on without the broker.
         "worker_cancel_long_running_tasks_on_connection_loss": False,
-        # Once more at once, for a connection that a restart of the broker has broken.
-        "task_publish_retry": True,
-        "task_publish_retry_policy": {"max_retries": 1, "interval_start": 0, "interval_max": 0},
+        # What cannot be sent now a later look sends, and meanwhile nobody has to wait for it.
+        "task_publish_retry": False,
         # Whoever reaches the broker could stop workers by it.
         "worker_enable_remote_control": False,
         "worker_send_task_events": False,
@@ -107,6 +111,9 @@ def settings(queue: str, prefix: str, seconds: float) -> dict[str, Any]:
             "unacked_restore_throttle": 1,
             # One list for all priorities: which job is next the queue in the records says.
             "priority_steps": [0],
+            # To connect anew is tried once, at once: who sends does not wait for the broker.
+            "max_retries": 1,
+            "interval_start": 0,
             "socket_timeout": SOCKET_SECONDS,
             "socket_connect_timeout": SOCKET_SECONDS,
             "socket_keepalive": True,

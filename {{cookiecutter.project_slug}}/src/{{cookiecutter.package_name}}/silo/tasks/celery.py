@@ -17,6 +17,7 @@ from .broker import Broker, BrokerAway
 from .child import Limits
 from .crew import Crew
 from .jobs import Job, Jobs
+from .outage import AWAY, Trouble
 from .travel import travelling_job
 
 log = logging.getLogger(__name__)
@@ -29,7 +30,8 @@ class CeleryRunner(Runner):
     """Targets must be importable, arguments JSON-like; a job whose worker dies is tried once more.
 
     It runs nothing by itself: `CeleryWorker` does, in other processes that have the same records,
-    with the children of `crew`. While the broker is away, jobs wait in the records.
+    with the children of `crew`. While the broker is away, jobs wait in the records. A delayed job
+    gets its message when it may start.
     """
 
     def __init__(
@@ -47,34 +49,41 @@ class CeleryRunner(Runner):
         self.stopped = self.crew.dismissed
         self.broker = Broker(url, name, self.crew.limits.seconds)
         self._records = jobs.records
-        self._away = False
+        self._trouble = Trouble(log, "waking workers")
         jobs.watch(self._changed)
 
     def prepare(self, name: str, owner: str | None, call: Call) -> Job:
         return travelling_job(name, owner, call)
 
     def deliver(self, job: Job, call: Call) -> None:
-        if not job.delay:
-            self._send(job.id)
+        try:
+            if not job.delay:
+                self._send(job.id)
+        except (BrokerAway, *AWAY):  # it is stored, so that a later look will find it
+            self._trouble.met()
 
     def tick(self) -> None:
         super().tick()
-        self.call()
+        self._call()
 
-    def call(self) -> None:
+    def _call(self) -> None:
+        """Log the first of a row of failures to reach the broker, since all are tried again."""
+        try:
+            self._wake()
+            self._trouble.over()
+        except BrokerAway:
+            self._trouble.met()
+
+    def _wake(self) -> None:
         """Send messages for jobs that wait without one.
 
         Every message does for every job, so as long as the broker has any, none is wanting. If it
         has none, the jobs that are next are asked for: what is looked at is as much however many
         wait, and of several processes one sends.
         """
-        try:
-            if not self.jobs.queue.is_empty() and not self.broker.waiting():
-                for job_id in self.jobs.queue.waiting():
-                    self._send(job_id)
-            self._away = False
-        except BrokerAway as error:
-            self._tell_away(error)
+        if not self.jobs.queue.is_empty() and not self.broker.waiting():
+            for job_id in self.jobs.queue.waiting():
+                self._send(job_id)
 
     def stop(self) -> None:
         self.crew.disband()
@@ -86,21 +95,16 @@ class CeleryRunner(Runner):
         if sent and sent.due > now:
             return
         expect = sent.version if sent else NEW
-        if self._records.apply(Put("message", job_id, b"", now + AGAIN_SECONDS, expect)):
+        version = self._records.apply(Put("message", job_id, b"", now + AGAIN_SECONDS, expect))
+        if version:
             try:
                 self.broker.send(job_id)
-            except BrokerAway as error:
-                self._records.apply(Delete("message", job_id))
-                self._tell_away(error)
+            except BrokerAway:
+                self._records.apply(Delete("message", job_id, version))
+                raise
 
     def _changed(self, job: Job) -> None:
         """A job that waits again needs a message again."""
         if job.status == "queued":
             self._records.apply(Delete("message", job.id))
-            self.call()
-
-    def _tell_away(self, error: BrokerAway) -> None:
-        """Log that the broker is away, once each time."""
-        if not self._away:
-            log.warning("jobs wait for the broker, which is away: %s", error)
-        self._away = True
+            self._call()

@@ -25,6 +25,9 @@ from .jobs import LINE_CHARS
 UPDATE_SECONDS = 0.05
 """Progress is said at most this often: a step may report every row, and the news is the latest."""
 
+ALARM_SECONDS = 10
+"""How much longer than its time a child may take before the system ends it."""
+
 
 @dataclass(frozen=True)
 class Limits:
@@ -151,11 +154,15 @@ def _die_with_parent() -> None:
 
 
 def _limit(limits: Limits) -> None:
-    """Set the limits, where the system knows them; the wall clock is the parent's to watch."""
+    """Set the limits, where the system knows them.
+
+    The wall clock is the parent's to watch; the alarm is for a parent that does not.
+    """
     if sys.platform == "win32":
         return
     import resource
 
+    signal.alarm(int(limits.seconds) + ALARM_SECONDS)
     memory, file = limits.memory_mb * 2**20, limits.file_mb * 2**20
     seconds = int(limits.seconds) + 1
     for kind, soft, hard in (

@@ -6,17 +6,21 @@ import logging
 import threading
 import warnings
 from collections.abc import Callable
+from typing import Any
 
 from celery.exceptions import CPendingDeprecationWarning
 from celery.worker import WorkController, state
 
-from ..errors import SiloError
 from .broker import TASK
 from .celery import CeleryRunner
+from .outage import AWAY, Trouble
 
 log = logging.getLogger(__name__)
 
 TICK_SECONDS = 1.0
+
+_state: Any = state
+"""Which is that of all workers of a process; its types know of no exit code."""
 
 
 class CeleryWorker:
@@ -29,17 +33,23 @@ class CeleryWorker:
     is stuck, the child's own alarm ends it. The threads live as long as the pool, and so as long
     as the children that they start.
 
-    `looked` is called each time that it has looked after the queue, whatever came of it.
+    `ready` is called once messages are heard, and `looked` each time that it has looked after the
+    queue, whatever came of it.
     """
 
     def __init__(
-        self, runner: CeleryRunner, concurrency: int, looked: Callable[[], object] = lambda: None
+        self,
+        runner: CeleryRunner,
+        concurrency: int,
+        ready: Callable[[], object] = lambda: None,
+        looked: Callable[[], object] = lambda: None,
     ) -> None:
         self.runner = runner
         self._crew = runner.crew
         self._looked = looked
         celery = runner.broker.celery
-        celery.task(self.work, name=TASK)
+        celery.task(name=TASK, shared=False)(self.work)
+        celery.set_default()  # that of the threads of the pool
         self._controller = WorkController(
             app=celery,
             concurrency=concurrency,
@@ -47,9 +57,8 @@ class CeleryWorker:
             without_gossip=True,
             without_mingle=True,
             without_heartbeat=True,
-            ready_callback=lambda _: self.ready.set(),
+            ready_callback=lambda _: ready(),
         )
-        self.ready = threading.Event()
 
     def run(self) -> int:
         """Work until stopped. Returns the exit code."""
@@ -63,12 +72,13 @@ class CeleryWorker:
         finally:
             self._crew.disband()
             ticking.join()
+            _state.should_stop = None
         return self._controller.exitcode or 0
 
     def stop(self) -> None:
         """Hand back the jobs under way, and have `run` return; a signal handler may call it."""
         self._crew.dismissed.set()
-        state.should_stop = 0
+        _state.should_stop = 0
 
     def work(self, job_id: str) -> None:
         """Work on the next job of the queue, for which, or for another, this message was sent."""
@@ -78,15 +88,15 @@ class CeleryWorker:
             job = self.runner.jobs.claim_next()
             if job and (outcome := self._crew.work(self.runner.jobs, job)):
                 self.runner.settle(job, outcome)
-        except SiloError as error:
-            log.warning("job %s, or another, was not worked on: %s", job_id, error)
+        except AWAY as error:  # whatever was to be done, a later look finds
+            log.warning("the message of job %s came to nothing: %s", job_id, error)
 
     def _tick(self) -> None:
+        trouble = Trouble(log, "looking after the queue")
         while not self._crew.dismissed.wait(TICK_SECONDS):
             try:
                 self.runner.tick()
-            except SiloError as error:
-                log.warning("the queue was not looked after: %s", error)
+                trouble.over()
             except Exception:  # whatever goes wrong once, the next look may go well
-                log.exception("the queue was not looked after")
+                trouble.met()
             self._looked()

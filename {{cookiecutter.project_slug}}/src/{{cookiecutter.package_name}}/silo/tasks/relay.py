@@ -19,7 +19,7 @@ from .worker import KILLED, Message, Worker, too_long, too_much_memory
 TICK_SECONDS = 0.1
 """Between looks at the job's record: how late a cancellation may be noticed."""
 GRACE_SECONDS = 2.0
-"""What a cancelled target has to stop by itself before its child is killed."""
+"""What a target has that is cancelled, or late, to stop by itself before its child is killed."""
 
 
 class Relay:
@@ -32,6 +32,7 @@ class Relay:
         self._limits = limits
         self._started = self._renewed = time.monotonic()
         self._asked: float | None = None
+        self._late = False
         self._stopped = threading.Event()
         self._news: dict[str, Any] = {}
         self._lines: list[str] = []
@@ -120,14 +121,23 @@ class Relay:
                 self._stopped,
             )
             return None
+        if said["end"] == "cancelled":
+            return self._outcome_of_asking()
         trace, passing = said.get("trace", ""), said.get("passing", False)
         return Outcome(said["end"], said["message"], trace, passing)
 
     def _overdue(self) -> Outcome | None:
+        """Ask the child to stop when its time is over; how it ended if it was asked and has not."""
         now = time.monotonic()
+        if self._asked is None and now - self._started > self._limits.seconds:
+            self._late = True
+            self._ask()
         if self._asked is not None and now - self._asked > GRACE_SECONDS:
-            return Outcome("cancelled", "Cancelled.")
-        return too_long(self._limits) if now - self._started > self._limits.seconds else None
+            return self._outcome_of_asking()
+        return None
+
+    def _outcome_of_asking(self) -> Outcome:
+        return too_long(self._limits) if self._late else Outcome("cancelled", "Cancelled.")
 
     def _ask(self) -> None:
         """Ask the child to stop, once."""

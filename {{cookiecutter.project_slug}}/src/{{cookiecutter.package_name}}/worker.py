@@ -1,0 +1,82 @@
+"""Work on the jobs that servers store, on this machine or another: a worker of Celery.
+
+It is the whole app but for the web server: the same settings, step and schedules, the same cleanup.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import signal
+import socket
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from . import logs
+from .app import create_app
+from .config import ConfigError, Settings, load_settings
+from .silo import Silo, SiloError
+from .silo.tasks.broker import BrokerAway
+from .silo.tasks.celery import CeleryRunner
+from .silo.tasks.listener import CeleryWorker
+
+ALIVE_SECONDS = 30.0
+"""How long a worker may not have looked after the queue that is at work."""
+
+Ready = Callable[[str, int], object]
+
+
+def work(concurrency: int | None, ready: Ready) -> int:
+    """Work until told to stop; the exit code.
+
+    `ready` is called with the broker's address and how many jobs are done at a time, once messages
+    are heard. Raises ConfigError if a setting is wrong or the broker cannot be reached.
+    """
+    settings = load_settings().settled()
+    logs.configure(settings.silo_log_format)
+    logging.getLogger("celery").setLevel(logging.WARNING)  # of each job its record tells
+    app = create_app()
+    silo: Silo = app.extensions["silo"]
+    try:
+        runner = reached(silo)
+        count = concurrency or settings.silo_workers
+        worker = CeleryWorker(
+            runner,
+            count,
+            ready=lambda: ready(runner.broker.address, count),
+            looked=alive_file(settings).touch,
+        )
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: worker.stop())
+        return worker.run()
+    finally:
+        silo.stop()
+        alive_file(settings).unlink(missing_ok=True)
+        with contextlib.suppress(SiloError):
+            app.extensions["metrics"].counts.flush()
+
+
+def reached(silo: Silo) -> CeleryRunner:
+    """The runner, whose broker answers. Raises ConfigError."""
+    runner = silo.store.runner
+    assert isinstance(runner, CeleryRunner)  # as SILO_RUNNER says
+    try:
+        runner.broker.waiting()
+    except BrokerAway as error:
+        reason = str(error).rstrip(".")
+        raise ConfigError(f"SILO_BROKER_URL is {runner.broker.address!r}: {reason}.") from error
+    return runner
+
+
+def is_alive(settings: Settings) -> bool:
+    """Whether a worker with this data directory, on this machine, has looked after the queue."""
+    try:
+        return time.time() - alive_file(settings).stat().st_mtime < ALIVE_SECONDS
+    except OSError:
+        return False
+
+
+def alive_file(settings: Settings) -> Path:
+    """What a worker touches while it is at work; several of one machine share it."""
+    return settings.silo_data_dir / f"worker-{socket.gethostname()}"
