@@ -33,19 +33,25 @@ def memory(_: Path) -> Records:
     return open_records("memory://")
 
 
-def sqlite(folder: Path) -> Records:
-    return open_records(f"sqlite:///{folder}/silo.db")
-
-
-def redis(folder: Path) -> Records:
+def redis(folder: Path) -> str:
     prefix = sha256(str(folder).encode()).hexdigest()[:16]
-    return open_records(f"{valkey.shared().url}?prefix={prefix}")
+    return f"{valkey.shared().url}?prefix={prefix}"
+
+
+STORES: dict[str, Callable[[Path], str]] = {
+    "sqlite": lambda folder: f"sqlite:///{folder}/silo.db",
+    "redis": redis,
+}
+"""The URL of a folder's records, which several processes may open."""
+
+
+def shared(name: str) -> Callable[[Path], Records]:
+    return lambda folder: open_records(STORES[name](folder))
 
 
 RECORDS: dict[str, Callable[[Path], Records]] = {
     "memory": memory,
-    "sqlite": sqlite,
-    "redis": redis,
+    **{name: shared(name) for name in STORES},
 }
 """Opens the records of a folder. Opened twice, they are the same, as two processes have them."""
 

@@ -15,6 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from backends import STORES
 from support import eventually
 
 from .server import Answer, Caller, free_port, insist
@@ -31,9 +32,9 @@ def holder(tmp_path: Path) -> Path:
     return tmp_path / "holder"
 
 
-@pytest.fixture
-def port(tmp_path: Path, holder: Path) -> Iterator[int]:
-    """The counter app, served by four workers."""
+@pytest.fixture(params=STORES)
+def port(request: pytest.FixtureRequest, tmp_path: Path, holder: Path) -> Iterator[int]:
+    """The counter app, served by four workers, over each store that they can share."""
     port = free_port()
     process = subprocess.Popen(
         [
@@ -44,7 +45,7 @@ def port(tmp_path: Path, holder: Path) -> Iterator[int]:
         env={
             **os.environ,
             "PYTHONPATH": os.pathsep.join(path for path in sys.path if path),
-            "COUNTER_STORE": f"sqlite:///{tmp_path}/counter.db",
+            "COUNTER_STORE": STORES[request.param](tmp_path),
             "COUNTER_HOLDER": str(holder),
             "COUNTER_LEASE": str(LEASE_SECONDS),
         },
