@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+import json
 import os
 import time
 from collections.abc import Callable, Iterator
@@ -14,7 +15,7 @@ from typing import Any
 import click
 from pydantic import ValidationError
 
-from . import checkup, contract, controls, migrate
+from . import checkup, contract, controls, lifecycle, migrate
 from .about import TITLE
 from .address import address
 from .config import ConfigError, Settings, load_settings
@@ -237,6 +238,19 @@ def bar(label: str, length: int) -> Iterator[Callable[[int], object]]:
     """A progress bar, on a terminal only, since it moves by rewriting."""
     with click.progressbar(length=length, label=label) as shown:
         yield shown.update
+
+
+@main.command("lifecycle")
+@click.option("--days", type=click.IntRange(1), help="After how many; enough for a session's TTL.")
+def show_lifecycle(days: int | None) -> None:
+    """Print the rule by which the bucket removes files that outlive their session.
+
+    As JSON, for the provider's own tool: docs/deployment.md says how.
+    """
+    with told():
+        settings = load_settings()
+        found = lifecycle.rule(settings, days or lifecycle.days_of(settings))
+    click.echo(json.dumps(found, indent=2))
 
 
 @main.group()

@@ -162,6 +162,15 @@ class Swift:
         finally:
             self.start()
 
+    @contextlib.contextmanager
+    def asleep(self) -> Iterator[None]:
+        """The server takes connections while the block lasts, and answers nothing."""
+        self.pause()
+        try:
+            yield
+        finally:
+            self.resume()
+
     def _signal(self, number: int) -> None:
         for process in self._processes:
             with contextlib.suppress(ProcessLookupError):
