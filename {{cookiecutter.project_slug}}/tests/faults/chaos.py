@@ -361,8 +361,8 @@ def main(kills: int, seed: int, backend: str) -> None:
         for number in range(kills):
             stage, victim = STAGES[number % len(STAGES)], random.choice(victims)
             began = time.monotonic()
+            click.echo(f"{number + 1}: {stage.__name__}, {victim.__name__}", err=True)
             outcome = play(server, stage, victim)
-            print(number, stage.__name__, victim.__name__, outcome, round(time.monotonic()-began,1), flush=True) #DBG
             longest = max(longest, time.monotonic() - began)
             counts[stage.__name__, victim.__name__, outcome] += 1
         wrong = {
