@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import os
 import signal
@@ -34,7 +35,14 @@ def holder(tmp_path: Path) -> Path:
 
 @pytest.fixture(params=STORES)
 def port(request: pytest.FixtureRequest, tmp_path: Path, holder: Path) -> Iterator[int]:
-    """The counter app, served by four workers, over each store that they can share."""
+    """The counter app over each store that its workers can share."""
+    with counter(STORES[request.param](tmp_path), holder, LEASE_SECONDS) as port:
+        yield port
+
+
+@contextlib.contextmanager
+def counter(store: str, holder: Path, lease: float) -> Iterator[int]:
+    """The counter app, served by four workers over the store of a URL; its port."""
     port = free_port()
     process = subprocess.Popen(
         [
@@ -45,9 +53,9 @@ def port(request: pytest.FixtureRequest, tmp_path: Path, holder: Path) -> Iterat
         env={
             **os.environ,
             "PYTHONPATH": os.pathsep.join(path for path in sys.path if path),
-            "COUNTER_STORE": STORES[request.param](tmp_path),
+            "COUNTER_STORE": store,
             "COUNTER_HOLDER": str(holder),
-            "COUNTER_LEASE": str(LEASE_SECONDS),
+            "COUNTER_LEASE": str(lease),
         },
         stderr=subprocess.DEVNULL,
     )

@@ -14,6 +14,7 @@ import logging
 import re
 import socket
 import struct
+import time
 from collections.abc import Callable, Collection, Iterator
 from typing import Any, TypeVar
 from urllib.parse import parse_qsl, urlencode, urlsplit
@@ -38,6 +39,8 @@ PREFIX = "silo"
 PREFIXES = re.compile(r"[A-Za-z0-9_.-]{1,100}")
 CONNECT_SECONDS = 2
 ANSWER_SECONDS = 5
+HANGING_SECONDS = 1
+"""For how long a server that has not answered in time is asked by nobody."""
 KEEP_ALIVE = {"TCP_KEEPIDLE": 60, "TCP_KEEPINTVL": 15, "TCP_KEEPCNT": 3}
 """So that a connection which a firewall forgot is found dead while it is idle, and not in use."""
 HEAD = struct.Struct(">Qd")
@@ -66,11 +69,13 @@ class RedisRecords(Records):
         self._due = self._redis.register_script(DUE)
         self._versions = self._redis.register_script(VERSIONS)
         self._away = False
+        self._hangs_until = 0.0
         try:
             self._versions([self._root])
         except redis.RedisError as error:
             self.close()
-            raise SiloError(f"its server cannot be used: {error}") from None
+            said = str(error).rstrip(".")
+            raise SiloError(f"its server cannot be used: {said}") from None
         self.clock = FollowedClock(self._time)
 
     def read(self, kind: str, key: str) -> Record | None:
@@ -148,7 +153,12 @@ class RedisRecords(Records):
         return float(seconds) + float(micros) / 1e6
 
     def _ask(self, command: Callable[[], Any], again: bool = True) -> Any:
-        """The server's answer; with `again`, a command whose connection broke is sent once more."""
+        """The server's answer; with `again`, a command whose connection broke is sent once more.
+
+        While the server hangs, one call in a while waits for it, and all the others need not.
+        """
+        if time.monotonic() < self._hangs_until:
+            raise StoreUnavailable
         try:
             try:
                 answer = command()
@@ -157,6 +167,8 @@ class RedisRecords(Records):
                     raise
                 answer = command()
         except redis.RedisError as error:
+            if isinstance(error, redis.TimeoutError):
+                self._hangs_until = time.monotonic() + HANGING_SECONDS
             self._say("the store fails: %s", error, away=True)
             raise translated(error) from error
         self._say("the store answers again", away=False)
