@@ -79,6 +79,7 @@ allow_account_management = true
 
 FILTERS: Mapping[str, Mapping[str, str]] = {
     "catch_errors": {},
+    "atomic": {"use": "", "paste.filter_factory": "servers.atomic:factory"},
     "gatekeeper": {},
     "healthcheck": {},
     "cache": {"use": "egg:swift#memcache", "memcache_servers": "127.0.0.1:1"},
@@ -132,7 +133,13 @@ class Swift:
                 command = [str(Path(sys.executable).with_name(f"swift-{kind}-server"))]
                 command.append(str(self._etc / f"{kind}.conf"))
                 self._processes.append(
-                    subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
+                    subprocess.Popen(
+                        command,
+                        env={**os.environ, "PYTHONPATH": str(Path(__file__).parent.parent)},
+                        stdout=log,
+                        stderr=log,
+                        start_new_session=True,
+                    )
                 )
         deadline = time.monotonic() + START_SECONDS
         while not all(self._listens(port) for port in self._ports.values()):
@@ -253,7 +260,7 @@ def shared() -> Swift:
 
 
 def _lines(options: Mapping[str, str]) -> list[str]:
-    return [f"{name} = {value}" for name, value in options.items()]
+    return [f"{name} = {value}" for name, value in options.items() if value]
 
 
 def _free_ports(count: int) -> list[int]:

@@ -16,7 +16,16 @@ from typing import BinaryIO, cast
 from ..errors import PartMoved, UnreadableFile
 from .base import Place, PlainPlace, Served
 from .keyring import Keyring
-from .sealing import HEAD_BYTES, TEXT_BYTES, Index, Seal, Unauthentic, index_of, record_of
+from .sealing import (
+    HEAD_BYTES,
+    TEXT_BYTES,
+    Index,
+    Seal,
+    Unauthentic,
+    index_of,
+    record_of,
+    regular_index,
+)
 
 log = logging.getLogger(__name__)
 
@@ -156,7 +165,8 @@ def survey(stream: BinaryIO, keys: Keyring, file: str) -> Found:
     if len(head) < HEAD_BYTES:
         seal = Seal.new(keys, file)
         return Found(seal, Index(), size, seal.head)
-    seal, index = Seal.of(keys, head, file), index_of(stream, size)
+    seal = Seal.of(keys, head, file)
+    index = regular_index(stream, size, seal) or index_of(stream, size)
     while len(index):
         try:
             record_of(stream, seal, index, len(index) - 1)
