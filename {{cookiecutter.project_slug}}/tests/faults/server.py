@@ -49,6 +49,11 @@ class Server:
         self._settings = {name: str(value) for name, value in settings.items()}
         self._process: subprocess.Popen[bytes] | None = None
 
+    @property
+    def environment(self) -> dict[str, str]:
+        """Its own, with its settings."""
+        return {**os.environ, "SILO_DATA_DIR": str(self.data), **self._settings}
+
     def start(self) -> None:
         """Start, and wait until it answers."""
         with (self.data.parent / "server.log").open("ab") as log:
@@ -57,7 +62,7 @@ class Server:
                     *(sys.executable, "-m", f"{package}.cli", "serve"),
                     *("--port", str(self.port), "--workers", str(self._workers)),
                 ],
-                env={**os.environ, "SILO_DATA_DIR": str(self.data), **self._settings},
+                env=self.environment,
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
