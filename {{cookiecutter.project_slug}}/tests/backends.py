@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import uuid
+import zlib
 from collections.abc import Callable
 from functools import cache
 from hashlib import sha256
@@ -32,19 +33,25 @@ def memory(_: Path) -> Records:
     return open_records("memory://")
 
 
-def sqlite(folder: Path) -> Records:
-    return open_records(f"sqlite:///{folder}/silo.db")
-
-
-def redis(folder: Path) -> Records:
+def redis(folder: Path) -> str:
     prefix = sha256(str(folder).encode()).hexdigest()[:16]
-    return open_records(f"{valkey.shared().url}?prefix={prefix}")
+    return f"{valkey.shared().url}?prefix={prefix}"
+
+
+STORES: dict[str, Callable[[Path], str]] = {
+    "sqlite": lambda folder: f"sqlite:///{folder}/silo.db",
+    "redis": redis,
+}
+"""The URL of a folder's records, which several processes may open."""
+
+
+def shared(name: str) -> Callable[[Path], Records]:
+    return lambda folder: open_records(STORES[name](folder))
 
 
 RECORDS: dict[str, Callable[[Path], Records]] = {
     "memory": memory,
-    "sqlite": sqlite,
-    "redis": redis,
+    **{name: shared(name) for name in STORES},
 }
 """Opens the records of a folder. Opened twice, they are the same, as two processes have them."""
 
@@ -76,8 +83,23 @@ RUNNERS: dict[str, Callable[[Jobs], Runner]] = {
     "celery": CeleryHere,
 }
 
+
+def bucket(folder: Path, keys: str = "") -> Place:
+    """Below a prefix of the folder's own in the bucket of the run."""
+    from servers.swift import shared
+
+    swift = shared()
+    prefix = f"{folder.name}-{zlib.crc32(str(folder).encode()):08x}"
+    return open_place(f"s3://{swift.bucket}/{prefix}?endpoint={swift.endpoint}", keys)
+
+
 PLACES: dict[str, Callable[[Path], Place]] = {
     "local": lambda folder: open_place(str(folder / "files")),
     "encrypted": lambda folder: open_place(str(folder / "files"), KEY),
+    "objects": bucket,
+    "encrypted objects": lambda folder: bucket(folder, KEY),
 }
 """Opens the place for files of a folder. Opened twice, it is the same."""
+
+FOLDERS = ("local", "encrypted")
+"""The places that are folders of this machine."""

@@ -7,6 +7,7 @@ in a moment.
 from __future__ import annotations
 
 import csv
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from importlib import import_module
 from pathlib import Path
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from copied import Copy
     from flask import Flask
     from flask.testing import FlaskClient
+    from servers.swift import Swift
     from servers.valkey import Valkey
     from support import Clock
 
@@ -27,6 +29,14 @@ def pytest_collectstart(collector: pytest.Collector) -> None:
     """Before tests of anything but the step, load the app, with the step that they know."""
     if isinstance(collector, pytest.Module) and collector.path.name != "test_pipeline.py":
         stand_in.load_app()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Spare whoever tests the step alone a summary that says nothing, and loads Hypothesis."""
+    plugins = session.config.pluginmanager
+    if "hypothesis" not in sys.modules and plugins.has_plugin("hypothesispytest"):
+        plugins.unregister(name="hypothesispytest")
 
 
 @pytest.fixture
@@ -80,6 +90,14 @@ def samples() -> list[Path]:
     """The files that the page offers to whoever has none at hand."""
     folder = Path(import_module("{{ cookiecutter.package_name }}").__file__ or "").parent
     return sorted((folder / "static").glob("sample*"))
+
+
+@pytest.fixture(scope="session")
+def swift() -> Swift:
+    """The run's S3 server; each test takes a prefix of its own in its bucket."""
+    from servers.swift import shared
+
+    return shared()
 
 
 @pytest.fixture(scope="session")

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from backends import PLACES
+from backends import FOLDERS, PLACES
 from support import Clock
 
 from {{ cookiecutter.package_name }} import cache
@@ -74,11 +74,11 @@ def test_it_is_replaced_as_a_whole(make: Kept) -> None:
     assert found(make()) == (REPORT, b"newer")
 
 
-def test_prefixes_keep_apart(make: Kept, tmp_path: Path) -> None:
+def test_prefixes_keep_apart(make: Kept, place: Place) -> None:
     keep(make(prefix="blue"))
     assert found(make(prefix="green")) is None
     assert found(make(prefix="blue")) == (REPORT, WORKBOOK)
-    assert stored(tmp_path, prefix="blue").exists()
+    assert [place.names(each) for each in ("blue", "green")] == [[KEY], []]
 
 
 def test_the_expiry_is_kept_with_the_object(make: Kept, clock: Clock) -> None:
@@ -91,16 +91,16 @@ def test_the_expiry_is_kept_with_the_object(make: Kept, clock: Clock) -> None:
 
 @pytest.mark.parametrize("purge", [True, False])
 def test_an_expired_one_is_logged_and_removed_at_once_or_later(
-    make: Kept, clock: Clock, tmp_path: Path, purge: bool, caplog: pytest.LogCaptureFixture
+    make: Kept, clock: Clock, place: Place, purge: bool, caplog: pytest.LogCaptureFixture
 ) -> None:
     kept = make(purge=purge)
     keep(kept)
     clock.advance(TTL)
     assert found(kept) is None
     assert caplog.messages == [f"cached report {KEY} is expired"]
-    assert stored(tmp_path).exists() is not purge
+    assert place.names("cache") == ([] if purge else [KEY])
     kept.sweep()
-    assert not stored(tmp_path).exists()
+    assert place.names("cache") == place.names("cache-due") == []
 
 
 def head(data: bytes) -> tuple[bytes, bytes]:
@@ -181,27 +181,46 @@ def test_several_may_keep_the_same_at_once(make: Kept) -> None:
 
 
 def test_a_sweep_removes_what_has_expired_and_nothing_else(
-    make: Kept, clock: Clock, tmp_path: Path
+    make: Kept, clock: Clock, place: Place
 ) -> None:
     keep(make(ttl=10), KEY)
     keep(make(ttl=1000), OTHER)
-    stored(tmp_path, "part-of-a-killed-writer").write_bytes(b"")
     clock.advance(10)
+    make().sweep()
+    assert place.names("cache") == [OTHER]
+    assert len(place.names("cache-due")) == place.shared
+
+
+def test_a_sweep_spares_what_was_kept_anew(make: Kept, clock: Clock, place: Place) -> None:
+    keep(make(ttl=10))
+    keep(make(ttl=1000))
+    clock.advance(10)
+    make().sweep()
+    assert found(make()) == (REPORT, WORKBOOK)
+    clock.advance(1000)
+    make().sweep()
+    assert place.names("cache") == place.names("cache-due") == []
+
+
+@pytest.mark.parametrize("place", FOLDERS, indirect=True)
+def test_a_sweep_removes_what_a_killed_writer_left(make: Kept, tmp_path: Path) -> None:
+    keep(make(), OTHER)
+    stored(tmp_path, "part-of-a-killed-writer").write_bytes(b"")
     make().sweep()
     left = stored(tmp_path, OTHER)
     assert set(left.parent.iterdir()) == {left, left.with_name(f"{left.name}.label")}
 
 
-def test_a_sweep_looks_only_now_and_then(make: Kept, clock: Clock, tmp_path: Path) -> None:
+def test_a_sweep_looks_only_now_and_then(make: Kept, clock: Clock, place: Place) -> None:
     kept = make(ttl=10)
     kept.sweep()
     keep(kept)
     clock.advance(SWEEP_SECONDS - 1)
     kept.sweep()
-    assert stored(tmp_path).exists()
+    assert place.names("cache") == [KEY]
     clock.advance(1)
     kept.sweep()
-    assert not stored(tmp_path).exists()
+    assert place.names("cache") == []
 
 
 def test_the_files_of_sessions_and_the_cache_leave_each_other_alone(

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
+from urllib.parse import urlsplit
 
 from flask import Flask
 from flask_cors import CORS
@@ -32,12 +32,13 @@ from . import (
 )
 from .cache import ResultCache
 from .calls import SCOPE_OF
-from .config import ConfigError, Settings, load_settings
-from .jobs import ENCRYPTION_KEY
-from .silo import Silo, SiloError
+from .config import Settings, load_settings
+from .jobs import ENCRYPTION_KEY, FILES
+from .opening import files_of, records_of
+from .silo import Silo
 from .silo.clock import steady_clock
-from .silo.files.base import open_place
-from .silo.records import Records, open_records, without_password
+from .silo.files.base import EXTRAS
+from .silo.records import Records
 from .silo.tasks.base import Runner
 from .silo.tasks.child import Limits
 from .silo.tasks.jobs import Jobs
@@ -131,8 +132,7 @@ def make_silo(settings: Settings, clock: Callable[[], float] | None = None) -> S
     The time is that of `clock`, else of the store if it has one, else of this machine. Nothing runs
     yet. Raises ConfigError if the store or the files cannot be opened.
     """
-    with named("SILO_STORE_URL", settings.store_url):
-        records = open_records(settings.store_url)
+    records = records_of(settings)
     clock = clock or records.clock or steady_clock(settings.silo_data_dir)
     silo = Silo(
         ttl=settings.silo_ttl,
@@ -148,9 +148,8 @@ def make_silo(settings: Settings, clock: Callable[[], float] | None = None) -> S
     silo.register(pending.NAMESPACE, dict)
     silo.register(headings.NAMESPACE, headings.first_state)
     silo.register(edits.NAMESPACE, edits.first_state)
-    with named("SILO_FILES_URL", settings.files_url):
-        place = open_place(settings.files_url, settings.encryption_key)
-        silo.add_file_store(views.FILES, place, settings.min_free)
+    place = files_of(settings)
+    silo.add_file_store(views.FILES, place, settings.min_free)
     silo.store.on_cleanup(ResultCache(place, **settings.cache, clock=clock).sweep)
     silo.store.on_cleanup(lambda: sweep(settings.scratch))
     silo.add_data_endpoints(
@@ -163,26 +162,18 @@ def make_silo(settings: Settings, clock: Callable[[], float] | None = None) -> S
     return silo
 
 
-@contextlib.contextmanager
-def named(setting: str, value: str) -> Iterator[None]:
-    """Say which setting it is that something cannot be opened for."""
-    try:
-        yield
-    except (OSError, SiloError) as error:
-        shown = without_password(value)
-        raise ConfigError(f"{setting} is {shown!r}: {error.__cause__ or error}.") from error
-
-
 def make_runner(settings: Settings, records: Records, clock: Callable[[], float]) -> Runner:
     """Who runs the jobs. Raises ConfigError if that needs a broker and none is named."""
     jobs = Jobs(records, clock, settings.silo_lease)
-    secrets = {ENCRYPTION_KEY: settings.encryption_key}
+    secrets = {FILES: settings.files_url, ENCRYPTION_KEY: settings.encryption_key}
     limits = Limits(settings.silo_task_memory_mb, settings.silo_task_timeout)
     if settings.silo_runner == "thread":
         return ThreadRunner(jobs, secrets, limits, settings.scratch)
     preload = [f"{__package__}.jobs"]
     if settings.encryption_key:
         preload.append(f"{__package__}.silo.files.encrypted")
+    if urlsplit(settings.files_url).scheme in EXTRAS:
+        preload.append(f"{__package__}.silo.files.objects")
     if settings.silo_runner == "celery":
         from .silo.tasks.celery import CeleryRunner  # here, since it needs an extra
 

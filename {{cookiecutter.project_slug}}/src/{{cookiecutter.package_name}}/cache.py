@@ -7,7 +7,9 @@ Nothing in it, nor in its name, is of the session that it was made in, and it ou
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+import io
 import json
 import logging
 import shutil
@@ -18,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from .silo.errors import UnreadableFile
+from .silo.errors import FilesUnavailable, UnreadableFile
 from .silo.files.base import Place
 
 log = logging.getLogger(__name__)
@@ -72,7 +74,7 @@ class ResultCache:
     ) -> None:
         self._place = place
         self._ttl = ttl
-        self._folder = prefix
+        self._folder, self._due = prefix, f"{prefix}-due"
         self._purge = purge
         self._clock = clock
         self._sweep_at = 0.0
@@ -88,8 +90,8 @@ class ResultCache:
             said = error if isinstance(error, Unusable) else "unreadable"
             log.warning("cached report %s is %s", key, said)
             if self._purge:
-                self._place.remove(self._folder, key)
-        except OSError:
+                self._remove(key)
+        except (OSError, FilesUnavailable):
             log.exception("cached report %s cannot be read", key)
         return None
 
@@ -107,8 +109,10 @@ class ResultCache:
                 files.seek(0)
                 shutil.copyfileobj(files, whole)
                 whole.seek(0)
+                if self._place.shared:
+                    self._place.put(self._due, f"{int(expires):012}-{key}", io.BytesIO(), "")
                 self._place.put(self._folder, key, whole, "")
-        except OSError:
+        except (OSError, FilesUnavailable):
             log.exception("report %s cannot be cached", key)
 
     def sweep(self) -> None:
@@ -116,12 +120,31 @@ class ResultCache:
         if self._clock() < self._sweep_at:
             return
         self._sweep_at = self._clock() + SWEEP_SECONDS
+        if self._place.shared:
+            self._sweep_due()
+            return
         for name in self._place.names(self._folder):
-            try:
-                with self._place.open(self._folder, name) as stream:
-                    self._head(stream)
-            except (Unusable, UnreadableFile, FileNotFoundError):
-                self._place.remove(self._folder, name)
+            self._weed(name)
+
+    def _sweep_due(self) -> None:
+        """The same where looking at each object is dear: their names of when they expire do."""
+        for name in self._place.names(self._due):
+            expires, _, key = name.partition("-")
+            if int(expires) <= self._clock():
+                self._weed(key)
+                self._place.remove(self._due, name)
+
+    def _weed(self, key: str) -> None:
+        """Remove an object that has expired, or says no expiry."""
+        try:
+            with self._place.open(self._folder, key) as stream:
+                self._head(stream)
+        except (Unusable, UnreadableFile, FileNotFoundError):
+            self._place.remove(self._folder, key)
+
+    def _remove(self, key: str) -> None:
+        with contextlib.suppress(FilesUnavailable):
+            self._place.remove(self._folder, key)
 
     def _head(self, stream: BinaryIO) -> tuple[float, int, str]:
         """When an object expires, the length of its JSON, and its digest. Raises Unusable."""

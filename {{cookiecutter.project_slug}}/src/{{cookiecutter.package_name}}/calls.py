@@ -17,8 +17,9 @@ from .pipeline import Options
 from .review import ReviewKind
 from .silo import TaskState
 from .silo.idempotency import KEY as KEY_FORM
+from .values import BYTES as OCTETS
+from .values import XLSX
 
-XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 ZIP = "application/zip"
 NAMED = {"Content-Disposition": "The name to save it under."}
 REPLAYED = {"Idempotency-Replayed": "`true` if it is the answer of an earlier call with this key."}
@@ -196,8 +197,13 @@ TAKEN = ("not_ready", "no_such_file", "forbidden_link", "unreadable_file", "too_
 
 
 def download(media: str) -> dict[int, Answer]:
-    """What a call answers that sends a file, or a part of it."""
-    return {200: Answer(media=media, headers=NAMED), 206: Answer(media=media), 304: Answer()}
+    """What a call answers that sends a file, or a part of it, or says where it is."""
+    return {
+        200: Answer(media=media, headers=NAMED),
+        206: Answer(media=media),
+        304: Answer(),
+        307: Answer(headers={"Location": "The file in the bucket, for as long as it says."}),
+    }
 
 
 CALLS = {
@@ -337,7 +343,7 @@ CALLS = {
         download(XLSX), (*TAKEN, "range_not_satisfiable"), parameters=(TOKEN,), scope="read"
     ),
     "downloads.file": Operation(
-        download("application/octet-stream"),
+        download(OCTETS),
         (*TAKEN, "range_not_satisfiable", "not_found"),
         parameters=(TOKEN,),
         scope="read",

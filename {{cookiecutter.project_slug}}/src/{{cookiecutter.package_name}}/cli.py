@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+import json
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -14,12 +15,13 @@ from typing import Any
 import click
 from pydantic import ValidationError
 
-from . import contract, controls
+from . import checkup, contract, controls, lifecycle, migrate
 from .about import TITLE
 from .address import address
-from .config import ConfigError, load_settings
+from .config import ConfigError, Settings, load_settings
 from .keys import SCOPES, Keys, Scope
 from .problems import field_errors
+from .silo.errors import SiloError
 from .silo.files.keyring import new_key
 from .silo.records import open_records
 from .silo.sessions.memory import MemoryRecords
@@ -28,6 +30,7 @@ from .silo.tasks.jobs import Jobs
 from .silo.tasks.process import ProcessRunner
 from .silo.tasks.slots import Slots
 from .silo.tasks.task import BackgroundTask
+from .silo.urls import masked
 
 POLL_SECONDS = 0.05
 
@@ -169,20 +172,85 @@ def say_where(broker: str, count: int) -> None:
 
 @main.command()
 def check() -> None:
-    """Say whether pipeline.py keeps to what the app needs of it."""
-    breaches = list(contract.check(step()))
-    for breach in breaches:
-        click.echo(breach)
-    if breaches:
+    """Try all that the app needs: its step, store, files, runner, broker, secret and keys.
+
+    Fails if anything is wrong, and leaves nothing behind.
+    """
+    found = step_lines()
+    with told():
+        found += checkup.lines(load_settings())
+    for line in checkup.aligned(found):
+        click.echo(line)
+    if any(line.state == "error" for line in found):
         raise click.exceptions.Exit(1)
+
+
+def step_lines() -> list[checkup.Line]:
+    """What `check` says of the step."""
+    breaches = [str(breach) for breach in contract.check(step())]
+    if breaches:
+        return [checkup.Line("step", "error", "pipeline.py", breach) for breach in breaches]
     names = ", ".join(step().Options.model_fields) or "none"
-    click.echo(f"pipeline.py is as it should be. Its options: {names}.")
+    return [
+        checkup.Line("step", "ok", "pipeline.py", f"It is as it should be. Its options: {names}.")
+    ]
 
 
 @main.command("encryption-key")
 def encryption_key() -> None:
     """Make a key for SILO_ENCRYPTION_KEY, which encrypts uploads and reports, and print it."""
     click.echo(new_key())
+
+
+@main.command("migrate")
+@click.option(
+    "--to-store", metavar="URL", envvar="SILO_TO_STORE_URL", help="As SILO_STORE_URL is written."
+)
+@click.option(
+    "--to-files", metavar="URL", envvar="SILO_TO_FILES_URL", help="As SILO_FILES_URL is written."
+)
+@click.option("--to-endpoint", metavar="URL", help="As SILO_FILES_ENDPOINT is; default: none.")
+@click.option("--replace", is_flag=True, help="Remove what another app keeps in the store.")
+def migrate_all(
+    to_store: str | None, to_files: str | None, to_endpoint: str | None, replace: bool
+) -> None:
+    """Copy all that the app keeps from where it is, by the settings in force, to somewhere else.
+
+    Stop every server and worker before; change the settings and start them after. What is copied
+    stays where it was. A URL with a password is better given in the environment, as
+    SILO_TO_STORE_URL or SILO_TO_FILES_URL.
+    """
+    with told():
+        source = load_settings()
+        target = migrate.target_of(to_store, to_files, to_endpoint)
+        click.echo(f"From {place_of(source)}\nto   {place_of(target)}")
+        summary = migrate.migrate(source, target, replace, bar)
+    for line in migrate.lines(summary, source, target):
+        click.echo(line)
+
+
+def place_of(settings: Settings) -> str:
+    return masked(f"{settings.store_url} and {settings.files_url}")
+
+
+@contextlib.contextmanager
+def bar(label: str, length: int) -> Iterator[Callable[[int], object]]:
+    """A progress bar, on a terminal only, since it moves by rewriting."""
+    with click.progressbar(length=length, label=label) as shown:
+        yield shown.update
+
+
+@main.command("lifecycle")
+@click.option("--days", type=click.IntRange(1), help="After how many; enough for a session's TTL.")
+def show_lifecycle(days: int | None) -> None:
+    """Print the rule by which the bucket removes files that outlive their session.
+
+    As JSON, for the provider's own tool: docs/deployment.md says how.
+    """
+    with told():
+        settings = load_settings()
+        found = lifecycle.rule(settings, days or lifecycle.days_of(settings))
+    click.echo(json.dumps(found, indent=2))
 
 
 @main.group()
@@ -241,11 +309,11 @@ def opened_keys() -> Iterator[Keys]:
 
 @contextlib.contextmanager
 def told() -> Iterator[None]:
-    """Tell the person what is wrong with a setting or with the step."""
+    """Tell the person what is wrong with a setting, with the step, or with what is asked for."""
     try:
         yield
-    except (ConfigError, contract.StepError) as error:
-        raise click.ClickException(str(error)) from error
+    except (ConfigError, contract.StepError, SiloError, OSError) as error:
+        raise click.ClickException(masked(str(error))) from error
 
 
 def check_output(output: Path, files: tuple[Path, ...]) -> None:

@@ -241,13 +241,20 @@ class Client:
 
     def _stream(self, path: str, part: Path) -> httpx.Response:
         with self._http.stream("GET", path) as answer:
-            if answer.is_success:
-                with part.open("wb") as file:
-                    for piece in answer.iter_bytes():
-                        file.write(piece)
+            if answer.has_redirect_location:
+                self._take(answer.headers["Location"], part)
+            elif answer.is_success:
+                write(answer, part)
             else:
                 answer.read()
             return answer
+
+    def _take(self, url: str, part: Path) -> None:
+        """Get a file from where the server says it is; neither key nor session goes there."""
+        with httpx.stream("GET", url, timeout=self._http.timeout) as answer:
+            if not answer.is_success:
+                raise httpx.ReadError(f"The file's server answered {answer.status_code}.")
+            write(answer, part)
 
     def _try(self, call: Callable[[], httpx.Response]) -> httpx.Response:
         """Make a call until it is answered for good. Raises ApiError, httpx.TransportError."""
@@ -260,7 +267,7 @@ class Client:
                 self._sleep(pause)
                 continue
             self._keep_session(answer)
-            if answer.is_success:
+            if answer.is_success or answer.has_redirect_location:
                 return answer
             error = refusal(answer)
             if not left or not passes(error):
@@ -271,6 +278,12 @@ class Client:
     def _keep_session(self, answer: httpx.Response) -> None:
         if sid := answer.headers.get("X-Session-ID"):
             self._http.headers["X-Session-ID"] = sid
+
+
+def write(answer: httpx.Response, part: Path) -> None:
+    with part.open("wb") as file:
+        for piece in answer.iter_bytes():
+            file.write(piece)
 
 
 def pauses(first: float = 0.1) -> Iterator[float]:

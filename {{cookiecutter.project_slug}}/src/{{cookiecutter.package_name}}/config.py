@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Any, Literal
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote, urlencode, urlsplit
 
 from pydantic import (
     AfterValidator,
@@ -26,10 +26,12 @@ from pydantic import (
     field_validator,
 )
 
-from .silo.files.base import PLACES
+from . import choices
+from .silo.files.base import PLACES, missing_extra
 from .silo.files.keyring import Keyring
 from .silo.once import made_once
-from .silo.records import STORES, without_password
+from .silo.records import STORES
+from .silo.urls import masked
 
 SECRET_CHARS = 16
 SAMPLE_WORDS = re.compile(
@@ -79,7 +81,21 @@ class Settings(BaseModel):
         "server process, which loses them when it ends.",
     )
     silo_files_url: str = Field(
-        "", description="The folder of uploads and reports. Empty: one in SILO_DATA_DIR."
+        "",
+        description="Where uploads and reports are kept: a folder, or a bucket as "
+        "s3://bucket/prefix, gs://bucket/prefix or az://container/prefix. Empty: a folder in "
+        "SILO_DATA_DIR.",
+    )
+    silo_files_endpoint: str = Field(
+        "",
+        pattern="^(https?://[^/?# ]+)?$",
+        description="The URL of a server that speaks S3, such as https://s3.example.com. Empty: "
+        "the provider's.",
+    )
+    silo_files_links: bool = Field(
+        False,
+        description="Whether browsers get reports straight from the bucket, by signed links, or "
+        "through the app.",
     )
     silo_encryption_key: SecretStr = Field(
         SecretStr(""),
@@ -249,6 +265,8 @@ class Settings(BaseModel):
         if urlsplit(url).scheme not in PLACES:
             schemes = [f"{name}://" for name in PLACES if name]
             raise ValueError(f"it must be a directory, or begin with {' or '.join(schemes)}")
+        if missing_extra(url):
+            raise ValueError("it needs the extra `objects`: pip install '.[objects]'")
         return url
 
     @field_validator("silo_encryption_key")
@@ -299,6 +317,10 @@ class Settings(BaseModel):
 
     @property
     def files_url(self) -> str:
+        """As `open_place` takes it: a job is told this, and nothing else, of where files are."""
+        url = urlsplit(self.silo_files_url)
+        if self.silo_files_endpoint and url.scheme == "s3" and not url.query:
+            return f"{self.silo_files_url}?{urlencode({'endpoint': self.silo_files_endpoint})}"
         return self.silo_files_url or str(self.silo_data_dir / "files")
 
     @property
@@ -327,8 +349,10 @@ class Settings(BaseModel):
     def settled(self) -> Settings:
         """These settings with their data directory and their secret, made if need be.
 
-        Raises ConfigError.
+        Raises ConfigError, also if they do not go together.
         """
+        if refused := choices.refusals(self):
+            raise ConfigError("\n".join(refused))
         path = self.silo_data_dir / "secret_key"
         try:
             self.silo_data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -357,7 +381,7 @@ def load_settings(given: Mapping[str, Any] | None = None) -> Settings:
 def _sentence(error: Any) -> str:
     name = str(error["loc"][0]).upper()
     given = error["input"]
-    readable = without_password(given) if isinstance(given, str) else given
+    readable = masked(given) if isinstance(given, str) else given
     shown = "" if name in SECRETS else f" is {readable!r}"
     return f"{name}{shown}: {error['msg'].removeprefix('Value error, ')}."
 

@@ -13,16 +13,16 @@ from typing import Any, BinaryIO, cast
 from flask import Blueprint, Response, request, send_file, url_for
 from pydantic import ValidationError
 
-from .calls import XLSX, ZIP, Wanted
+from .calls import ZIP, Wanted
 from .edits import AWAITS
-from .jobs import file_name, json_name, workbook_name
+from .jobs import file_name, json_name, workbook_name, workbook_title
 from .links import LINK_SECONDS, forbidden_link, read_link, sign_link
 from .problems import Problem, invalid_options
 from .report import unique
 from .silo import SessionExpired, TaskState
 from .silo.sessions.ids import SessionKey, session_key
-from .values import clean_name
-from .views import NAMESPACE, read_body, the_files, the_silo
+from .values import BYTES, XLSX, clean_name
+from .views import NAMESPACE, read_body, the_files, the_settings, the_silo
 
 ENDPOINTS = (
     "/api/report",
@@ -43,7 +43,7 @@ class Made:
     def __init__(self, key: SessionKey, state: dict[str, Any]) -> None:
         self.key = key
         self.job = finished(state)
-        self.stem = PurePath(state["files"][0]["name"]).stem
+        self.first: str = state["files"][0]["name"]
 
     def open(self, name: str) -> BinaryIO:
         try:
@@ -81,7 +81,7 @@ def workbook() -> Response:
     """The workbook, for whoever sends the session or holds a link to it."""
     made = asked_for(WORKBOOK)
     find(made, WORKBOOK)
-    return sent(made, workbook_name(made.job), XLSX, f"{made.stem} report.xlsx")
+    return handed(made, workbook_name(made.job), XLSX, workbook_title(made.first))
 
 
 @blueprint.get("/api/report/files/<int:number>")
@@ -89,7 +89,7 @@ def file(number: int) -> Response:
     """An attached file, for whoever sends the session or holds a link to it."""
     made = asked_for(str(number))
     name = clean_name(find(made, str(number)))
-    return sent(made, file_name(made.job, number), "application/octet-stream", name)
+    return handed(made, file_name(made.job, number), BYTES, name)
 
 
 @blueprint.get("/api/report.zip")
@@ -101,13 +101,15 @@ def all() -> Response:  # noqa: A001 - the call's name
         (clean_name(each["name"]), file_name(made.job, n)) for n, each in enumerate(told["files"])
     ]
     if told["workbook"]:
-        files.insert(0, (f"{made.stem} report.xlsx", workbook_name(made.job)))
+        files.insert(0, (workbook_title(made.first), workbook_name(made.job)))
     names = unique(name for name, _ in files)
     streams = [made.open(stored) for _, stored in files]
     answer = Response(zipped(list(zip(names, streams, strict=True))), mimetype=ZIP)
     for stream in streams:
         answer.call_on_close(stream.close)
-    answer.headers.set("Content-Disposition", "attachment", filename=f"{made.stem} report.zip")
+    answer.headers.set(
+        "Content-Disposition", "attachment", filename=f"{PurePath(made.first).stem} report.zip"
+    )
     return answer
 
 
@@ -167,6 +169,21 @@ def find(made: Made, wanted: str) -> str:
 
 
 # Sending
+
+
+def handed(made: Made, name: str, media: str, download: str) -> Response:
+    """A file of the report: a link to it in the bucket if that is wanted, else the file itself.
+
+    307, as the same call is to be made there; what only asks about a file is answered here, since a
+    link is for the file itself.
+    """
+    if the_settings().silo_files_links and request.method == "GET":
+        url = the_files().link(made.key, name, LINK_SECONDS)
+        if url:
+            answer = Response(status=307, headers={"Location": url})
+            del answer.headers["Content-Type"]
+            return answer
+    return sent(made, name, media, download)
 
 
 def sent(made: Made, name: str, media: str, download: str | None = None) -> Response:

@@ -13,7 +13,7 @@ from .jobs import read_headings
 from .silo import BackgroundTask
 from .silo.sessions.ids import session_key
 from .views import NAMESPACE as WORK
-from .views import nothing_uploaded, the_settings, the_silo
+from .views import nothing_uploaded, the_silo
 
 NAMESPACE = "headings"
 ENDPOINTS = ("/api/columns",)
@@ -37,7 +37,7 @@ def ask() -> tuple[dict[str, Any], int]:
     if state["files"] != ids:
         state["task"].reset()
         state["files"] = ids
-        state["task"].start(read_headings, the_settings().files_url, session_key(silo.sid), files)
+        state["task"].start(read_headings, session_key(silo.sid), files)
     return found(state), 202
 
 

@@ -8,9 +8,9 @@ import json
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any, BinaryIO, cast
 
 from . import pipeline
@@ -21,12 +21,12 @@ from .report import Attachment, Report, unique
 from .report_json import to_json
 from .review import Review
 from .review_json import dump, load
-from .silo.files.base import FileStore, open_place
+from .silo.files.base import FileStore, Place, Served, open_place
 from .silo.sessions.ids import SessionKey
 from .silo.tasks.base import Reporter
 from .step import InputFile, UserError
 from .tables import read
-from .values import clean_name
+from .values import BYTES, XLSX, clean_name
 from .workbook import write_workbook
 
 Made = Report | Attachment | Review
@@ -35,8 +35,11 @@ Finish = Callable[[Review, Options], Report | Attachment]
 STEP_PERCENT = 90.0
 """The part of the progress bar that belongs to the step; the rest is for writing the report."""
 
-ENCRYPTION_KEY = "encryption_key"
-"""Under which name a job's runner has the keys of its files."""
+FILES, ENCRYPTION_KEY = "files", "encryption_key"
+"""Under which names a job's runner has the location of its files, and their keys.
+
+They are no arguments: files may have moved by the time that a job which waits is begun.
+"""
 
 REVIEW = ".review"
 """What the name ends with under which a review is stored."""
@@ -61,6 +64,21 @@ class StoredFile:
         return str(self.path)
 
 
+@dataclass(frozen=True)
+class Shelf:
+    """Where a job has its files; `first` is what the client calls the first of them."""
+
+    store: FileStore
+    session: SessionKey
+    first: str
+
+    def local(self, name: str) -> AbstractContextManager[Path]:
+        return self.store.local(self.session, name)
+
+    def save(self, name: str, data: BinaryIO, served: Served | None = None) -> None:
+        self.store.save(self.session, name, data, served)
+
+
 class StepProgress:
     """What a step reports, passed on as percent of the whole job."""
 
@@ -77,7 +95,6 @@ class StepProgress:
 
 def run(
     task: Reporter,
-    location: str,
     key: str,
     files: list[dict[str, Any]],
     options: dict[str, Any],
@@ -88,50 +105,51 @@ def run(
 
     A step may want a review first: then that is stored, and `AWAITS` returned.
 
-    `location` is the file store's, `key` the session's key, `files` are as `uploads.receive` made
-    them; `cache` is what `ResultCache` is told, None without one; `min_free` is what must stay
-    free, in bytes. The report's names are made from the job's id, so that a second attempt replaces
-    what the first one left behind.
+    `key` is the session's, `files` are as `uploads.receive` made them; `cache` is what
+    `ResultCache` is told, None without one; `min_free` is what must stay free, in bytes. The
+    report's names are made from the job's id, so that a second attempt replaces what the first one
+    left behind.
     """
-    place = open_place(location, task.secrets.get(ENCRYPTION_KEY, ""))
-    store, session = FileStore(place, min_free), SessionKey(key)
+    place = place_of(task)
+    shelf = Shelf(FileStore(place, min_free), SessionKey(key), files[0]["name"])
     kept = ResultCache(place, **cache, clock=task.clock) if cache else None
     name = key_of(files, options) if kept else ""
     found = kept.find(name) if kept else None
     if found:
-        reuse(task, store, session, found)
+        reuse(task, shelf, found)
         return None
     with ExitStack() as stack:
         inputs = [
-            StoredFile(file["name"], stack.enter_context(store.local(session, file["id"])))
-            for file in files
+            StoredFile(file["name"], stack.enter_context(shelf.local(file["id"]))) for file in files
         ]
         made: Made = process(inputs, Options.model_validate(options), StepProgress(task))
     if isinstance(made, Review):
-        store.save(session, review_name(task.id), io.BytesIO(dump(made)))
+        shelf.save(review_name(task.id), io.BytesIO(dump(made)))
         return AWAITS
-    write(task, store, session, made, kept, name)
+    write(task, shelf, made, kept, name)
     return None
 
 
 def finish_review(
     task: Reporter,
-    location: str,
     key: str,
     job: str,
     edits: Kept,
     options: dict[str, Any],
     min_free: int = 0,
+    first: str = "",
 ) -> None:
     """Make the report of the review that `job` has stored, as `run` does, with a person's edits.
 
+    `first` is what the client calls the first file.
+
     It is not kept in the cache: hardly two people correct the same.
     """
-    store = FileStore(open_place(location, task.secrets.get(ENCRYPTION_KEY, "")), min_free)
-    with store.open(SessionKey(key), review_name(job)) as stream:
+    shelf = Shelf(FileStore(place_of(task), min_free), SessionKey(key), first)
+    with shelf.store.open(shelf.session, review_name(job)) as stream:
         review = edited(load(stream), edits)
     task.update(0, "Making the report")
-    write(task, store, SessionKey(key), finished(review, Options.model_validate(options)))
+    write(task, shelf, finished(review, Options.model_validate(options)))
 
 
 def finished(made: Made, options: Options) -> Report | Attachment:
@@ -151,8 +169,7 @@ def finished(made: Made, options: Options) -> Report | Attachment:
 
 def write(
     task: Reporter,
-    store: FileStore,
-    session: SessionKey,
+    shelf: Shelf,
     made: Report | Attachment,
     kept: ResultCache | None = None,
     name: str = "",
@@ -163,17 +180,17 @@ def write(
     written = to_json(report)
     with tempfile.TemporaryFile() as bundle:
         write_bundle(report, bundle)
-        deposit(store, session, task.id, written, bundle)
+        deposit(shelf, task.id, written, bundle)
         if kept:
             kept.keep(name, dumped(written), bundle)
 
 
-def reuse(task: Reporter, store: FileStore, session: SessionKey, found: Found) -> None:
+def reuse(task: Reporter, shelf: Shelf, found: Found) -> None:
     """Store a report that was made before as this job's, and say so."""
     report = json.loads(found.report)
     report["notes"].append(REUSED)
     with found.files as bundle:
-        deposit(store, session, task.id, report, bundle)
+        deposit(shelf, task.id, report, bundle)
     task.complete("Done, from the cache")
 
 
@@ -192,18 +209,18 @@ def write_bundle(report: Report, bundle: BinaryIO) -> None:
             shutil.copyfileobj(stream, bundle)
 
 
-def deposit(
-    store: FileStore, session: SessionKey, job: str, report: dict[str, Any], bundle: BinaryIO
-) -> None:
+def deposit(shelf: Shelf, job: str, report: dict[str, Any], bundle: BinaryIO) -> None:
     """Store a report and its files as a job's; the report comes last, so that it has its files."""
     sizes = [file["size"] for file in report["files"]]
     whole = bundle.seek(0, io.SEEK_END)
     bundle.seek(0)
     if report["workbook"]:
-        store.save(session, workbook_name(job), part_of(bundle, whole - sum(sizes)))
-    for number, size in enumerate(sizes):
-        store.save(session, file_name(job, number), part_of(bundle, size))
-    store.save(session, json_name(job), dumped(report))
+        served = Served(workbook_title(shelf.first), XLSX)
+        shelf.save(workbook_name(job), part_of(bundle, whole - sum(sizes)), served)
+    for number, file in enumerate(report["files"]):
+        served = Served(clean_name(file["name"]), BYTES)
+        shelf.save(file_name(job, number), part_of(bundle, file["size"]), served)
+    shelf.save(json_name(job), io.BytesIO(dumped(report)))
 
 
 class Part:
@@ -223,17 +240,25 @@ def part_of(stream: BinaryIO, size: int) -> BinaryIO:
     return cast(BinaryIO, Part(stream, size))
 
 
-def read_headings(
-    task: Reporter, location: str, key: str, files: list[dict[str, Any]]
-) -> list[str]:
+def place_of(task: Reporter) -> Place:
+    """Where a job's files are."""
+    return open_place(task.secrets[FILES], task.secrets.get(ENCRYPTION_KEY, ""))
+
+
+def read_headings(task: Reporter, key: str, files: list[dict[str, Any]]) -> list[str]:
     """The names of the columns of a session's tables, each once; what cannot be read has none."""
-    store = FileStore(open_place(location, task.secrets.get(ENCRYPTION_KEY, "")))
+    store = FileStore(place_of(task))
     found: dict[str, None] = {}
     for file in files:
         with contextlib.suppress(UserError), store.local(SessionKey(key), file["id"]) as path:
             for sheet in read(StoredFile(file["name"], path)).sheets:
                 found |= dict.fromkeys(sheet.header)
     return list(found)[:MOST_HEADINGS]
+
+
+def workbook_title(first: str) -> str:
+    """What the workbook is called when it is downloaded, after the first file."""
+    return f"{PurePath(first).stem} report.xlsx"
 
 
 def workbook_name(job_id: str) -> str:

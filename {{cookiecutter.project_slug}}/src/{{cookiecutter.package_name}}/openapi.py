@@ -144,7 +144,7 @@ def common(method: str, operation: Operation, expires: bool) -> set[str]:
     """The problems that a call may meet: its own, and those that every such call may."""
     codes = {*operation.problems, "bad_request", "internal", "unavailable"}
     if operation.scope:
-        codes |= {"no_key", "no_scope"}
+        codes |= {"no_key", "no_scope", "files_unavailable"}
     if expires:
         codes.add("session_expired")
     if any(parameter.place == "query" for parameter in operation.parameters):

@@ -70,11 +70,8 @@ class Pending:
 
         Raises SessionExpired, and Problem if the session has no such upload.
         """
-        session = self._store.touch(self._sid)
-        if session is None:
-            raise SessionExpired
-        entry = self._store.state_of(session)[NAMESPACE].get(upload)
-        size = self._files.part_size(self._sid, upload) if entry else None
+        entry = self._entry(upload)
+        size = self._files.part_size(self._sid, upload)
         if size is None:
             raise unknown()
         return entry, size
@@ -189,15 +186,25 @@ class Pending:
         upload was removed.
         """
         try:
-            entry, size = self.find(upload)
+            entry = self._entry(upload)
+            if entry["turn"] != turn:
+                raise PartMoved(self.find(upload)[1])
         except Problem as error:
             raise taken_away() from error
-        if entry["turn"] != turn:
-            raise PartMoved(size)
         now = self._store.clock()
         if now - entry["at"] > self._store.ttl / 4:
             with self._changing(upload) as changed:
                 changed["at"] = now
+
+    def _entry(self, upload: str) -> Entry:
+        """What is known of an upload but for its offset, which a look at its files tells."""
+        session = self._store.touch(self._sid)
+        if session is None:
+            raise SessionExpired
+        entry: Entry | None = self._store.state_of(session)[NAMESPACE].get(upload)
+        if entry is None:
+            raise unknown()
+        return entry
 
     @contextlib.contextmanager
     def _changing(self, upload: str) -> Iterator[Entry]:

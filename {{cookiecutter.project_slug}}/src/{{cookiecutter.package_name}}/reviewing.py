@@ -96,9 +96,8 @@ def finish() -> tuple[dict[str, Any], int]:
     forgotten = [name for name in files.list_files(silo.sid) if last != job and is_of(last, name)]
     silo.after_commit(lambda: files.remove(key, *forgotten))
     task.reset()
-    settings = the_settings()
-    place, least = settings.files_url, settings.min_free
-    task.start(finish_review, place, key, job, edits, state["options"], least)
+    least, first = the_settings().min_free, state["files"][0]["name"]
+    task.start(finish_review, key, job, edits, state["options"], least, first)
     kept.update(job=job, edits=edits, finish=task.state.id)
     return job_json(task), 202
 

@@ -14,9 +14,10 @@ from typing import Any
 
 from flask import Flask
 
-from . import address, logs
+from . import address, choices, logs
 from .app import create_app, make_silo
 from .config import ConfigError, load_settings
+from .opening import reach_files_apart
 from .patience import Watch
 from .silo.errors import SiloError
 from .silo.tasks.process import ProcessRunner
@@ -39,7 +40,9 @@ def serve(host: str, port: int, workers: int, ready: Callable[[], object]) -> No
     Raises ConfigError if a setting is wrong or the address cannot be listened on.
     """
     check(host, port, workers)
-    logs.configure(load_settings().silo_log_format)
+    settings = load_settings()
+    logs.configure(settings.silo_log_format)
+    choices.warn(settings)
     if sys.platform == "win32":
         from waitress import serve as serve_waitress
 
@@ -59,6 +62,7 @@ def check(host: str, port: int, workers: int) -> None:
             "SILO_STORE_URL is 'memory://', which each worker has for itself: serve with one."
         )
     make_silo(settings).store.records.close()
+    reach_files_apart(settings)
     address.check(host, port, settings.silo_development)
 
 
@@ -143,6 +147,8 @@ def settings_of(host: str, port: int, workers: int) -> dict[str, Any]:
         # It would believe whoever calls from this machine, a proxy that hands on what it was sent
         # among them. How many proxies are believed is the app's own setting.
         "forwarded_allow_ips": "",
+        # Whoever may open it may stop the server, and it lies in a home, which a container has not.
+        "control_socket_disable": True,
         "post_worker_init": _end_streams_at_signals,
         "worker_exit": lambda _, worker: _stop(worker),
         "loglevel": "warning",

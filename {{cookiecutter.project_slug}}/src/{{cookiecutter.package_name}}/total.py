@@ -22,6 +22,9 @@ OLD_SECONDS = 60
 """After which somebody walks again."""
 AGAIN_SECONDS = 5
 """After which somebody does so before anybody is refused."""
+LISTED = 10
+"""How many times as long in a bucket, where each thousand files are a call that costs; without a
+limit they are not counted there at all."""
 
 
 @dataclass(frozen=True)
@@ -47,10 +50,12 @@ class Total:
         self._files = files
         self._clock = clock
         self._quota = quota
+        self._counts = bool(quota) or not files.shared
+        self._patience = LISTED if files.shared else 1
 
     def stored(self) -> int:
         """About how much there is now; what has gone counts for a minute still."""
-        return self._figure(OLD_SECONDS)[0].held
+        return self._figure(OLD_SECONDS * self._patience)[0].held
 
     def known(self) -> int | None:
         """The same without a walk, however old it is; None before the first one."""
@@ -59,18 +64,19 @@ class Total:
 
     def check(self, size: int) -> None:
         """Raises Problem if so many bytes more would be too many by now."""
-        self._fitting(size)
+        if self._counts:
+            self._fitting(size)
 
     def add(self, size: int) -> None:
         """Count bytes that are on the disk already, and are about to be kept. Raises Problem."""
-        while True:
+        while self._counts:
             figure, version = self._fitting(size)
             if self._put(replace(figure, added=figure.added + size), version):
                 return
 
     def _fitting(self, size: int) -> tuple[Figure, int]:
         for age in (OLD_SECONDS, AGAIN_SECONDS):
-            figure, version = self._figure(age)
+            figure, version = self._figure(age * self._patience)
             if not self._quota or figure.held + size <= self._quota:
                 return figure, version
         raise Problem("total_full", "The server holds as many files as it may. Try again later.")

@@ -20,6 +20,10 @@ ILLEGAL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 LINE_END = re.compile("\r\n?")
 NAME_CHARS = 120
 
+XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
+BYTES = "application/octet-stream"
+"""The media types of what people download."""
+
 
 def clean(text: str) -> str:
     """The text without the characters that XML forbids, its line ends as `\\n`."""

@@ -154,8 +154,7 @@ def process() -> tuple[dict[str, Any], int]:
     state["options"] = options
     settings = the_settings()
     cache = settings.cache if settings.silo_cache_ttl else None
-    place, least = settings.files_url, settings.min_free
-    state["task"].start(run, place, key, state["files"], options, cache, least)
+    state["task"].start(run, key, state["files"], options, cache, settings.min_free)
     return job_json(state["task"]), 202
 
 

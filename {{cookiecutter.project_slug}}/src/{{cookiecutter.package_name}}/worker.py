@@ -13,13 +13,15 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from . import logs
+from . import choices, logs
 from .app import create_app
 from .config import ConfigError, Settings, load_settings
+from .opening import reach_files
 from .silo import Silo, SiloError
 from .silo.tasks.broker import BrokerAway
 from .silo.tasks.celery import CeleryRunner
 from .silo.tasks.listener import CeleryWorker
+from .silo.tasks.presence import Presence
 
 ALIVE_SECONDS = 30.0
 """How long a worker may not have looked after the queue that is at work."""
@@ -36,8 +38,17 @@ def work(concurrency: int | None, ready: Ready) -> int:
     settings = load_settings().settled()
     logs.configure(settings.silo_log_format)
     logging.getLogger("celery").setLevel(logging.WARNING)  # of each job its record tells
+    choices.warn(settings)
+    reach_files(settings)
     app = create_app()
     silo: Silo = app.extensions["silo"]
+    presence = Presence(silo.store.records, silo.store.clock)
+
+    def looked() -> None:
+        alive_file(settings).touch()
+        with contextlib.suppress(SiloError):  # a store that is away shows elsewhere
+            presence.renew()
+
     try:
         runner = reached(silo)
         count = concurrency or settings.silo_workers
@@ -45,7 +56,7 @@ def work(concurrency: int | None, ready: Ready) -> int:
             runner,
             count,
             ready=lambda: ready(runner.broker.address, count),
-            looked=alive_file(settings).touch,
+            looked=looked,
         )
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: worker.stop())
@@ -54,6 +65,7 @@ def work(concurrency: int | None, ready: Ready) -> int:
         silo.stop()
         alive_file(settings).unlink(missing_ok=True)
         with contextlib.suppress(SiloError):
+            presence.end()
             app.extensions["metrics"].counts.flush()
 
 

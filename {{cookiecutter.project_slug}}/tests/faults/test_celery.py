@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -16,36 +15,12 @@ from support import eventually
 from {{ cookiecutter.package_name }} import __name__ as package
 
 from .chaos import SMALL, Round
-from .server import Caller, Server, alive, children_of
+from .hosts import Worker
+from .server import Caller, Server, alive
 
 pytestmark = pytest.mark.skipif(
     not Path("/proc/self/task").exists(), reason="processes are found in /proc"
 )
-
-COMMAND = (sys.executable, "-m", f"{package}.cli", "worker")
-
-
-class Hands:
-    """The command `worker`, with a server's settings."""
-
-    def __init__(self, server: Server, *options: str) -> None:
-        self._process = subprocess.Popen(
-            [*COMMAND, *options],
-            env=server.environment,
-            stdout=subprocess.PIPE,
-            stderr=(server.data.parent / "worker.log").open("ab"),
-        )
-        assert self._process.stdout
-        self.said = self._process.stdout.readline().decode()
-
-    @property
-    def pid(self) -> int:
-        return self._process.pid
-
-    def end(self, by: signal.Signals = signal.SIGTERM) -> int:
-        self._process.send_signal(by)
-        return self._process.wait(30)
-
 
 @pytest.fixture(scope="module")
 def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Valkey]:
@@ -55,19 +30,29 @@ def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Valkey]:
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory, broker: Valkey) -> Iterator[Server]:
+def settings(broker: Valkey) -> dict[str, str]:
+    """Those of the server and of its worker."""
+    return {"SILO_RUNNER": "celery", "SILO_BROKER_URL": broker.url, "SILO_LEASE": "3"}
+
+
+@pytest.fixture(scope="module")
+def server(
+    tmp_path_factory: pytest.TempPathFactory, settings: dict[str, str]
+) -> Iterator[Server]:
     """One web process, which runs no jobs."""
-    server = Server(
-        tmp_path_factory.mktemp("celery") / "data",
-        workers=1,
-        SILO_RUNNER="celery",
-        SILO_BROKER_URL=broker.url,
-        SILO_LEASE=3,
-        SILO_WORKERS=1,
-    )
+    server = Server(tmp_path_factory.mktemp("celery") / "data", workers=1, **settings)
     server.start()
     yield server
     server.stop()
+
+
+@pytest.fixture
+def worker(server: Server, settings: dict[str, str]) -> Iterator[Worker]:
+    """A worker with the server's settings, not started yet."""
+    worker = Worker(server.data, settings)
+    yield worker
+    if worker.runs:
+        worker.stop()
 
 
 def waits(job: dict[str, object]) -> bool:
@@ -82,47 +67,56 @@ def started(server: Server) -> Round:
     return client
 
 
-def checked(server: Server) -> subprocess.CompletedProcess[str]:
+def command(settings: dict[str, str], *options: str) -> subprocess.CompletedProcess[str]:
+    """`worker` with these settings and options, once it has ended."""
     return subprocess.run(
-        [*COMMAND, "--check"], env=server.environment, capture_output=True, text=True
+        [sys.executable, "-m", f"{package}.cli", "worker", *options],
+        env={**os.environ, **settings},
+        capture_output=True,
+        text=True,
     )
 
 
-def test_a_person_sees_nothing_of_who_works(server: Server, broker: Valkey) -> None:
-    """Uploaded and asked of the server, done by the worker; it says where, and ends with 0."""
+def figures(server: Server) -> str:
+    return Caller(server.port).get("/metrics").body.decode()
+
+
+def test_a_person_sees_nothing_of_who_works(
+    server: Server, worker: Worker, settings: dict[str, str], broker: Valkey
+) -> None:
+    """What the server was asked for the worker does, and ends in order when it is told to."""
+    check = {**settings, "SILO_DATA_DIR": str(server.data)}
     client = started(server)
     client.until(waits)
-    assert checked(server).returncode == 1
-    assert server.job_processes() == []
-    hands = Hands(server)
-    assert f"works on jobs from {broker.url}, 1 at a time" in hands.said
+    assert "silo_jobs_queued 1" in figures(server)
+    assert "No worker of this machine" in command(check, "--check").stderr
+    worker.start()
+    assert f"works on jobs from {broker.url}, 1 at a time" in worker.log
     assert client.ended_well() == "complete, attempt 1"
-    assert client.caller.get("/api/report.xlsx").body.startswith(b"PK")
-    eventually(lambda: checked(server).returncode == 0)
-    figures = Caller(server.port).get("/metrics").body.decode()
-    assert "silo_jobs_queued 0" in figures
-    children = children_of(hands.pid)
+    assert server.job_processes() == []
+    assert "silo_jobs_queued 0" in figures(server)
+    eventually(lambda: command(check, "--check").returncode == 0)
+    children = worker.job_processes()
     assert children
-    assert hands.end() == 0
+    assert worker.stop() == 0
     eventually(lambda: not any(map(alive, children)))
-    assert 'silo_jobs_total{end="complete"} 1' in Caller(server.port).get("/metrics").body.decode()
-    assert "No worker of this machine" in checked(server).stderr
+    assert 'silo_jobs_total{end="complete"} 1' in figures(server)
+    assert command(check, "--check").returncode == 1
 
 
 def test_s31_a_job_that_was_started_while_the_broker_was_away_is_done(
-    server: Server, broker: Valkey
+    server: Server, worker: Worker, broker: Valkey
 ) -> None:
     broker.kill()
     client = started(server)
     client.until(waits)
     broker.start()
-    hands = Hands(server)
+    worker.start()
     assert client.ended_well() == "complete, attempt 1"
-    hands.end()
 
 
 @pytest.mark.parametrize(
-    ("settings", "sentence"),
+    ("wrong", "sentence"),
     [
         ({"SILO_RUNNER": "process"}, "SILO_RUNNER is 'process'"),
         ({"SILO_BROKER_URL": ""}, "SILO_BROKER_URL is empty"),
@@ -133,11 +127,12 @@ def test_s31_a_job_that_was_started_while_the_broker_was_away_is_done(
     ],
 )
 def test_a_worker_that_cannot_work_says_why(
-    tmp_path: Path, settings: dict[str, str], sentence: str
+    tmp_path: Path, wrong: dict[str, str], sentence: str
 ) -> None:
-    given = {"SILO_DATA_DIR": str(tmp_path / "data"), "SILO_RUNNER": "celery", **settings}
-    ended = subprocess.run(COMMAND, env={**os.environ, **given}, capture_output=True, text=True)
+    given = {"SILO_DATA_DIR": str(tmp_path / "data"), "SILO_RUNNER": "celery", **wrong}
+    ended = command(given)
     assert ended.returncode == 1
-    assert ended.stderr.startswith(f"Error: {sentence}")
-    assert ended.stderr.count("\n") == 1
+    said = [line for line in ended.stderr.splitlines() if " WARNING " not in line]
+    assert len(said) == 1
+    assert said[0].startswith(f"Error: {sentence}")
     assert "secret" not in ended.stderr

@@ -594,6 +594,7 @@ def test_uploads_at_a_time_are_numbered(sender: Sender, monkeypatch: pytest.Monk
 def test_a_running_job_keeps_its_files(held: Person) -> None:
     sender = Sender(held.app, held.sid)
     assert error(sender.create(DATA)) == (409, "already_running")
+    assert sender.post("/api/uploads", data=DATA).status_code == 400  # it may never be sent so
     assert error(sender.take("0" * 32)) == (409, "already_running")
     assert [file["name"] for file in sender.status()["files"]] == ["sales.xlsx"]
 

@@ -86,6 +86,13 @@ class StoreFull(SiloError):
         super().__init__(NO_SPACE)
 
 
+class FilesUnavailable(SiloError):
+    """The bucket of the files does not answer, or refuses to; it may answer in a moment."""
+
+    def __init__(self) -> None:
+        super().__init__("The file storage does not answer. Try again in a moment.")
+
+
 class PartMoved(SiloError):
     """Somebody else adds to a part of a file; `size` says where it ends."""
 

@@ -5,6 +5,7 @@ This module, `refusals` and `idempotency` are the only ones of silo that know Fl
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import secrets
 import time
@@ -290,8 +291,9 @@ class Silo:
         except SiloError as error:
             response = problem_of(error)
         self._settle(response)
-        if visit.sid and visit.live:
-            response.headers[self._header] = visit.sid
+        with contextlib.suppress(SiloError):  # then the client goes on with the id that it has
+            if visit.sid and visit.live:
+                response.headers[self._header] = visit.sid
         return response
 
     def _teardown_request(self, error: BaseException | None) -> None:

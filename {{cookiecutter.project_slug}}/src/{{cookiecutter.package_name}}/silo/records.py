@@ -9,7 +9,7 @@ timely one.
 
 from __future__ import annotations
 
-import re
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
@@ -18,15 +18,13 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from .errors import SiloError
+from .urls import masked
 
 if TYPE_CHECKING:
     from .sessions.filelocks import FileLocks
 
 NEW = 0
 """As `Put.expect`: the record must not exist yet."""
-
-PASSWORD = re.compile(r"(//[^/:@]*:).*@")
-"""In a URL, whatever signs it is made of."""
 
 BATCH = 100
 """How many due records are read at a time."""
@@ -123,9 +121,21 @@ class Records(ABC):
                 seen.add(key)
                 yield key, record
 
+    def each(self, kind: str) -> Iterator[tuple[str, Record]]:
+        """Every record of a kind, in some order; for moving them, not for every day.
+
+        What is written meanwhile may be missed. A store does better than this where it can: here
+        each batch costs as much as all before it.
+        """
+        return self.each_due(kind, math.inf)
+
     @abstractmethod
     def count(self, kind: str) -> int:
         """How many records of a kind there are."""
+
+    def doubts(self) -> list[str]:
+        """Why the store might lose records although it works, each a sentence on what to do."""
+        return []
 
     def close(self) -> None:  # noqa: B027 - most stores hold nothing
         """Let go of files and connections."""
@@ -143,13 +153,8 @@ def open_records(url: str) -> Records:
     """The store behind a URL such as `memory://`; raises SiloError for a scheme nobody serves."""
     scheme = urlsplit(url).scheme
     if scheme not in STORES:
-        shown = without_password(url)
+        shown = masked(url)
         raise SiloError(f"{shown!r} is no store: it must begin with one of {', '.join(STORES)}.")
     module, _, name = STORES[scheme].partition(":")
     backend: Callable[[str], Records] = getattr(import_module(f".{module}", __package__), name)
     return backend(url)
-
-
-def without_password(url: str) -> str:
-    """A URL, whole or broken, as a log or a person may see it."""
-    return PASSWORD.sub(r"\1***@", url)

@@ -9,6 +9,7 @@ from typing import Any
 from flask import Response, g
 
 from .errors import (
+    FilesUnavailable,
     InFlight,
     KeyInvalid,
     KeyReused,
@@ -38,6 +39,7 @@ STATUS_OF: dict[type[SiloError], tuple[int, str, str]] = {
     UnreadableFile: (500, "Internal Server Error", "unreadable_file"),
     StreamsFull: (503, "Service Unavailable", "streams_full"),
     StoreUnavailable: (503, "Service Unavailable", "unavailable"),
+    FilesUnavailable: (503, "Service Unavailable", "files_unavailable"),
     StoreFull: (507, "Insufficient Storage", "no_space"),
 }
 

@@ -7,11 +7,14 @@ import errno
 import hashlib
 import io
 import os
+import re
 import shutil
 import tempfile
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from typing import BinaryIO, cast
 from urllib.parse import urlsplit
@@ -20,15 +23,37 @@ from ..errors import SiloError
 from ..sessions.ids import SessionKey, session_key
 from .keyring import Keyring
 
+KEY = re.compile(r"[0-9a-f]{64}")
+"""The folder of a session."""
+
+
+@dataclass(frozen=True)
+class Served:
+    """What a browser is told of a file that it gets straight from its place."""
+
+    name: str
+    media: str
+
 
 class Place(ABC):
-    """Where bytes are kept: files in folders, whose names are safe texts of ours."""
+    """Where bytes are kept: files in folders, whose names are safe texts of ours.
+
+    `shared`: whether other machines reach the same files.
+    """
+
+    shared = False
+
+    def check(self) -> None:  # noqa: B027 - a place may have nothing that can be wrong
+        """Raises SiloError if the place cannot be used, and says why. May take seconds."""
 
     @abstractmethod
-    def put(self, folder: str, name: str, data: BinaryIO, label: str) -> None:
+    def put(
+        self, folder: str, name: str, data: BinaryIO, label: str, served: Served | None = None
+    ) -> str:
         """Keep all of `data`, or nothing if that fails; `label` is kept beside it.
 
-        Replaces what stood under the name. Raises OSError.
+        Replaces what stood under the name. Returns its address. `served` is for `link`. Raises
+        OSError.
         """
 
     @abstractmethod
@@ -79,8 +104,15 @@ class Place(ABC):
             Path(path).unlink(missing_ok=True)
 
     @abstractmethod
-    def path(self, folder: str, name: str) -> Path | None:
-        """The file's own path, or None if it is not there."""
+    def address(self, folder: str, name: str) -> str | None:
+        """The file's own path, or its URL in a bucket; None if it is not there."""
+
+    def link(self, folder: str, name: str, seconds: int) -> str | None:
+        """A URL that anybody may get a file from, as it was `served` to `put`, for so many seconds.
+
+        None from a place that serves nobody, and for a file that is not there or was not served.
+        """
+        return None
 
     @abstractmethod
     def labels(self, folder: str) -> list[str]:
@@ -103,8 +135,8 @@ class Place(ABC):
         """Every folder. Grows with their number, so not for every day."""
 
     @abstractmethod
-    def folder_path(self, folder: str) -> Path:
-        """The folder's own path, made if need be."""
+    def folder_address(self, folder: str) -> str:
+        """The folder's own path, made if need be, or its URL in a bucket."""
 
     @abstractmethod
     def size(self) -> int:
@@ -115,8 +147,21 @@ class Place(ABC):
         """Bytes that there is room for, None where nobody knows."""
 
 
+@dataclass(frozen=True)
+class Entry:
+    """A file with its label, or a part, which has none yet."""
+
+    name: str
+    label: str = ""
+    is_part: bool = False
+
+
 class PlainPlace(Place):
     """A place that keeps bytes as they are, and that encryption may stand in front of."""
+
+    @abstractmethod
+    def entries(self, folder: str) -> Iterator[Entry]:
+        """All that is kept in a folder, for moving it; nothing if there is no such folder."""
 
     @abstractmethod
     def cut(self, folder: str, name: str, end: int, to: int) -> None:
@@ -126,11 +171,12 @@ class PlainPlace(Place):
 class FileStore:
     """Keeps files for sessions, under names made from the hash of what the client calls them.
 
-    `location` is a directory, a URL such as `file:///var/lib/app`, or what `open_place` gave. Every
-    method takes a session's id or its key. Files are replaced as a whole and appear only when they
-    are complete. Where they are encrypted, a path leads to what is encrypted, and whatever reads
-    raises UnreadableFile for a file that is damaged or whose key is gone. A disk with fewer than
-    `min_free` bytes free counts as full: OSError (ENOSPC).
+    `location` is a directory, a URL such as `file:///var/lib/app` or `s3://bucket/prefix`, or what
+    `open_place` gave. Every method takes a session's id or its key. Files are replaced as a whole
+    and appear only when they are complete. Where they are encrypted, a path leads to what is
+    encrypted, and whatever reads raises UnreadableFile for a file that is damaged or whose key is
+    gone. A disk with fewer than `min_free` bytes free counts as full: OSError (ENOSPC). A bucket
+    that cannot be reached: FilesUnavailable.
     """
 
     def __init__(self, location: str | Path | Place, min_free: int = 0) -> None:
@@ -144,15 +190,19 @@ class FileStore:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     def session_dir(self, sid: str) -> str:
-        """The path of the session's directory, made if need be."""
-        return str(self._place.folder_path(session_key(sid)))
+        """The path of the session's directory, made if need be, or its URL in a bucket."""
+        return self._place.folder_address(session_key(sid))
 
-    def save(self, sid: str, filename: str, data: BinaryIO | bytes) -> str:
-        """Keep a file and return its path. Raises OSError, with nothing kept."""
+    def save(
+        self, sid: str, filename: str, data: BinaryIO | bytes, served: Served | None = None
+    ) -> str:
+        """Keep a file and return its path, or its URL in a bucket.
+
+        `served` is what a `link` to it tells a browser. Raises OSError, with nothing kept.
+        """
         stream = io.BytesIO(data) if isinstance(data, bytes) else data
         name = _stored_name(filename)
-        self._place.put(session_key(sid), name, self._watched(stream), filename)
-        return str(self._place.path(session_key(sid), name))
+        return self._place.put(session_key(sid), name, self._watched(stream), filename, served)
 
     def begin(self, sid: str, filename: str) -> None:
         """Begin a part, to be appended to and finished; until then it is not among the files."""
@@ -180,9 +230,18 @@ class FileStore:
         self._place.finish(session_key(sid), _stored_name(filename), filename)
 
     def get_path(self, sid: str, filename: str) -> str | None:
-        """The file's path, or None if it is not there."""
-        path = self._place.path(session_key(sid), _stored_name(filename))
-        return str(path) if path else None
+        """The file's path, or its URL in a bucket; None if it is not there.
+
+        To read it anywhere, use `open` and `local`.
+        """
+        return self._place.address(session_key(sid), _stored_name(filename))
+
+    def link(self, sid: str, filename: str, seconds: int) -> str | None:
+        """A URL from which anybody gets a file that was saved as `served`, for so many seconds.
+
+        None if it was not, is not there, or is kept where nobody can get it.
+        """
+        return self._place.link(session_key(sid), _stored_name(filename), seconds)
 
     def open(self, sid: str, filename: str) -> BinaryIO:
         """The file, to read. Raises FileNotFoundError."""
@@ -221,6 +280,11 @@ class FileStore:
                 self._place.remove_folder(folder)
 
     @property
+    def shared(self) -> bool:
+        """Whether other machines reach the same files."""
+        return self._place.shared
+
+    @property
     def total_size_bytes(self) -> int:
         """Bytes kept in all; counted anew at each call."""
         return self._place.size()
@@ -241,13 +305,22 @@ class _Watched:
         return self._stream.read(size)
 
 
-PLACES = {"": "files.local:LocalPlace", "file": "files.local:LocalPlace"}
+PLACES = {
+    "": "files.local:LocalPlace",
+    "file": "files.local:LocalPlace",
+    "s3": "files.objects:ObjectPlace",
+    "gs": "files.objects:ObjectPlace",
+    "az": "files.objects:ObjectPlace",
+}
+EXTRAS = {"s3": "obstore", "gs": "obstore", "az": "obstore"}
+"""What must be installed besides, and is the extra `objects`."""
 
 
 def open_place(location: str, keys: str = "") -> Place:
     """The place behind a path or URL, encrypted if there are `keys`, which commas separate.
 
-    Raises SiloError for a scheme nobody serves, and if encryption is not installed.
+    Raises SiloError for a scheme nobody serves, and if what it needs is not installed. A bucket is
+    not asked yet whether it is there: `check` does that.
     """
     return encrypted(plain_place(location), keys) if keys else plain_place(location)
 
@@ -270,8 +343,16 @@ def plain_place(location: str) -> PlainPlace:
         known = ", ".join(f"{name}://" for name in PLACES if name)
         raise SiloError(f"{location!r} is no place for files: give a path, or one of {known}.")
     module, _, name = PLACES[scheme].partition(":")
+    if package := missing_extra(location):
+        raise SiloError(f"{scheme}:// needs a package that is not installed: pip install {package}")
     place: Callable[[str], PlainPlace] = getattr(import_module(f"..{module}", __package__), name)
     return place(location)
+
+
+def missing_extra(location: str) -> str:
+    """The package that a place needs and that is not installed, if any."""
+    package = EXTRAS.get(urlsplit(location).scheme, "")
+    return package if package and find_spec(package) is None else ""
 
 
 def _stored_name(filename: str) -> str:

@@ -11,13 +11,21 @@ import io
 import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import BinaryIO, cast
 
 from ..errors import PartMoved, UnreadableFile
-from .base import Place, PlainPlace
+from .base import Place, PlainPlace, Served
 from .keyring import Keyring
-from .sealing import HEAD_BYTES, TEXT_BYTES, Index, Seal, Unauthentic, index_of, record_of
+from .sealing import (
+    HEAD_BYTES,
+    TEXT_BYTES,
+    Index,
+    Seal,
+    Unauthentic,
+    index_of,
+    record_of,
+    regular_index,
+)
 
 log = logging.getLogger(__name__)
 
@@ -29,19 +37,25 @@ it was turned off, is not there, and never taken for what it is not."""
 class EncryptedPlace(Place):
     """Keeps files in another place, encrypted with the first of `keys`; reads those of each.
 
-    `path` and `folder_path` lead to what is encrypted. Whatever reads a file raises UnreadableFile:
-    at once if its end is not there, else where it comes to what is damaged. A part ends where it is
-    authentic, so what a crash has torn off is not there, and is cut off when the part goes on.
+    Addresses lead to what is encrypted. Whatever reads a file raises UnreadableFile: at once if its
+    end is not there, else where it comes to what is damaged. A part ends where it is authentic, so
+    what a crash has torn off is not there, and is cut off when the part goes on.
     """
 
     def __init__(self, inner: PlainPlace, keys: Keyring) -> None:
         self._inner = inner
         self._keys = keys
+        self.shared = inner.shared
 
-    def put(self, folder: str, name: str, data: BinaryIO, label: str) -> None:
+    def check(self) -> None:
+        self._inner.check()
+
+    def put(
+        self, folder: str, name: str, data: BinaryIO, label: str, served: Served | None = None
+    ) -> str:
         seal = Seal.new(self._keys, f"{folder}/{name}")
         sealed = Sealing(seal, data, 0, seal.head, whole=True)
-        self._inner.put(folder, name + SUFFIX, cast(BinaryIO, sealed), label)
+        return self._inner.put(folder, name + SUFFIX, cast(BinaryIO, sealed), label)
 
     def begin(self, folder: str, name: str) -> None:
         self._inner.begin(folder, name + SUFFIX)  # the header comes with the first bytes
@@ -76,8 +90,8 @@ class EncryptedPlace(Place):
     def open(self, folder: str, name: str) -> BinaryIO:
         return self._open(folder, name, self._inner.open(folder, name + SUFFIX), whole=True)
 
-    def path(self, folder: str, name: str) -> Path | None:
-        return self._inner.path(folder, name + SUFFIX)
+    def address(self, folder: str, name: str) -> str | None:
+        return self._inner.address(folder, name + SUFFIX)
 
     def labels(self, folder: str) -> list[str]:
         return self._inner.labels(folder)
@@ -95,8 +109,8 @@ class EncryptedPlace(Place):
     def folders(self) -> Iterator[str]:
         return self._inner.folders()
 
-    def folder_path(self, folder: str) -> Path:
-        return self._inner.folder_path(folder)
+    def folder_address(self, folder: str) -> str:
+        return self._inner.folder_address(folder)
 
     def size(self) -> int:
         return self._inner.size()
@@ -151,7 +165,8 @@ def survey(stream: BinaryIO, keys: Keyring, file: str) -> Found:
     if len(head) < HEAD_BYTES:
         seal = Seal.new(keys, file)
         return Found(seal, Index(), size, seal.head)
-    seal, index = Seal.of(keys, head, file), index_of(stream, size)
+    seal = Seal.of(keys, head, file)
+    index = regular_index(stream, size, seal) or index_of(stream, size)
     while len(index):
         try:
             record_of(stream, seal, index, len(index) - 1)

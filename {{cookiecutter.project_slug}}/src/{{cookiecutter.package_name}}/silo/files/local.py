@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import re
 import shutil
 import sys
 import tempfile
@@ -15,7 +14,7 @@ from typing import IO, BinaryIO
 from urllib.parse import unquote, urlsplit
 
 from ..errors import PartMoved
-from .base import PlainPlace
+from .base import KEY, Entry, PlainPlace, Served
 
 if sys.platform != "win32":
     import fcntl
@@ -26,7 +25,6 @@ PIECE_BYTES = 2**16
 
 LABEL = ".label"
 PART = ".part"
-KEY = re.compile(r"[0-9a-f]{64}")
 
 
 class LocalPlace(PlainPlace):
@@ -41,8 +39,10 @@ class LocalPlace(PlainPlace):
         self._root = Path(unquote(url.path) if url.scheme == "file" else location).absolute()
         self._root.mkdir(mode=0o700, parents=True, exist_ok=True)
 
-    def put(self, folder: str, name: str, data: BinaryIO, label: str) -> None:
-        directory = self.folder_path(folder)
+    def put(
+        self, folder: str, name: str, data: BinaryIO, label: str, served: Served | None = None
+    ) -> str:
+        directory = self._directory(folder)
         with tempfile.NamedTemporaryFile(dir=directory, prefix="part-", delete=False) as part:
             try:
                 shutil.copyfileobj(data, part, CHUNK_BYTES)
@@ -53,9 +53,10 @@ class LocalPlace(PlainPlace):
             except BaseException:
                 Path(part.name).unlink(missing_ok=True)
                 raise
+        return str(directory / name)
 
     def begin(self, folder: str, name: str) -> None:
-        self.folder_path(folder)
+        self._directory(folder)
         flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
         os.close(os.open(self._part(folder, name), flags, 0o600))
 
@@ -87,7 +88,7 @@ class LocalPlace(PlainPlace):
 
     def finish(self, folder: str, name: str, label: str) -> None:
         directory, part = self._root / folder, self._part(folder, name)
-        if part.exists() or not self.path(folder, name):
+        if part.exists() or not (directory / name).is_file():
             self._write_label(directory / f"{name}{LABEL}", label)
             part.replace(directory / name)
 
@@ -96,24 +97,32 @@ class LocalPlace(PlainPlace):
 
     @contextlib.contextmanager
     def local(self, folder: str, name: str) -> Iterator[Path]:
-        path = self.path(folder, name)
-        if path is None:
+        path = self._root / folder / name
+        if not path.is_file():
             raise FileNotFoundError(name)
         yield path
 
-    def path(self, folder: str, name: str) -> Path | None:
+    def address(self, folder: str, name: str) -> str | None:
         path = self._root / folder / name
-        return path if path.is_file() else None
+        return str(path) if path.is_file() else None
 
     def labels(self, folder: str) -> list[str]:
         return [
-            path.read_bytes().decode("utf-8", "surrogatepass")
+            _read_label(path)
             for path in (self._root / folder).glob(f"*{LABEL}")
             if path.with_suffix("").is_file()
         ]
 
     def names(self, folder: str) -> list[str]:
         return sorted({path.name.removesuffix(LABEL) for path in (self._root / folder).glob("*")})
+
+    def entries(self, folder: str) -> Iterator[Entry]:
+        for path in sorted((self._root / folder).glob("*")):
+            label = path.with_name(f"{path.name}{LABEL}")
+            if path.suffix == PART:
+                yield Entry(path.stem, is_part=True)
+            elif label.exists():
+                yield Entry(path.name, _read_label(label))
 
     def remove(self, folder: str, name: str) -> None:
         for suffix in (PART, "", LABEL):
@@ -127,17 +136,8 @@ class LocalPlace(PlainPlace):
             if entry.is_dir(follow_symlinks=False) and KEY.fullmatch(entry.name):
                 yield entry.name
 
-    def folder_path(self, folder: str) -> Path:
-        path = self._root / folder
-        while True:
-            try:
-                path.mkdir(mode=0o700, parents=True, exist_ok=True)
-            except FileExistsError:
-                if path.exists() and not path.is_dir():
-                    raise
-                # It was there and is no longer: somebody has removed it between two looks.
-            else:
-                return path
+    def folder_address(self, folder: str) -> str:
+        return str(self._directory(folder))
 
     def size(self) -> int:
         """Files may come and go meanwhile."""
@@ -152,6 +152,19 @@ class LocalPlace(PlainPlace):
     def free(self) -> int:
         return shutil.disk_usage(self._root).free
 
+    def _directory(self, folder: str) -> Path:
+        """A folder's own, made if need be."""
+        path = self._root / folder
+        while True:
+            try:
+                path.mkdir(mode=0o700, parents=True, exist_ok=True)
+            except FileExistsError:
+                if path.exists() and not path.is_dir():
+                    raise
+                # It was there and is no longer: somebody has removed it between two looks.
+            else:
+                return path
+
     def _part(self, folder: str, name: str) -> Path:
         return self._root / folder / f"{name}{PART}"
 
@@ -160,6 +173,10 @@ class LocalPlace(PlainPlace):
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         with os.fdopen(descriptor, "wb") as file:
             file.write(label.encode("utf-8", "surrogatepass"))
+
+
+def _read_label(path: Path) -> str:
+    return path.read_bytes().decode("utf-8", "surrogatepass")
 
 
 def _add(part: IO[bytes], offset: int, piece: bytes) -> None:

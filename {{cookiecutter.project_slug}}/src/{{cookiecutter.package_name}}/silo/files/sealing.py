@@ -38,7 +38,8 @@ WORD = struct.Struct(">I")
 BOUND = struct.Struct(">QI")
 NONCE_BYTES, TAG_BYTES = 12, 16
 OVERHEAD = WORD.size + NONCE_BYTES + TAG_BYTES
-TEXT_BYTES = 2**16 - OVERHEAD
+RECORD_BYTES = 2**16
+TEXT_BYTES = RECORD_BYTES - OVERHEAD
 """The most text of a record: with what belongs to it, a piece that places take at a time."""
 
 
@@ -76,6 +77,8 @@ class Seal:
 
     def open(self, start: int, record: bytes) -> bytes:
         """The text of a record. Raises Unauthentic."""
+        if record[: WORD.size] != WORD.pack(len(record) - OVERHEAD):
+            raise Unauthentic(f"what begins at byte {start} does not say its length")
         nonce, body = record[WORD.size : OVERHEAD - TAG_BYTES], record[OVERHEAD - TAG_BYTES :]
         bound = BOUND.pack(start, len(record) - OVERHEAD)
         try:
@@ -122,6 +125,45 @@ class Index:
         self.texts.pop()
         self.records.pop()
         self.closed = False
+
+
+def regular_index(stream: BinaryIO, size: int, seal: Seal) -> Index | None:
+    """The index of a file whose records are full but for the last ones, as one is that came at
+    once; None if it is another.
+
+    It is found without a look at each record, which in a bucket would be to read all. The last one
+    with text vouches for where its text begins, so those before it, none of which can hold more
+    than a full one, are all full.
+    """
+    for ending in (OVERHEAD, 0):
+        index = index_of_full(size - HEAD_BYTES - ending)
+        if index is None:
+            continue
+        first = max(len(index) - 1, 0)
+        if ending:
+            index.add(0)
+        try:
+            for number in range(first, len(index)):
+                record_of(stream, seal, index, number)
+        except Unauthentic:
+            continue
+        return index
+    return None
+
+
+def index_of_full(size: int) -> Index | None:
+    """Records of `size` bytes in all, each full but the last; None if that cannot be."""
+    full, rest = divmod(size, RECORD_BYTES)
+    if size < 0 or 0 < rest <= OVERHEAD:
+        return None
+    end = full * RECORD_BYTES
+    index = Index(
+        array("Q", range(0, full * TEXT_BYTES + 1, TEXT_BYTES)),
+        array("Q", range(HEAD_BYTES, HEAD_BYTES + end + 1, RECORD_BYTES)),
+    )
+    if rest:
+        index.add(rest - OVERHEAD)
+    return index
 
 
 def index_of(stream: BinaryIO, size: int) -> Index:

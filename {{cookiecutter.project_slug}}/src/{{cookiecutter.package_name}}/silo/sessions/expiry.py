@@ -22,7 +22,10 @@ Callback = Callable[[str], None]
 Remove = Callable[[SessionKey], None]
 
 
-FLEETING = ("tombstone", "stream", "answer", "answers", "cached", "hold", "limit", "message")
+FLEETING = (
+    *("tombstone", "stream", "answer", "answers", "cached", "hold", "limit"),
+    *("message", "worker"),
+)
 """Records that are gone when they are due, and leave nothing to do."""
 
 

@@ -14,7 +14,8 @@ import logging
 import re
 import socket
 import struct
-from collections.abc import Callable, Collection
+import time
+from collections.abc import Callable, Collection, Iterator
 from typing import Any, TypeVar
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
@@ -38,6 +39,8 @@ PREFIX = "silo"
 PREFIXES = re.compile(r"[A-Za-z0-9_.-]{1,100}")
 CONNECT_SECONDS = 2
 ANSWER_SECONDS = 5
+HANGING_SECONDS = 1
+"""For how long a server that has not answered in time is asked by nobody."""
 KEEP_ALIVE = {"TCP_KEEPIDLE": 60, "TCP_KEEPINTVL": 15, "TCP_KEEPCNT": 3}
 """So that a connection which a firewall forgot is found dead while it is idle, and not in use."""
 HEAD = struct.Struct(">Qd")
@@ -66,11 +69,13 @@ class RedisRecords(Records):
         self._due = self._redis.register_script(DUE)
         self._versions = self._redis.register_script(VERSIONS)
         self._away = False
+        self._hangs_until = 0.0
         try:
             self._versions([self._root])
         except redis.RedisError as error:
             self.close()
-            raise SiloError(f"its server cannot be used: {error}") from None
+            said = str(error).rstrip(".")
+            raise SiloError(f"its server cannot be used: {said}") from None
         self.clock = FollowedClock(self._time)
 
     def read(self, kind: str, key: str) -> Record | None:
@@ -103,18 +108,57 @@ class RedisRecords(Records):
             for key, stored in zip(found[::2], found[1::2], strict=True)
         ]
 
+    def each(self, kind: str) -> Iterator[tuple[str, Record]]:
+        index, at = self._index(kind), 0
+        while page := self._page(index, at):
+            yield from ((key.decode(), _record(stored)) for key, stored in page if stored)
+            at += len(page)
+
     def count(self, kind: str) -> int:
         return int(self._ask(lambda: self._redis.zcard(self._index(kind))))
 
+    def doubts(self) -> list[str]:
+        """What its configuration says; nothing if it may not be asked for that."""
+        try:
+            told = self._redis.config_get("maxmemory-policy", "appendonly", "save")
+        except redis.RedisError:
+            return []
+        policy, keeps = told["maxmemory-policy"], told["appendonly"] == "yes" or told["save"]
+        doubts = []
+        if policy != "noeviction":
+            doubts.append(
+                f"Its maxmemory-policy is {policy}: when memory is short it drops sessions and "
+                "jobs. Set that to noeviction."
+            )
+        if not keeps:
+            doubts.append(
+                "It keeps nothing on disk: a restart loses sessions, jobs and keys. Set appendonly "
+                "to yes."
+            )
+        return doubts
+
     def close(self) -> None:
         self._redis.close()
+
+    def _page(self, index: bytes, at: int) -> list[tuple[bytes, bytes | None]]:
+        """Keys and records of an index, from its place `at` on."""
+        members: list[bytes] = self._ask(lambda: self._redis.zrange(index, at, at + BATCH - 1))
+        keys = [member[VERSION.size :] for member in members]
+        named = [index + b"/" + key for key in keys]
+        found: list[bytes | None] = self._ask(lambda: self._redis.mget(named)) if named else []
+        return list(zip(keys, found, strict=True))
 
     def _time(self) -> float:
         seconds, micros = self._ask(self._redis.time)
         return float(seconds) + float(micros) / 1e6
 
     def _ask(self, command: Callable[[], Any], again: bool = True) -> Any:
-        """The server's answer; with `again`, a command whose connection broke is sent once more."""
+        """The server's answer; with `again`, a command whose connection broke is sent once more.
+
+        While the server hangs, one call in a while waits for it, and all the others need not.
+        """
+        if time.monotonic() < self._hangs_until:
+            raise StoreUnavailable
         try:
             try:
                 answer = command()
@@ -123,6 +167,8 @@ class RedisRecords(Records):
                     raise
                 answer = command()
         except redis.RedisError as error:
+            if isinstance(error, redis.TimeoutError):
+                self._hangs_until = time.monotonic() + HANGING_SECONDS
             self._say("the store fails: %s", error, away=True)
             raise translated(error) from error
         self._say("the store answers again", away=False)

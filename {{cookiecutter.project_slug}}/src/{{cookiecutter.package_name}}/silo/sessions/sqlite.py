@@ -20,11 +20,11 @@ import threading
 import time
 from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 from urllib.parse import unquote
 
 from ..errors import SiloError, StoreFull, StoreUnavailable
-from ..records import Delete, Postpone, Put, Record, Records, Step
+from ..records import BATCH, Delete, Postpone, Put, Record, Records, Step
 from .filelocks import FileLocks
 from .turn import Turn
 
@@ -88,8 +88,14 @@ class SqliteRecords(Records):
         return self._use(write)
 
     def due(self, kind: str, now: float, limit: int = 100) -> list[tuple[str, Record]]:
-        rows = self._use(lambda connection: connection.execute(DUE, (kind, now, limit)).fetchall())
-        return [(key, Record(value, version, due)) for key, value, version, due in rows]
+        rows = self._rows(DUE, (kind, now, limit))
+        return [(key, Record(*rest)) for key, *rest in rows]
+
+    def each(self, kind: str) -> Iterator[tuple[str, Record]]:
+        statement, last = EACH.format(">="), ""  # a key may be empty
+        while rows := self._rows(statement, (kind, last, BATCH)):
+            yield from ((key, Record(*rest)) for key, *rest in rows)
+            statement, last = EACH.format(">"), rows[-1][0]
 
     def count(self, kind: str) -> int:
         (number,) = self._use(lambda connection: connection.execute(COUNT, (kind,)).fetchone())
@@ -100,6 +106,9 @@ class SqliteRecords(Records):
             self._idle.pop().close()
         self._turn.close()
         self._locks.close()
+
+    def _rows(self, statement: str, values: tuple[object, ...]) -> list[tuple[Any, ...]]:
+        return self._use(lambda connection: connection.execute(statement, values).fetchall())
 
     def _use(self, work: Callable[[sqlite3.Connection], T]) -> T:
         """Do something with a connection that nobody else uses meanwhile."""
@@ -218,6 +227,9 @@ SELECT = "SELECT value, version, due FROM records WHERE kind = ? AND key = ?"
 DUE = (
     "SELECT key, value, version, due FROM records WHERE kind = ? AND due <= ?"
     " ORDER BY due, version LIMIT ?"
+)
+EACH = (
+    "SELECT key, value, version, due FROM records WHERE kind = ? AND key {} ? ORDER BY key LIMIT ?"
 )
 COUNT = "SELECT count(*) FROM records WHERE kind = ?"
 VERSIONS = (  # one row, because after every row the interpreter's lock has to be waited for

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Protocol
 
-from ..errors import NO_SPACE, Cancelled, TaskRunning, UnreadableFile, UserError
+from ..errors import NO_SPACE, Cancelled, FilesUnavailable, TaskRunning, UnreadableFile, UserError
 from .jobs import End, Job, Jobs, new_id
 from .outage import insist
 from .periodic import Periodic
@@ -138,6 +138,8 @@ class Runner(ABC):
 
         What was unforeseen is logged and told to the error hooks.
         """
+        if outcome.passing and self.jobs.put_off(job.id, job.attempt, AWAY):
+            return
         if outcome.trace:
             reference, _, trace = outcome.trace.partition("\n")
             unforeseen = Unforeseen(trace)
@@ -173,8 +175,11 @@ class Outcome:
     end: End
     sentence: str
     trace: str = ""
+    passing: bool = False
+    """Whether it is for what may be there again in a moment, and nothing is wrong with the job."""
 
 
+AWAY = "The file storage does not answer; trying again"
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
 
 
@@ -188,6 +193,8 @@ def outcome_of(error: BaseException) -> Outcome:
         return Outcome("cancelled", str(error))
     if isinstance(error, UserError):
         return Outcome("failed", str(error))
+    if isinstance(error, FilesUnavailable):
+        return Outcome("failed", str(error), passing=True)
     if isinstance(error, OSError) and error.errno in FULL:
         return Outcome("failed", NO_SPACE)
     trace = "".join(traceback.format_exception(error))

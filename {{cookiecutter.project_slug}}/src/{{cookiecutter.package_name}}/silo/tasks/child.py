@@ -119,7 +119,12 @@ def _work(work: dict[str, Any], secrets: dict[str, str], out: TextIO) -> None:
         task.say(memory=True)
     except BaseException as error:  # whatever it is, it is this job's end and must be said
         outcome: Outcome = outcome_of(error)
-        task.say(end=outcome.end, message=outcome.sentence, trace=outcome.trace)
+        task.say(
+            end=outcome.end,
+            message=outcome.sentence,
+            trace=outcome.trace,
+            passing=outcome.passing,
+        )
 
 
 def find(path: str) -> Target:

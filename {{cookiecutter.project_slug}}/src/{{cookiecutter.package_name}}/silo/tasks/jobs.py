@@ -34,6 +34,8 @@ LOG_LINES = 200
 LINE_CHARS = 500
 OWNER_CHARS = 8
 """As much of a session's key as tells it from others in a log, and is of no other use."""
+LONGEST_BACKOFF = 64.0
+"""In seconds."""
 INTERRUPTED = "The server stopped while this was running. Please start it again."
 
 
@@ -306,7 +308,18 @@ class Jobs:
             job.backoff,
             attempts=1,
             retries=-1,
+            slower=True,
         )
+
+    def put_off(self, job_id: str, attempt: int, sentence: str) -> Job | None:
+        """Try a job again later, because what it needs is away for a while.
+
+        None if it was put off for about as long as anybody waits, which is a few minutes.
+        """
+        job = self.read(job_id)
+        if job is None or job.backoff > LONGEST_BACKOFF or job.cancelling:
+            return None
+        return self._requeue(job_id, attempt, sentence, job.backoff, attempts=1, slower=True)
 
     def _requeue(
         self,
@@ -316,6 +329,7 @@ class Jobs:
         delay: float = 0.0,
         attempts: int = 0,
         retries: int = 0,
+        slower: bool = False,
     ) -> Job | None:
         """Let a running job wait again, with its attempts and retries changed by so many."""
 
@@ -328,7 +342,7 @@ class Jobs:
                 message=message,
                 attempts=job.attempts + attempts,
                 retries=job.retries + retries,
-                backoff=job.backoff * 2 if retries else job.backoff,
+                backoff=job.backoff * 2 if slower else job.backoff,
             )
 
         ready = self.clock() + delay

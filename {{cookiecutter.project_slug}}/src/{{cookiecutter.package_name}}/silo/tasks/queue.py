@@ -74,3 +74,7 @@ class Queue:
 
 def _kind(priority: Priority) -> str:
     return f"queue:{priority}"
+
+
+KINDS = tuple(map(_kind, PRIORITIES))
+"""Of the records of waiting jobs."""

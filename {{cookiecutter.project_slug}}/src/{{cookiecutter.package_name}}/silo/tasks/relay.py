@@ -123,7 +123,8 @@ class Relay:
             return None
         if said["end"] == "cancelled":
             return self._outcome_of_asking()
-        return Outcome(said["end"], said["message"], said.get("trace", ""))
+        trace, passing = said.get("trace", ""), said.get("passing", False)
+        return Outcome(said["end"], said["message"], trace, passing)
 
     def _overdue(self) -> Outcome | None:
         """Ask the child to stop when its time is over; how it ended if it was asked and has not."""
