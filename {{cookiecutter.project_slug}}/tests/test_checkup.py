@@ -201,6 +201,19 @@ def test_a_wrong_setting_is_said_without_its_password(check: Check) -> None:
     assert PASSWORD not in result.output
 
 
+def test_a_failure_that_nobody_foresaw_is_a_line_of_the_table(
+    check: Check, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(settings: object) -> object:
+        raise RuntimeError(f"redis://:{PASSWORD}@host is odd")
+
+    monkeypatch.setattr(checkup, "records_of", fail)
+    monkeypatch.setattr(checkup, "sqlite_path", lambda url: None)
+    result = check()
+    assert result.exit_code == 1
+    assert said(result, "store").endswith("redis://***@host is odd")
+
+
 def test_the_table_is_plain_aligned_text(check: Check) -> None:
     lines = check().output.splitlines()
     assert [line.split()[0] for line in lines] == PARTS

@@ -20,7 +20,7 @@ from urllib.parse import unquote, urlsplit
 
 from . import choices
 from .config import ConfigError, Settings
-from .opening import files_of, reach_files, records_of, shown_files
+from .opening import files_of, reach_broker, reach_files, records_of, shown_files
 from .silo.errors import SiloError
 from .silo.files.base import FileStore
 from .silo.records import Delete, Put, Records
@@ -207,14 +207,7 @@ def probe_broker(settings: Settings) -> Iterator[Finding]:
     if not choices.by_celery(settings):
         yield "ok", "None is needed."
         return
-    from .silo.tasks.broker import Broker  # here, since it needs an extra
-
-    try:
-        waiting = Broker(settings.broker_url, __package__ or "", 1).waiting()
-    except SiloError as error:
-        yield "error", f"Its server cannot be used: {error}"
-    else:
-        yield "ok", f"It answers. Messages that wait: {waiting}."
+    yield "ok", f"It answers. Messages that wait: {reach_broker(settings)}."
 
 
 def shown_secret(settings: Settings) -> str:
