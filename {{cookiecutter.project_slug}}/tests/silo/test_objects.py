@@ -29,7 +29,8 @@ from {{ cookiecutter.package_name }}.silo import FileStore, SiloError
 from {{ cookiecutter.package_name }}.silo.errors import FilesUnavailable, PartMoved
 from {{ cookiecutter.package_name }}.silo.files import base, buckets, objects
 from {{ cookiecutter.package_name }}.silo.files.base import Served, open_place
-from {{ cookiecutter.package_name }}.silo.files.objects import PIECE_BYTES, WHOLE_BYTES, ObjectPlace
+from {{ cookiecutter.package_name }}.silo.files.buckets import WHOLE_BYTES
+from {{ cookiecutter.package_name }}.silo.files.objects import PIECE_BYTES, ObjectPlace
 
 SID = "a-session-of-a-client"
 FOLDER = "f" * 64
@@ -49,7 +50,7 @@ def location(swift: Swift, prefix: str, endpoint: str = "") -> str:
 
 
 def keys(place: ObjectPlace) -> list[str]:
-    return [key for key, _ in place._list(None)]
+    return [key for key, _ in place.bucket.list()]
 
 
 def read(place: ObjectPlace, name: str = "a") -> bytes:
@@ -190,14 +191,14 @@ def test_of_two_who_add_at_one_place_one_comes_too_late(place: ObjectPlace, tmp_
 
 def test_a_piece_whose_answer_was_lost_is_ones_own(place: ObjectPlace) -> None:
     """The client tries again by itself, and then finds what it has put there."""
-    put = place._put
+    put = place.bucket.put
 
     def put_twice(key: str, *given: object) -> None:
         put(key, *given)  # type: ignore[arg-type]
         put(key, *given)  # type: ignore[arg-type]
 
     place.begin(FOLDER, "a")
-    with patch.object(place, "_put", put_twice):
+    with patch.object(place.bucket, "put", put_twice):
         assert place.append(FOLDER, "a", 0, io.BytesIO(b"abc")) == 3
     with pytest.raises(PartMoved):
         place.append(FOLDER, "a", 0, io.BytesIO(b"abc"))
@@ -250,7 +251,7 @@ def test_a_finish_that_was_broken_off_is_done_again(place: ObjectPlace) -> None:
     place.begin(FOLDER, "a")
     place.append(FOLDER, "a", 0, io.BytesIO(b"abc"))
     with (
-        patch.object(place, "_delete", side_effect=KeyboardInterrupt),
+        patch.object(place.bucket, "delete", side_effect=KeyboardInterrupt),
         pytest.raises(KeyboardInterrupt),
     ):
         place.finish(FOLDER, "a", "label")
@@ -296,7 +297,7 @@ def test_a_file_that_lost_a_piece_is_not_there(place: ObjectPlace) -> None:
         place.append(FOLDER, "a", at, io.BytesIO(b"abc"))
     place.finish(FOLDER, "a", "")
     [key] = [key for key in keys(place) if key.endswith("3")]
-    place._delete([key])
+    place.bucket.delete([key])
     with pytest.raises(FileNotFoundError):
         place.open(FOLDER, "a")
 
@@ -379,7 +380,7 @@ def test_google_and_azure_are_opened_by_the_same_code(monkeypatch: pytest.Monkey
     monkeypatch.setenv("AZURE_STORAGE_ACCOUNT_NAME", "account")
     monkeypatch.setenv("AZURE_STORAGE_ACCOUNT_KEY", KEY)
     monkeypatch.setenv("GOOGLE_SKIP_SIGNATURE", "true")
-    kinds = [type(ObjectPlace(url)._store).__name__ for url in ("gs://b/x", "az://c/x")]
+    kinds = [type(ObjectPlace(url).bucket.store).__name__ for url in ("gs://b/x", "az://c/x")]
     assert kinds == ["GCSStore", "AzureStore"]
 
 
