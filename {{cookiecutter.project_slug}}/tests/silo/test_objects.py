@@ -17,15 +17,17 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
-from unittest.mock import patch
+from unittest.mock import Mock, patch
 
+import obstore
 import pytest
 from backends import KEY, PLACES
+from obstore.exceptions import BaseError
 from servers.swift import PASSWORD, Swift
-from support import eventually
+from support import Clock, eventually
 from werkzeug.http import parse_options_header
 
-from {{ cookiecutter.package_name }}.silo import FileStore, SiloError
+from {{ cookiecutter.package_name }}.silo import FileStore, SessionStore, SiloError
 from {{ cookiecutter.package_name }}.silo.errors import FilesUnavailable, PartMoved
 from {{ cookiecutter.package_name }}.silo.files import base, buckets, objects
 from {{ cookiecutter.package_name }}.silo.files.base import Served, open_place
@@ -340,6 +342,23 @@ def test_s34_a_bucket_that_says_nothing_is_not_waited_for(
     assert read(place) == b"kept"
 
 
+def test_s36_a_session_expires_once_its_files_can_be_removed(
+    place: ObjectPlace, swift: Swift, clock: Clock
+) -> None:
+    files, store = FileStore(place), SessionStore(ttl=100, clock=clock)
+    store.on_remove(files.cleanup)
+    sid = store.issue()
+    store.open(sid)
+    files.save(sid, "a", b"1")
+    clock.advance(101)
+    with swift.away():
+        assert store.cleanup() == []
+    assert files.list_files(sid) == ["a"]
+    assert store.cleanup() == [sid]
+    assert keys(place) == []
+    store.runner.stop()
+
+
 def test_a_wrong_secret_is_refused_and_not_shown(
     swift: Swift, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -439,6 +458,14 @@ def test_s04_the_server_refuses_a_link_that_is_expired_or_for_another_file(
     assert status(url) == 200
     assert status(url.replace("/a?", "/b?")) == 403
     assert status(url.partition("?")[0]) in (400, 403)
+
+
+def test_there_is_no_link_where_the_credentials_do_not_sign(
+    place: ObjectPlace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place.put(FOLDER, "a", io.BytesIO(b"1"), "", CSV)
+    monkeypatch.setattr(obstore, "sign", Mock(side_effect=BaseError("no key to sign with")))
+    assert place.link(FOLDER, "a", 60) is None
 
 
 def test_there_is_a_link_only_for_what_was_put_to_be_served(

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-CLIENT = {"connect_timeout": timedelta(seconds=2), "timeout": timedelta(seconds=20)}
+CLIENT = {"connect_timeout": timedelta(seconds=2), "timeout": timedelta(seconds=15)}
 RETRY = {
     "max_retries": 3,
     "retry_timeout": timedelta(seconds=5),

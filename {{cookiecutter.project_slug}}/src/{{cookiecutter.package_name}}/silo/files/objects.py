@@ -23,7 +23,7 @@ from urllib.parse import quote, unquote_to_bytes
 
 from obstore.exceptions import AlreadyExistsError
 
-from ..errors import PartMoved
+from ..errors import FilesUnavailable, PartMoved
 from .base import KEY, Entry, PlainPlace, Served
 from .buckets import WHOLE_BYTES, Bucket, reached
 from .gathering import DISPOSITION, READ_BYTES, all_of, gathered, heads
@@ -145,7 +145,10 @@ class ObjectPlace(PlainPlace):
         found = self.bucket.head(key)
         if found is None or DISPOSITION not in found.attributes:
             return None
-        return self.bucket.sign(key, seconds)
+        try:
+            return self.bucket.sign(key, seconds)
+        except FilesUnavailable:  # these credentials may do all but sign, and that was logged
+            return None
 
     def labels(self, folder: str) -> list[str]:
         keys = [key for key, _ in self.bucket.list(folder) if is_file(key)]
