@@ -28,7 +28,7 @@ from support import Clock, eventually
 from {{ cookiecutter.package_name }}.silo import BackgroundTask
 from {{ cookiecutter.package_name }}.silo.sessions.memory import MemoryRecords
 from {{ cookiecutter.package_name }}.silo.tasks.base import Call, Terms
-from {{ cookiecutter.package_name }}.silo.tasks.broker import BrokerAway
+from {{ cookiecutter.package_name }}.silo.tasks.broker import Broker, BrokerAway
 from {{ cookiecutter.package_name }}.silo.tasks.celery import AGAIN_SECONDS, CeleryRunner
 from {{ cookiecutter.package_name }}.silo.tasks.jobs import Jobs
 from {{ cookiecutter.package_name }}.silo.tasks.queue import Priority
@@ -147,6 +147,16 @@ def test_a_message_names_a_job_and_nothing_else(desk: Desk) -> None:
     assert b"secret" not in raw
     assert client.keys(f"*{name}*") == client.keys(f"{name}:broker:*")
     client.close()
+
+
+def test_a_broker_with_tls_must_show_a_good_certificate() -> None:
+    for url, required in [
+        ("rediss://somewhere:6380/1", ssl.CERT_REQUIRED),
+        ("rediss://somewhere:6380/1?ssl_cert_reqs=none&prefix=app", ssl.CERT_NONE),
+    ]:
+        connection: Any = Broker(url, "app", 1).celery.connection_for_write()
+        assert connection.ssl["ssl_cert_reqs"] == required
+        assert (connection.hostname, connection.virtual_host) == ("somewhere", "1")
 
 
 def test_s31_a_job_whose_message_comes_often_runs_once(desk: Desk, tmp_path: Path) -> None:
