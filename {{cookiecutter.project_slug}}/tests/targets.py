@@ -12,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from {{ cookiecutter.package_name }}.silo.errors import UserError
+from {{ cookiecutter.package_name }}.silo.errors import FilesUnavailable, UserError
 from {{ cookiecutter.package_name }}.silo.tasks.base import Reporter
 
 if sys.platform != "win32":
@@ -41,6 +41,10 @@ def echo(task: Reporter, *args: Any, **kwargs: Any) -> list[Any]:
 def tell_secret(task: Reporter) -> str:
     """Backwards, so that it is found nowhere but where it should not be."""
     return task.secrets["word"][::-1]
+
+
+def environment(task: Reporter) -> dict[str, str]:
+    return dict(os.environ)
 
 
 def litter(task: Reporter) -> None:
@@ -129,6 +133,14 @@ def succeed_at(task: Reporter, attempt: int, path: str) -> None:
         tries.write("x")
     if Path(path).stat().st_size < attempt:
         raise ValueError("not yet")
+
+
+def finds_no_files(task: Reporter, attempt: int, path: str) -> None:
+    """Meet a bucket that is away, until the attempt of this number."""
+    with Path(path).open("a") as tries:
+        tries.write("x")
+    if Path(path).stat().st_size < attempt:
+        raise FilesUnavailable
 
 
 def tells(task: Reporter) -> None:

@@ -17,7 +17,7 @@ from flask import Flask
 from . import address, choices, logs
 from .app import create_app, make_silo
 from .config import ConfigError, load_settings
-from .opening import reach_files_apart
+from .opening import reach_broker, reach_files_apart
 from .patience import Watch
 from .silo.errors import SiloError
 from .silo.tasks.process import ProcessRunner
@@ -63,6 +63,8 @@ def check(host: str, port: int, workers: int) -> None:
         )
     make_silo(settings).store.records.close()
     reach_files_apart(settings)
+    if choices.by_celery(settings):
+        reach_broker(settings)
     address.check(host, port, settings.silo_development)
 
 

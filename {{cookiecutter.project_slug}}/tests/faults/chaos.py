@@ -77,13 +77,24 @@ class Round:
         headers = {"Content-Type": kind}
         if method == "POST":
             headers["Idempotency-Key"] = f'"{token_hex(8)}"'
-        deadline = time.monotonic() + HONEST_SECONDS
-        while (answer := self.caller.call(method, path, body, headers)).status == 503:
-            assert int(answer.headers["Retry-After"]) > 0, answer
-            assert answer.json["detail"], answer
-            assert time.monotonic() < deadline, answer
-            time.sleep(0.1)
-        return answer
+        return insisted(lambda: self.caller.call(method, path, body, headers))
+
+    def offset(self, path: str) -> int:
+        """How far an upload of its own is."""
+        return int(self.sure("HEAD", path).headers["Upload-Offset"])
+
+    def go_on(self, path: str, data: bytes) -> None:
+        """Send what is missing of an upload of its own."""
+
+        def append() -> Answer:
+            offset = self.offset(path)
+            return self.caller.append(path, offset, data[offset:])
+
+        answer = insisted(append)
+        if answer.status == 409:  # what had come of it was only now stored
+            assert answer.json["error"] == "mismatching_offset", answer
+            answer = insisted(append)
+        assert answer.status == 200, answer
 
     def upload(self, data: bytes) -> None:
         answer = self.sure("POST", "/api/upload", *form("orders.csv", data))
@@ -137,6 +148,17 @@ class Round:
         assert REPORTS.setdefault(file["size"], report.body) == report.body  # type: ignore[has-type]
 
 
+def insisted(call: Callable[[], Answer]) -> Answer:
+    """The answer of a call that is made again as long as it is 503, which says so and when."""
+    deadline = time.monotonic() + HONEST_SECONDS
+    while (answer := call()).status == 503:
+        assert int(answer.headers["Retry-After"]) > 0, answer
+        assert not answer.body or answer.json["detail"], answer
+        assert time.monotonic() < deadline, answer
+        time.sleep(0.1)
+    return answer
+
+
 def receiving(round_: Round) -> Callable[[], str]:
     """An upload is half way."""
     sent = round_.caller.upload_in_part("orders.csv", LARGE, len(LARGE) // 2)
@@ -163,9 +185,9 @@ def resuming(round_: Round) -> Callable[[], str]:
     def check() -> str:
         sent.close()
         assert round_.ask()["files"] == []
-        offset = round_.caller.offset(path)
+        offset = round_.offset(path)
         assert half - round_.server.piece_bytes < offset <= half, offset
-        assert round_.caller.append(path, offset, LARGE[offset:]).status == 200
+        round_.go_on(path, LARGE)
         [file] = round_.take(path)
         assert file["sha256"] == hashlib.sha256(LARGE).hexdigest()
         round_.process()
@@ -342,6 +364,7 @@ def main(kills: int, seed: int, backend: str) -> None:
         for number in range(kills):
             stage, victim = STAGES[number % len(STAGES)], random.choice(victims)
             began = time.monotonic()
+            click.echo(f"{number + 1}: {stage.__name__}, {victim.__name__}", err=True)
             outcome = play(server, stage, victim)
             longest = max(longest, time.monotonic() - began)
             counts[stage.__name__, victim.__name__, outcome] += 1

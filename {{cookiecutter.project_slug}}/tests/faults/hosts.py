@@ -147,6 +147,11 @@ class Cluster:
                 host.start()
                 host.server.wait_ready()
 
+    def rest(self, host: Host) -> None:
+        """Have a host work on no jobs until it is started again."""
+        if host.worker and host.worker.runs:
+            assert host.worker.stop() == 0
+
     def busy(self) -> Host | None:
         """The host on which a job is worked on."""
         for host in self.hosts:
@@ -170,24 +175,23 @@ class Cluster:
 
     def part_bytes(self) -> int:
         """The bytes in the bucket: of a session that only uploads, what has arrived of it."""
-        return sum(size for _, size in self._objects())
+        return sum(self.objects().values())
 
     def left_behind(self) -> list[str]:
         """Objects of sessions that the cleaners' second look has not removed, either."""
         deadline = time.monotonic() + LEASE_SECONDS + 10
-        while (left := [key for key, _ in self._objects()]) and time.monotonic() < deadline:
+        while (left := self.objects()) and time.monotonic() < deadline:
             time.sleep(0.2)
-        return left
+        return [*left]
 
     def orphans(self) -> list[str]:
         """Processes that still run with the data directory of a host, after all were stopped."""
         return [pid for host in self.hosts for pid in processes_of(host.folder / "data")]
 
-    def _objects(self) -> Iterator[tuple[str, int]]:
+    def objects(self) -> dict[str, int]:
+        """The size of each object in the bucket."""
         store = S3Store(
-            self.bucket.bucket,
-            endpoint=self.bucket.endpoint,
-            client_options={"allow_http": True},
+            self.bucket.bucket, endpoint=self.bucket.endpoint, client_options={"allow_http": True}
         )
-        for batch in obstore.list(store, self._name):
-            yield from ((each["path"], each["size"]) for each in batch)
+        listed = obstore.list(store, self._name)
+        return {each["path"]: each["size"] for batch in listed for each in batch}

@@ -14,7 +14,7 @@ import pytest
 from servers.valkey import Valkey
 from support import eventually
 
-from .chaos import LARGE, SMALL, Round, left_behind
+from .chaos import LARGE, SMALL, Round
 from .server import Answer, Caller, Event, Server, alive
 from .test_kill import works_on
 from .test_workers import counter
@@ -95,7 +95,7 @@ def test_s34_a_job_that_ends_while_the_store_is_away_is_told_when_it_is_back(
     ids = [tuple(map(int, event.id.split("."))) for event in heard]
     assert ids == sorted(set(ids))
     round_.reset()
-    assert left_behind(server) == []
+    assert server.left_behind() == []
 
 
 def test_s34_a_job_that_still_runs_when_the_store_is_back_goes_on(

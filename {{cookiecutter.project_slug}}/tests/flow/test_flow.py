@@ -25,7 +25,9 @@ TTL_SECONDS = 4
 
 
 @pytest.fixture(scope="module", params=STACKS, ids=str)
-def host(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Host]:
+def host(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Host]:
     """A machine with the stack. Whatever is done on it leaves no error in its log."""
     stack: Stack = request.param
     own = {"SILO_TTL": TTL_SECONDS, "SILO_CLEANUP_INTERVAL": 0.5, "SILO_WORKERS": 1}
@@ -114,4 +116,3 @@ def test_who_does_nothing_for_a_while_is_told_so(host: Host, idle: Caller) -> No
         assert answer.status == 410
         assert answer.json["error"] == "session_expired"
     assert idle.upload("orders.csv", SMALL).status == 201
-

@@ -264,7 +264,9 @@ class Jobs:
         if time.monotonic() < self._trusted_from:
             return
         for job_id, record in silent:
-            job = self.read(job_id)
+            job, lease = self.read(job_id), self.records.read("lease", job_id)
+            if lease is None or lease.version != record.version:
+                continue  # somebody else was quicker, and it may be another attempt's by now
             if job and job.status == "running":
                 self.hand_back(job_id, job.attempt)
             elif job and job.active:
