@@ -10,6 +10,7 @@ import base64
 import json
 import os
 import signal
+import ssl
 import time
 import uuid
 from collections import Counter
@@ -28,7 +29,7 @@ from support import Clock, eventually
 from {{ cookiecutter.package_name }}.silo import BackgroundTask
 from {{ cookiecutter.package_name }}.silo.sessions.memory import MemoryRecords
 from {{ cookiecutter.package_name }}.silo.tasks.base import Call, Terms
-from {{ cookiecutter.package_name }}.silo.tasks.broker import BrokerAway
+from {{ cookiecutter.package_name }}.silo.tasks.broker import TASK, Broker, BrokerAway
 from {{ cookiecutter.package_name }}.silo.tasks.celery import AGAIN_SECONDS, CeleryRunner
 from {{ cookiecutter.package_name }}.silo.tasks.jobs import Jobs
 from {{ cookiecutter.package_name }}.silo.tasks.queue import Priority
@@ -147,6 +148,49 @@ def test_a_message_names_a_job_and_nothing_else(desk: Desk) -> None:
     assert b"secret" not in raw
     assert client.keys(f"*{name}*") == client.keys(f"{name}:broker:*")
     client.close()
+
+
+def test_a_broker_with_tls_must_show_a_good_certificate() -> None:
+    for url, required in [
+        ("rediss://somewhere:6380/1", ssl.CERT_REQUIRED),
+        ("rediss://somewhere:6380/1?ssl_cert_reqs=none&prefix=app", ssl.CERT_NONE),
+    ]:
+        connection: Any = Broker(url, "app", 1).celery.connection_for_write()
+        assert connection.ssl["ssl_cert_reqs"] == required
+        assert (connection.hostname, connection.virtual_host) == ("somewhere", "1")
+
+
+def test_a_message_of_another_kind_is_thrown_away(served: Desk, tmp_path: Path) -> None:
+    """What is pickled is not unpickled, and a task that is none of ours is not run."""
+    ran = tmp_path / "ran"
+    with served.runner.broker.celery.connection_for_write() as connection:
+        for headers, serializer, body in [
+            ({"task": TASK, "id": "pickled"}, "pickle", Bomb(str(ran))),
+            ({"task": TASK, "id": "odd"}, "json", [[{"odd": 1}, 2], {}, None]),
+            ({"task": "os.system", "id": "foreign"}, "json", [[f"touch {ran}"], {}, None]),
+            ({}, "json", "nothing at all"),
+        ]:
+            connection.Producer(auto_declare=False).publish(
+                body,
+                routing_key=served.runner.broker.queue,
+                headers=headers,
+                serializer=serializer,
+            )
+    task = served.task()
+    task.start(targets.nothing)
+    assert ended(task) == "complete"
+    eventually(lambda: served.runner.broker.waiting() == 0)
+    assert not ran.exists()
+
+
+class Bomb:
+    """Makes a file when it is unpickled."""
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Path.touch, (Path(self._path),)
 
 
 def test_s31_a_job_whose_message_comes_often_runs_once(desk: Desk, tmp_path: Path) -> None:
