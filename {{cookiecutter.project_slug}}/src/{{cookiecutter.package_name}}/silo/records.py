@@ -10,6 +10,7 @@ timely one.
 from __future__ import annotations
 
 import re
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
@@ -148,6 +149,11 @@ def open_records(url: str) -> Records:
     module, _, name = STORES[scheme].partition(":")
     backend: Callable[[str], Records] = getattr(import_module(f".{module}", __package__), name)
     return backend(url)
+
+
+def clock_of(records: Records, given: Callable[[], float] | None = None) -> Callable[[], float]:
+    """Whose time to go by: the one given, else that of the records, else this machine's."""
+    return given or records.clock or time.time
 
 
 def without_password(url: str) -> str:
