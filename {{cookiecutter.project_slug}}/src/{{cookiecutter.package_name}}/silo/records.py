@@ -16,7 +16,6 @@ from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 from .errors import SiloError
 
@@ -142,7 +141,7 @@ STORES = {
 
 def open_records(url: str) -> Records:
     """The store behind a URL such as `memory://`; raises SiloError for a scheme nobody serves."""
-    scheme = urlsplit(url).scheme
+    scheme = url.partition(":")[0].lower()  # a URL may be broken behind it
     if scheme not in STORES:
         shown = without_password(url)
         raise SiloError(f"{shown!r} is no store: it must begin with one of {', '.join(STORES)}.")
