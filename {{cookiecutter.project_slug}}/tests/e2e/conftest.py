@@ -25,7 +25,7 @@ from .desk import Desk
 from .visitor import Visitor
 
 Arrives = Callable[..., Visitor]
-SERVERS = {"desk", "hasty", "served", "shipped", "restarting", "forgetful", "copy"}
+SERVERS = {"desk", "hasty", "served", "shipped", "restarting", "forgetful", "copy", "stacked"}
 START_SECONDS = 30
 
 expect.set_options(timeout=20_000)  # milliseconds; a busy machine takes its time
