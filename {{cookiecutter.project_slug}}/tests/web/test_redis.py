@@ -58,7 +58,7 @@ def test_after_all_that_an_app_does_nothing_stays_but_what_may(
     host: MakeHost, valkey: Valkey, prefix: str
 ) -> None:
     """Whoever cleans up may be lost for ever: every key ends by itself, but for the API keys, the
-    counts, the total of all files, and the number of the last version."""
+    counts, the total of all files, the secret's mark, and the number of the last version."""
     app = host("a", SILO_CACHE_TTL=600, SILO_EXPIRED_RETAIN=60)
     silo = app.extensions["silo"]
     kept = Keys(silo.store.records).create("robot", ["read"])
@@ -84,7 +84,7 @@ def test_after_all_that_an_app_does_nothing_stays_but_what_may(
     assert staying <= {
         ":version",
         *("/key", f"/key/{kept.split('_')[1]}"),
-        *("/counts", "/counts/all", "/total", "/total/files"),
+        *("/counts", "/counts/all", "/total", "/total/files", "/secret", "/secret/mark"),
     }
     kinds = {name.split("/")[1] for name in names if "/" in name}
     assert kinds >= {"session", "job", "answer", "stream", "garbage", "periodic", "limit", "key"}
