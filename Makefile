@@ -58,7 +58,7 @@ lock: .venv/.demo ## renew the locks of the generated app; needs the package ind
 	@rm -rf $(DEMO)
 	@$(BIN)/cookiecutter . --no-input --default-config --output-dir .demo >/dev/null
 	@$(MAKE) --no-print-directory -C $(DEMO) lock
-	cp $(DEMO)/requirements.lock $(DEMO)/requirements-dev.lock '{{cookiecutter.project_slug}}'
+	cp $(DEMO)/requirements*.lock '{{cookiecutter.project_slug}}'
 
 lint: .venv/.dev ## ruff, format and types of the template's own Python
 	$(BIN)/ruff check benchmarks hooks tests tools

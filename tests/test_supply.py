@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from conftest import SOURCE, Bake, clean_environment, make
 
-LOCKS = ("requirements.lock", "requirements-dev.lock")
+LOCKS = ("requirements.lock", "requirements-all.lock", "requirements-dev.lock")
 COMES_WITH_PYTHON = ("pip", "setuptools")
 
 
@@ -35,7 +35,7 @@ def test_s39_an_old_pin_fails_the_audit(bake: Bake, fresh: Path, lock: str) -> N
 
 
 @pytest.mark.parametrize("target", ["test", "audit"])
-def test_s39_the_app_s_tests_and_its_audit_look_at_both_locks(fresh: Path, target: str) -> None:
+def test_s39_the_app_s_tests_and_its_audit_look_at_every_lock(fresh: Path, target: str) -> None:
     assert f"tools/audit.py {' '.join(LOCKS)}\n" in make(fresh, "--dry-run", target)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+import uuid
 import zlib
 from collections.abc import Callable
 from functools import cache
@@ -13,8 +15,10 @@ from servers import valkey
 from {{ cookiecutter.package_name }}.silo.files.base import Place, open_place
 from {{ cookiecutter.package_name }}.silo.records import Records, open_records
 from {{ cookiecutter.package_name }}.silo.tasks.base import Runner
+from {{ cookiecutter.package_name }}.silo.tasks.celery import CeleryRunner
 from {{ cookiecutter.package_name }}.silo.tasks.child import Limits
 from {{ cookiecutter.package_name }}.silo.tasks.jobs import Jobs
+from {{ cookiecutter.package_name }}.silo.tasks.listener import CeleryWorker
 from {{ cookiecutter.package_name }}.silo.tasks.process import ProcessRunner
 from {{ cookiecutter.package_name }}.silo.tasks.slots import Slots
 from {{ cookiecutter.package_name }}.silo.tasks.thread import ThreadRunner
@@ -29,26 +33,57 @@ def memory(_: Path) -> Records:
     return open_records("memory://")
 
 
-def sqlite(folder: Path) -> Records:
-    return open_records(f"sqlite:///{folder}/silo.db")
-
-
-def redis(folder: Path) -> Records:
+def redis(folder: Path) -> str:
     prefix = sha256(str(folder).encode()).hexdigest()[:16]
-    return open_records(f"{valkey.shared().url}?prefix={prefix}")
+    return f"{valkey.shared().url}?prefix={prefix}"
+
+
+STORES: dict[str, Callable[[Path], str]] = {
+    "sqlite": lambda folder: f"sqlite:///{folder}/silo.db",
+    "redis": redis,
+}
+"""The URL of a folder's records, which several processes may open."""
+
+URLS: dict[str, Callable[[Path], str]] = {"memory": lambda _: "memory://", **STORES}
+"""The URL of a store for one process, which is the test."""
+
+
+def shared(name: str) -> Callable[[Path], Records]:
+    return lambda folder: open_records(STORES[name](folder))
 
 
 RECORDS: dict[str, Callable[[Path], Records]] = {
     "memory": memory,
-    "sqlite": sqlite,
-    "redis": redis,
+    **{name: shared(name) for name in STORES},
 }
 """Opens the records of a folder. Opened twice, they are the same, as two processes have them."""
+
+
+class CeleryHere(CeleryRunner):
+    """With its worker in this process, so that both have the same records and the same clock.
+
+    test_celery has workers in processes of their own, over records that processes share.
+    """
+
+    def __init__(self, jobs: Jobs) -> None:
+        super().__init__(jobs, valkey.shared().url, uuid.uuid4().hex, preload=["targets"])
+        ready = threading.Event()
+        self._worker = CeleryWorker(self, 2, ready=ready.set)
+        self._thread = threading.Thread(target=self._worker.run, daemon=True)
+        self._thread.start()
+        assert ready.wait(20)
+
+    def stop(self) -> None:
+        self._worker.stop()
+        self._thread.join()
+        super().stop()
+
 
 RUNNERS: dict[str, Callable[[Jobs], Runner]] = {
     "thread": ThreadRunner,
     "thread with a child": lambda jobs: ThreadRunner(jobs, limits=Limits()),
     "process": lambda jobs: ProcessRunner(jobs, Slots(2), preload=["targets"]),
+    "celery": CeleryHere,
 }
 
 

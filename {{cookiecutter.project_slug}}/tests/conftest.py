@@ -7,6 +7,7 @@ in a moment.
 from __future__ import annotations
 
 import csv
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from importlib import import_module
 from pathlib import Path
@@ -28,6 +29,14 @@ def pytest_collectstart(collector: pytest.Collector) -> None:
     """Before tests of anything but the step, load the app, with the step that they know."""
     if isinstance(collector, pytest.Module) and collector.path.name != "test_pipeline.py":
         stand_in.load_app()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Spare whoever tests the step alone a summary that says nothing, and loads Hypothesis."""
+    plugins = session.config.pluginmanager
+    if "hypothesis" not in sys.modules and plugins.has_plugin("hypothesispytest"):
+        plugins.unregister(name="hypothesispytest")
 
 
 @pytest.fixture

@@ -64,6 +64,21 @@ def reports(task: Reporter, gate: str) -> str:
     return "result"
 
 
+def refuses_later(task: Reporter, gate: str) -> None:
+    task.update(progress=25)
+    wait_for(gate)
+    raise UserError("Not this one.")
+
+
+def gated_lines(task: Reporter, gate: str) -> None:
+    """Lines that come together, once a test has made the gate, and an end a while later."""
+    task.update(progress=25)
+    wait_for(gate)
+    for n in range(3):
+        task.log(f"line {n}")
+    time.sleep(1)
+
+
 def completes(task: Reporter) -> None:
     task.update(progress=40)
     task.complete("All done")
@@ -104,7 +119,8 @@ def limits(task: Reporter) -> dict[str, Any]:
     names = ("AS", "CPU", "FSIZE", "NOFILE", "CORE")
     found = {name: resource.getrlimit(getattr(resource, f"RLIMIT_{name}"))[0] for name in names}
     hard = resource.getrlimit(resource.RLIMIT_CPU)[1]
-    return {**found, "CPU at most": hard, "preloaded": "wave" in sys.modules}
+    alarm = round(signal.getitimer(signal.ITIMER_REAL)[0])
+    return {**found, "CPU at most": hard, "alarm": alarm, "preloaded": "wave" in sys.modules}
 
 
 def overlaps(task: Reporter, folder: str, gate: str) -> int:
@@ -190,6 +206,10 @@ def aborts(task: Reporter) -> None:
 
 def is_killed(task: Reporter) -> None:
     os.kill(os.getpid(), signal.SIGKILL)
+
+
+def is_alarmed(task: Reporter) -> None:
+    os.kill(os.getpid(), signal.SIGALRM)
 
 
 def leaves(task: Reporter) -> None:

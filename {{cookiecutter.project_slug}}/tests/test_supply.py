@@ -14,10 +14,12 @@ from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 ROOT = Path(__file__).parent.parent
-LOCKS = ("requirements.lock", "requirements-dev.lock")
+LOCKS = ("requirements.lock", "requirements-all.lock", "requirements-dev.lock")
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
 EXTRAS: dict[str, list[str]] = PROJECT["optional-dependencies"]
-RUNTIME = [*PROJECT["dependencies"], *(r for e, rs in EXTRAS.items() if e != "dev" for r in rs)]
+CORE: list[str] = PROJECT["dependencies"]
+ALL = [*CORE, *(each for extra, needs in EXTRAS.items() if extra != "dev" for each in needs)]
+DEV = [*ALL, *EXTRAS["dev"]]
 
 
 def audit(*locks: Path) -> subprocess.CompletedProcess[str]:
@@ -74,9 +76,7 @@ def test_s39_what_locks_nothing_is_not_taken_for_flawless(tmp_path: Path, text: 
     assert audit().returncode == 2
 
 
-@pytest.mark.parametrize(
-    ("name", "wanted"), [(LOCKS[0], RUNTIME), (LOCKS[1], [*RUNTIME, *EXTRAS["dev"]])]
-)
+@pytest.mark.parametrize(("name", "wanted"), [*zip(LOCKS, (CORE, ALL, DEV), strict=True)])
 def test_s39_all_that_the_project_asks_for_is_locked(name: str, wanted: list[str]) -> None:
     versions = locked(name)
     for requirement in map(Requirement, wanted):
@@ -85,9 +85,14 @@ def test_s39_all_that_the_project_asks_for_is_locked(name: str, wanted: list[str
         assert version in requirement.specifier, f"{requirement} is not what is locked: make lock"
 
 
-def test_s39_both_locks_name_the_same_versions() -> None:
-    inner, outer = map(locked, LOCKS)
-    assert inner.items() <= outer.items()
+def test_s39_the_locks_name_the_same_versions() -> None:
+    core, more, dev = map(locked, LOCKS)
+    assert core.items() < more.items() < dev.items()
+
+
+def test_the_app_alone_needs_no_package_of_an_extra() -> None:
+    extra = {canonicalize_name(Requirement(each).name) for each in set(ALL) - set(CORE)}
+    assert not extra & locked(LOCKS[0]).keys()
 
 
 @pytest.mark.parametrize("name", LOCKS)
@@ -103,7 +108,7 @@ def test_s39_every_version_has_hashes_and_no_address(name: str) -> None:
 def test_s39_no_floor_admits_a_version_with_a_known_flaw(tmp_path: Path) -> None:
     lowest = [
         f"{requirement.name}=={specifier.version}"
-        for requirement in map(Requirement, [*RUNTIME, *EXTRAS["dev"]])
+        for requirement in map(Requirement, DEV)
         for specifier in requirement.specifier
     ]
     (tmp_path / "lowest").write_text("\n".join(lowest))

@@ -27,6 +27,7 @@ from . import (
     ratelimits,
     resumable,
     reviewing,
+    secretmark,
     security,
     views,
 )
@@ -71,6 +72,7 @@ def create_app(
         # Flask's own documentation wraps an app like this, whatever its types say.
         app.wsgi_app = ProxyFix(app.wsgi_app, hops, hops, hops, hops)  # type: ignore[method-assign]
     silo = make_silo(settings, clock)
+    secretmark.keep(silo.store.records, settings.secret_key)
     stored_keys = keys.Keys(silo.store.records, silo.store.clock)
     patience.init_app(app, settings.silo_upload_idle)
     logs.init_app(app)
@@ -163,16 +165,21 @@ def make_silo(settings: Settings, clock: Callable[[], float] | None = None) -> S
 
 
 def make_runner(settings: Settings, records: Records, clock: Callable[[], float]) -> Runner:
-    """Who runs the jobs."""
+    """Who runs the jobs. Raises ConfigError if that needs a broker and none is named."""
     jobs = Jobs(records, clock, settings.silo_lease)
     secrets = {FILES: settings.files_url, ENCRYPTION_KEY: settings.encryption_key}
     limits = Limits(settings.silo_task_memory_mb, settings.silo_task_timeout)
     if settings.silo_runner == "thread":
         return ThreadRunner(jobs, secrets, limits, settings.scratch)
-    slots = Slots(settings.silo_workers, settings.silo_data_dir / "slots")
     preload = [f"{__package__}.jobs"]
     if settings.encryption_key:
         preload.append(f"{__package__}.silo.files.encrypted")
     if urlsplit(settings.files_url).scheme in EXTRAS:
         preload.append(f"{__package__}.silo.files.objects")
+    if settings.silo_runner == "celery":
+        from .silo.tasks.celery import CeleryRunner  # here, since it needs an extra
+
+        url = settings.broker_url
+        return CeleryRunner(jobs, url, __package__, limits, preload, secrets, settings.scratch)
+    slots = Slots(settings.silo_workers, settings.silo_data_dir / "slots")
     return ProcessRunner(jobs, slots, limits, preload, secrets, settings.scratch)

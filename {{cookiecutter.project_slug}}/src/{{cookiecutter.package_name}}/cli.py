@@ -15,9 +15,10 @@ from typing import Any
 import click
 from pydantic import ValidationError
 
-from . import contract, controls, lifecycle, migrate
+from . import checkup, contract, controls, lifecycle, migrate
 from .about import TITLE
 from .address import address
+from .alive import is_alive
 from .config import ConfigError, Settings, load_settings
 from .keys import SCOPES, Keys, Scope
 from .problems import field_errors
@@ -136,15 +137,65 @@ def process(files: tuple[Path, ...], output: Path, **options: Any) -> None:
 
 
 @main.command()
+@click.option(
+    "--concurrency",
+    type=click.IntRange(1),
+    help="Jobs at a time; as many as SILO_WORKERS says, if not given.",
+)
+@click.option(
+    "--check", is_flag=True, help="Work on nothing; fail unless a worker of this machine does."
+)
+def worker(concurrency: int | None, check: bool) -> None:
+    """Work on jobs until stopped, for servers that have SILO_RUNNER=celery.
+
+    Start it on as many machines as the jobs need, with the servers' settings.
+    """
+    with told():
+        settings = load_settings()
+        if settings.silo_runner != "celery":
+            raise ConfigError(
+                f"SILO_RUNNER is {settings.silo_runner!r}: the server works on its jobs by itself. "
+                "Workers need SILO_RUNNER=celery, and so do their servers."
+            )
+        if check:
+            if not is_alive(settings):
+                raise click.ClickException("No worker of this machine has been at work lately.")
+            return
+        contract.demand(step())
+        from .worker import work  # here, since it loads Celery, which is an extra
+
+        raise click.exceptions.Exit(work(concurrency, say_where))
+
+
+def say_where(broker: str, count: int) -> None:
+    """Tell the person that a worker is ready."""
+    click.echo(f"{TITLE} works on jobs from {broker}, {count} at a time  (Ctrl+C stops it)")
+
+
+@main.command()
 def check() -> None:
-    """Say whether pipeline.py keeps to what the app needs of it."""
-    breaches = list(contract.check(step()))
-    for breach in breaches:
-        click.echo(breach)
-    if breaches:
+    """Try all that the app needs: its step, store, files, runner, broker, secret and keys.
+
+    Fails if anything is wrong, and leaves nothing behind.
+    """
+    found = step_lines()
+    with told():
+        found += checkup.lines(load_settings())
+    for line in checkup.aligned(found):
+        click.echo(line)
+    if any(line.state == "error" for line in found):
         raise click.exceptions.Exit(1)
+
+
+def step_lines() -> list[checkup.Line]:
+    """What `check` says of the step."""
+    breaches = [str(breach) for breach in contract.check(step())]
+    if breaches:
+        return [checkup.Line("step", "error", "pipeline.py", breach) for breach in breaches]
     names = ", ".join(step().Options.model_fields) or "none"
-    click.echo(f"pipeline.py is as it should be. Its options: {names}.")
+    return [
+        checkup.Line("step", "ok", "pipeline.py", f"It is as it should be. Its options: {names}.")
+    ]
 
 
 @main.command("encryption-key")
@@ -160,8 +211,11 @@ def encryption_key() -> None:
 @click.option(
     "--to-files", metavar="URL", envvar="SILO_TO_FILES_URL", help="As SILO_FILES_URL is written."
 )
+@click.option("--to-endpoint", metavar="URL", help="As SILO_FILES_ENDPOINT is; default: none.")
 @click.option("--replace", is_flag=True, help="Remove what another app keeps in the store.")
-def migrate_all(to_store: str | None, to_files: str | None, replace: bool) -> None:
+def migrate_all(
+    to_store: str | None, to_files: str | None, to_endpoint: str | None, replace: bool
+) -> None:
     """Copy all that the app keeps from where it is, by the settings in force, to somewhere else.
 
     Stop every server and worker before; change the settings and start them after. What is copied
@@ -170,8 +224,7 @@ def migrate_all(to_store: str | None, to_files: str | None, replace: bool) -> No
     """
     with told():
         source = load_settings()
-        given = {"SILO_STORE_URL": to_store, "SILO_FILES_URL": to_files}
-        target = load_settings({name: url for name, url in given.items() if url})
+        target = migrate.target_of(to_store, to_files, to_endpoint)
         click.echo(f"From {place_of(source)}\nto   {place_of(target)}")
         summary = migrate.migrate(source, target, replace, bar)
     for line in migrate.lines(summary, source, target):

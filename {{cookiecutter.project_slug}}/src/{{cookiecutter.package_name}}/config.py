@@ -26,6 +26,7 @@ from pydantic import (
     field_validator,
 )
 
+from . import choices
 from .silo.files.base import PLACES, missing_extra
 from .silo.files.keyring import Keyring
 from .silo.once import made_once
@@ -39,7 +40,8 @@ SAMPLE_WORDS = re.compile(
 OFF = "off"
 LIMIT = re.compile(r"[1-9][0-9]{0,8}/([1-9][0-9]{0,3} )?(second|minute|hour|day)s?")
 ORIGIN = re.compile(r"https?://[a-z0-9.-]+(:[0-9]{1,5})?", re.I)
-SECRETS = ("SECRET_KEY", "SILO_ENCRYPTION_KEY")
+BROKERS = ("redis", "rediss")
+SECRETS = ("SECRET_KEY", "SILO_ENCRYPTION_KEY", "SILO_BROKER_URL")
 """Settings that no message shows."""
 
 
@@ -114,15 +116,23 @@ class Settings(BaseModel):
         7200, ge=0, description="Seconds for which an ended session is remembered."
     )
 
-    silo_runner: Literal["process", "thread"] = Field(
+    silo_runner: Literal["process", "thread", "celery"] = Field(
         "process",
         description="process: jobs wait in a queue that outlives the server. thread: all run at "
-        "once, and end with the server. Each is a child process with the limits below either way.",
+        "once, and end with the server. celery: they wait in the queue for workers, which the "
+        "command worker starts, on any machines. Each is a child process with the limits below "
+        "in any case.",
+    )
+    silo_broker_url: str = Field(
+        "",
+        description="Which Redis server wakes the workers of SILO_RUNNER=celery, as "
+        "redis://host:6379/1 or rediss://. Empty: that of SILO_STORE_URL.",
     )
     silo_workers: int = Field(
         default_factory=lambda: os.cpu_count() or 1,
         ge=1,
-        description="Jobs at a time on this machine. Empty: as many as there are cores.",
+        description="Jobs at a time on this machine, or in each worker. Empty: as many as there "
+        "are cores.",
     )
     silo_lease: float = Field(
         15,
@@ -233,6 +243,22 @@ class Settings(BaseModel):
             raise ValueError(f"it must begin with {' or '.join(f'{name}://' for name in STORES)}")
         return url
 
+    @field_validator("silo_runner")
+    @classmethod
+    def _has_extra(cls, runner: str) -> str:
+        if runner == "celery" and (find_spec("celery") is None or find_spec("redis") is None):
+            raise ValueError("it needs the extra `celery`: pip install '.[celery]'")
+        return runner
+
+    @field_validator("silo_broker_url")
+    @classmethod
+    def _is_broker(cls, url: str) -> str:
+        parts = urlsplit(url)
+        if parts.scheme not in BROKERS or not parts.hostname:
+            raise ValueError("it must be like redis://host:6379/1, or rediss:// for TLS")
+        _ = parts.port  # a ValueError if it is no number
+        return url
+
     @field_validator("silo_files_url")
     @classmethod
     def _is_place(cls, url: str) -> str:
@@ -279,6 +305,17 @@ class Settings(BaseModel):
         return self.silo_store_url or f"sqlite:///{file}"
 
     @property
+    def broker_url(self) -> str:
+        """Raises ConfigError if none is named."""
+        url = self.silo_broker_url or self.store_url
+        if urlsplit(url).scheme not in BROKERS:
+            raise ConfigError(
+                "SILO_BROKER_URL is empty, and SILO_RUNNER=celery needs a broker: name a Redis "
+                "server, such as redis://localhost:6379/1."
+            )
+        return url
+
+    @property
     def files_url(self) -> str:
         """As `open_place` takes it: a job is told this, and nothing else, of where files are."""
         url = urlsplit(self.silo_files_url)
@@ -312,8 +349,10 @@ class Settings(BaseModel):
     def settled(self) -> Settings:
         """These settings with their data directory and their secret, made if need be.
 
-        Raises ConfigError.
+        Raises ConfigError, also if they do not go together.
         """
+        if refused := choices.refusals(self):
+            raise ConfigError("\n".join(refused))
         path = self.silo_data_dir / "secret_key"
         try:
             self.silo_data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -112,7 +112,7 @@ def run(
     """
     place = place_of(task)
     shelf = Shelf(FileStore(place, min_free), SessionKey(key), files[0]["name"])
-    kept = ResultCache(place, **cache) if cache else None
+    kept = ResultCache(place, **cache, clock=task.clock) if cache else None
     name = key_of(files, options) if kept else ""
     found = kept.find(name) if kept else None
     if found:

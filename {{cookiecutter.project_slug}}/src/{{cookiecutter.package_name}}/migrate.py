@@ -10,15 +10,15 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, closing
 from dataclasses import dataclass, field
 
-from . import keys
-from .config import ConfigError, Settings
-from .opening import plain_files, records_of
+from . import keys, secretmark
+from .config import ConfigError, Settings, load_settings
+from .opening import plain_files, reach_files, records_of
 from .silo.kinds import MOVING
 from .silo.moving import Moved, check_records, move_files, move_records, others
 from .silo.records import Records
 from .silo.urls import masked
 
-KINDS = (keys.KIND, *MOVING)
+KINDS = (keys.KIND, secretmark.KIND, *MOVING)
 """Every kind of record that moves. What all files hold together is counted anew where they are."""
 PRECIOUS = ("session", keys.KIND)
 """Of what nobody overwrites without being told to."""
@@ -35,6 +35,16 @@ class Summary:
     files: Moved | None = None
 
 
+def target_of(store: str | None, files: str | None, endpoint: str | None) -> Settings:
+    """The settings in force, but with another store or place for files. Raises ConfigError."""
+    given = {"SILO_STORE_URL": store} if store else {}
+    if files:
+        given |= {"SILO_FILES_URL": files, "SILO_FILES_ENDPOINT": endpoint or ""}
+    elif endpoint:
+        raise ConfigError("--to-endpoint is of a bucket: name that, too, with --to-files.")
+    return load_settings(given)
+
+
 def migrate(source: Settings, target: Settings, replace: bool, bar: Bar) -> Summary:
     """Copy records and files, as far as the settings differ, and look whether they arrived.
 
@@ -45,6 +55,7 @@ def migrate(source: Settings, target: Settings, replace: bool, bar: Bar) -> Summ
     summary = Summary()
     with closing(records_of(source)) as records:
         if source.files_url != target.files_url:
+            reach_files(target)
             there = plain_files(target)
             with bar("Files", records.count("session") + 1) as told:
                 folders = folders_of(records, source)
@@ -106,7 +117,8 @@ def lines(summary: Summary, source: Settings, target: Settings) -> Iterator[str]
     if summary.records:
         yield f"  SILO_STORE_URL={masked(target.store_url)}"
     if summary.files:
-        yield f"  SILO_FILES_URL={masked(target.files_url)}"
+        yield f"  SILO_FILES_URL={target.silo_files_url}"
+        yield f"  SILO_FILES_ENDPOINT={target.silo_files_endpoint}"
     if not source.secret_key:
         path = source.silo_data_dir.absolute() / "secret_key"
         yield f"  SECRET_KEY=what {path} holds; with another one nobody finds their session"

@@ -24,7 +24,7 @@ def records_of(settings: Settings) -> Records:
 
 def plain_files(settings: Settings) -> PlainPlace:
     """The place for files, as it keeps them. Raises ConfigError."""
-    with named("SILO_FILES_URL", settings.files_url):
+    with named("SILO_FILES_URL", shown_files(settings)):
         return plain_place(settings.files_url)
 
 
@@ -34,10 +34,24 @@ def files_of(settings: Settings) -> Place:
     return encrypted(place, keys) if keys else place
 
 
+def reach_broker(settings: Settings) -> int:
+    """Ask the broker of SILO_RUNNER=celery how many messages wait. Raises ConfigError."""
+    from .silo.tasks.broker import Broker  # here, since it needs an extra
+
+    with named("SILO_BROKER_URL", settings.broker_url):
+        return Broker(settings.broker_url, __package__ or "", 1).waiting()
+
+
+def shown_files(settings: Settings) -> str:
+    """Where files are, for a person to read."""
+    endpoint = settings.silo_files_endpoint
+    return f"{settings.silo_files_url} at {endpoint}" if endpoint else settings.files_url
+
+
 def reach_files(settings: Settings) -> None:
     """Ask whether files can be kept there; of a bucket, this takes seconds. Raises ConfigError."""
     place = plain_files(settings)
-    with named("SILO_FILES_URL", settings.files_url):
+    with named("SILO_FILES_URL", shown_files(settings)):
         place.check()
 
 
@@ -65,8 +79,8 @@ def named(setting: str, value: str) -> Iterator[None]:
     try:
         yield
     except (OSError, SiloError) as error:
-        said = f"{setting} is {value!r}: {error.__cause__ or error}."
-        raise ConfigError(masked(said)) from error
+        why = str(error.__cause__ or error).rstrip(".")
+        raise ConfigError(masked(f"{setting} is {value!r}: {why}.")) from error
 
 
 if __name__ == "__main__":

@@ -57,11 +57,11 @@ def discover() -> Response:
 @idempotent.keyed_by("Content-Disposition", "Upload-Complete", "Upload-Length")
 def create() -> Response:
     """Begin an upload; the body is nothing yet, the beginning, or, if not said otherwise, all."""
-    refuse_while_running(the_silo().snapshot(NAMESPACE))
     name, complete = told_name(), told_complete() is not False
     length = told_length(0, complete)
     if length is None:
         raise missing("Upload-Length")
+    refuse_while_running(the_silo().snapshot(NAMESPACE))
     refuse_beforehand(name, length)
     pending = Pending(the_silo().store, the_files(), the_silo().sid, quota())
     new = begin(pending, name, length)

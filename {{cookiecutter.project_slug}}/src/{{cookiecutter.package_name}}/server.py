@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import signal
 import sys
@@ -13,19 +14,22 @@ from typing import Any
 
 from flask import Flask
 
-from . import address, logs
+from . import address, choices, logs
 from .app import create_app, make_silo
 from .config import ConfigError, load_settings
-from .opening import reach_files_apart
+from .opening import reach_broker, reach_files_apart
 from .patience import Watch
 from .silo.errors import SiloError
 from .silo.tasks.process import ProcessRunner
 from .silo.watcher import PER_PROCESS
 
+log = logging.getLogger(__name__)
+
 THREADS = PER_PROCESS + 200
 """A stream holds one each, and other calls must always find one free; made as they are needed."""
 WAITRESS_THREADS = 64
 """waitress makes all of them at the start."""
+WAIT_SECONDS = 1.0
 FILES = 65_536
 """Open files that are enough for as many connections as will ever be taken."""
 
@@ -36,7 +40,9 @@ def serve(host: str, port: int, workers: int, ready: Callable[[], object]) -> No
     Raises ConfigError if a setting is wrong or the address cannot be listened on.
     """
     check(host, port, workers)
-    logs.configure(load_settings().silo_log_format)
+    settings = load_settings()
+    logs.configure(settings.silo_log_format)
+    choices.warn(settings)
     if sys.platform == "win32":
         from waitress import serve as serve_waitress
 
@@ -57,6 +63,8 @@ def check(host: str, port: int, workers: int) -> None:
         )
     make_silo(settings).store.records.close()
     reach_files_apart(settings)
+    if choices.by_celery(settings):
+        reach_broker(settings)
     address.check(host, port, settings.silo_development)
 
 
@@ -67,6 +75,19 @@ def warmed_app() -> Flask:
     if isinstance(runner, ProcessRunner):
         runner.begin()
     return app
+
+
+def _once_reached() -> Flask:
+    """The app of a process that takes the place of another, perhaps while the store is away.
+
+    gunicorn would end the whole server. Where the settings are wrong, `check` has said so.
+    """
+    while True:
+        try:
+            return warmed_app()
+        except ConfigError as error:
+            log.warning("this process waits: %s", error)
+            time.sleep(WAIT_SECONDS)
 
 
 def _gunicorn(host: str, port: int, workers: int, ready: Callable[[], object]) -> None:
@@ -85,7 +106,7 @@ def _gunicorn(host: str, port: int, workers: int, ready: Callable[[], object]) -
             self.cfg.set("pre_request", lambda _worker, _request: _heads.waiting.close())
 
         def load(self) -> Any:  # gunicorn's types know WSGI and ASGI apps, and no Flask
-            app = warmed_app()
+            app = _once_reached()
             malformed.init_app(app)
             return app
 
@@ -128,6 +149,8 @@ def settings_of(host: str, port: int, workers: int) -> dict[str, Any]:
         # It would believe whoever calls from this machine, a proxy that hands on what it was sent
         # among them. How many proxies are believed is the app's own setting.
         "forwarded_allow_ips": "",
+        # Whoever may open it may stop the server, and it lies in a home, which a container has not.
+        "control_socket_disable": True,
         "post_worker_init": _end_streams_at_signals,
         "worker_exit": lambda _, worker: _stop(worker),
         "loglevel": "warning",

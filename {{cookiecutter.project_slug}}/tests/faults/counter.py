@@ -47,6 +47,12 @@ def hold() -> dict[str, Any]:
     return {}
 
 
+@app.post("/api/keyed")
+@idempotent.keyed
+def keyed() -> dict[str, Any]:
+    return increment()
+
+
 @app.post("/api/once")
 @idempotent.keyed
 def once() -> tuple[dict[str, Any], int]:

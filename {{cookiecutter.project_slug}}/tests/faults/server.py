@@ -11,15 +11,17 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from {{ cookiecutter.package_name }} import __name__ as package
+from {{ cookiecutter.package_name }}.silo.files.local import PIECE_BYTES
 
 CHILD = f"{package}.silo.tasks.child"
 ORPHAN_SECONDS = 10
+LOG = "server.log"
 BOUNDARY = "one-part-and-no-more"
 
 
@@ -29,11 +31,82 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-class Server:
-    """`serve` on a port and a data directory that stay the same from one start to the next.
+class Program:
+    """A command of the app in a process of its own, in the folder of its data directory.
 
-    `prepare` is called in the new process before it becomes the server.
+    Started again it has the same settings and data. `prepare` is called in the new process before
+    it becomes the command.
     """
+
+    def __init__(
+        self,
+        data: Path,
+        settings: Mapping[str, object],
+        prepare: Callable[[], object] | None = None,
+    ) -> None:
+        self.data = data
+        self._settings = {name: str(value) for name, value in settings.items()}
+        self._prepare = prepare
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def launch(self, command: str, *options: str) -> None:
+        folder = self.data.parent
+        folder.mkdir(parents=True, exist_ok=True)
+        with (folder / LOG).open("ab") as log:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", f"{package}.cli", command, *options],
+                cwd=folder,
+                env={
+                    **os.environ,
+                    "PYTHONPATH": os.pathsep.join(str(Path(p).absolute()) for p in sys.path if p),
+                    "SILO_DATA_DIR": str(self.data),
+                    **self._settings,
+                },
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+                preexec_fn=self._prepare,
+            )
+
+    @property
+    def log(self) -> str:
+        """All that it has said, and others with a data directory in the same folder."""
+        return (self.data.parent / LOG).read_text()
+
+    @property
+    def master(self) -> int:
+        assert self._process
+        return self._process.pid
+
+    @property
+    def runs(self) -> bool:
+        return self._process is not None and self._process.poll() is None
+
+    def kill(self, *pids: int) -> None:
+        """`kill -9` these processes; whoever hangs on them must be gone by itself soon after."""
+        doomed = {*pids, *(child for pid in pids for child in descendants_of(pid))}
+        for pid in pids:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        if self._process and self.master in pids:
+            self._process.wait()
+        deadline = time.monotonic() + ORPHAN_SECONDS
+        while left := [pid for pid in doomed if alive(pid)]:
+            assert time.monotonic() < deadline, f"orphans: {[command(pid) for pid in left]}"
+            time.sleep(0.01)
+
+    def stop(self) -> int:
+        """SIGTERM, and the exit code."""
+        assert self._process
+        self._process.terminate()
+        return self._process.wait(30)
+
+
+class Server(Program):
+    """`serve` on a port and a data directory that stay the same from one start to the next."""
+
+    piece_bytes = PIECE_BYTES
+    """How much of an upload that breaks off may be lost."""
 
     def __init__(
         self,
@@ -42,32 +115,22 @@ class Server:
         prepare: Callable[[], object] | None = None,
         **settings: object,
     ) -> None:
-        self.data = data
+        super().__init__(data, settings, prepare)
         self.port = free_port()
         self._workers = workers
-        self._prepare = prepare
-        self._settings = {name: str(value) for name, value in settings.items()}
-        self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
         """Start, and wait until it answers."""
-        with (self.data.parent / "server.log").open("ab") as log:
-            self._process = subprocess.Popen(
-                [
-                    *(sys.executable, "-m", f"{package}.cli", "serve"),
-                    *("--port", str(self.port), "--workers", str(self._workers)),
-                ],
-                env={**os.environ, "SILO_DATA_DIR": str(self.data), **self._settings},
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-                preexec_fn=self._prepare,
-            )
+        self.begin()
         self.wait_ready()
+
+    def begin(self) -> None:
+        self.launch("serve", "--port", str(self.port), "--workers", str(self._workers))
 
     def wait_ready(self, seconds: float = 30) -> None:
         deadline = time.monotonic() + seconds
         while len(self.workers()) < self._workers or not self.answers():
+            assert self.runs, self.log
             assert time.monotonic() < deadline, "the server does not answer"
             time.sleep(0.02)
 
@@ -76,11 +139,6 @@ class Server:
             return Caller(self.port).get("/readyz").status == 200
         except (OSError, http.client.HTTPException):
             return False
-
-    @property
-    def master(self) -> int:
-        assert self._process
-        return self._process.pid
 
     def workers(self) -> list[int]:
         """The web processes."""
@@ -93,32 +151,27 @@ class Server:
     def everyone(self) -> list[int]:
         return [self.master, *self.workers(), *self.job_processes()]
 
-    def kill(self, *pids: int) -> None:
-        """`kill -9` these processes; whoever hangs on them must be gone by itself soon after."""
-        doomed = {*pids, *(child for pid in pids for child in descendants_of(pid))}
-        for pid in pids:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
-        if self.master in pids and self._process:
-            self._process.wait()
-        deadline = time.monotonic() + ORPHAN_SECONDS
-        while left := [pid for pid in doomed if alive(pid)]:
-            assert time.monotonic() < deadline, f"orphans: {[command(pid) for pid in left]}"
-            time.sleep(0.01)
-
     def ensure_up(self) -> None:
         """Start again if the master is dead."""
-        assert self._process
-        if self._process.poll() is None:
+        if self.runs:
             self.wait_ready()
         else:
             self.start()
 
-    def stop(self) -> int:
-        """SIGTERM, and the exit code."""
-        assert self._process
-        self._process.terminate()
-        return self._process.wait(30)
+    def settle(self) -> None:
+        """After a kill all is as it was once `ensure_up` is done."""
+
+    def part_bytes(self) -> int:
+        """The bytes of uploads that are on their way."""
+        return sum(path.stat().st_size for path in (self.data / "files").rglob("*.part"))
+
+    def orphans(self) -> list[str]:
+        """Processes that still run with the data directory, after the server was stopped."""
+        return processes_of(self.data)
+
+    def left_behind(self) -> list[str]:
+        """Files of sessions: after every session was reset there is none."""
+        return [str(path) for path in (self.data / "files").rglob("*") if path.is_file()]
 
 
 def children_of(pid: int) -> list[int]:
@@ -138,6 +191,17 @@ def command(pid: int) -> str:
         return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode()
     except (FileNotFoundError, ProcessLookupError):
         return ""
+
+
+def processes_of(data: Path) -> list[str]:
+    """The command lines of processes whose data directory this is."""
+    said = f"SILO_DATA_DIR={data}\0".encode()
+    found = []
+    for path in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            if said in (path / "environ").read_bytes():
+                found.append(command(int(path.name)))
+    return found
 
 
 def alive(pid: int) -> bool:

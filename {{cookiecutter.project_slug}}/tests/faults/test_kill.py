@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from .chaos import LARGE, SMALL, STAGES, VICTIMS, Round, left_behind, play
+from .chaos import LARGE, SMALL, STAGES, VICTIMS, Round, play
 from .server import Caller, Server, alive
 
 pytestmark = pytest.mark.skipif(
@@ -35,7 +35,7 @@ def test_s31_a_kill_at_each_stage_loses_nothing(
 ) -> None:
     outcome = play(server, stage, victim)  # type: ignore[arg-type]  # parametrized
     assert not outcome.startswith("failed"), outcome
-    assert left_behind(server) == []
+    assert server.left_behind() == []
 
 
 def test_s31_a_poison_file_stops_after_its_attempts(server: Server) -> None:

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from servers import valkey
+import stand_in
+from servers import swift, valkey
 from support import eventually
 
 from {{ cookiecutter.package_name }} import cli
@@ -20,7 +21,7 @@ from {{ cookiecutter.package_name }}.keys import SCOPES
 from {{ cookiecutter.package_name }}.silo.records import Postpone, open_records
 from {{ cookiecutter.package_name }}.silo.sessions.ids import session_key
 
-from .server import Answer, Caller, Server
+from .server import Answer, Caller, Program, Server
 
 pytestmark = pytest.mark.skipif(
     not Path("/proc/self/task").exists(), reason="processes are found in /proc"
@@ -51,7 +52,8 @@ class Folders:
         return self.root / "go on"
 
     def settings(self, **more: object) -> Settings:
-        path = os.pathsep.join([str(self.root / "step"), os.environ["PYTHONPATH"]])
+        step = str(self.root / "step")
+        path = os.pathsep.join([step, stand_in.FOLDER, stand_in.shipped_path()])
         return {
             "PYTHONPATH": path,
             "MAY_GO_ON": self.go_on,
@@ -81,14 +83,22 @@ def home(tmp_path: Path) -> Folders:
     return Folders(tmp_path)
 
 
-@pytest.fixture(params=["sqlite", "redis"])
+@pytest.fixture(params=["another folder", "redis, a bucket and celery"])
 def elsewhere(request: pytest.FixtureRequest, tmp_path: Path) -> Settings:
     """The settings of where the app moves to."""
-    stores = {
-        "sqlite": lambda: f"sqlite:///{tmp_path}/new/silo.db",
-        "redis": lambda: f"{valkey.shared().url}?prefix={tmp_path.name}",
+    if request.param == "another folder":
+        return {
+            "SILO_STORE_URL": f"sqlite:///{tmp_path}/new/silo.db",
+            "SILO_FILES_URL": tmp_path / "new" / "files",
+        }
+    bucket = swift.shared()
+    return {
+        "SILO_STORE_URL": f"{valkey.shared().url}?prefix={tmp_path.name}",
+        "SILO_FILES_URL": f"s3://{bucket.bucket}/{tmp_path.name}",
+        "SILO_FILES_ENDPOINT": bucket.endpoint,
+        "SILO_RUNNER": "celery",
+        **bucket.environment,
     }
-    return {"SILO_STORE_URL": stores[request.param](), "SILO_FILES_URL": tmp_path / "new" / "files"}
 
 
 @pytest.fixture
@@ -105,6 +115,21 @@ def serve() -> Iterator[Callable[..., Server]]:
     yield start
     for server in servers:
         server.stop()
+
+
+@pytest.fixture
+def work(home: Folders) -> Iterator[Callable[..., None]]:
+    """`work(NAME=value)` has a worker with these settings, if they want one, on another machine."""
+    workers: list[Program] = []
+
+    def start(**settings: object) -> None:
+        if settings.get("SILO_RUNNER") == "celery":
+            workers.append(Program(home.root / "worker" / "data", settings))
+            workers[0].launch("worker")
+
+    yield start
+    for worker in workers:
+        assert worker.stop() == 0, worker.log
 
 
 def job(caller: Caller) -> dict[str, object]:
@@ -221,7 +246,10 @@ class People:
 
 
 def test_everybody_goes_on_where_the_app_has_moved_to_and_back_again(
-    home: Folders, elsewhere: Settings, serve: Callable[..., Server]
+    home: Folders,
+    elsewhere: Settings,
+    serve: Callable[..., Server],
+    work: Callable[..., None],
 ) -> None:
     here = home.settings(SECRET_KEY=SECRET, SILO_REQUIRE_KEY=1)
     scopes = [part for scope in SCOPES for part in ("--scope", scope)]
@@ -232,12 +260,14 @@ def test_everybody_goes_on_where_the_app_has_moved_to_and_back_again(
     end(people.late, f"sqlite:///{home.data}/silo.db")
     assert old.stop() == 0
 
-    done = home.command("migrate", *target(elsewhere), **here)
+    credentials = {name: it for name, it in elsewhere.items() if not name.startswith("SILO_")}
+    done = home.command("migrate", *target(elsewhere), **here, **credentials)
     assert done.returncode == 0, done.stderr
     assert "session" in done.stdout
-    again = home.command("migrate", *target(elsewhere), **here)
+    again = home.command("migrate", *target(elsewhere), **here, **credentials)
     assert (again.returncode, again.stdout.count(" 0 new")) == (0, again.stdout.count(" new"))
     new = serve(home.root / "new data", **here, **elsewhere)
+    work(**here, **elsewhere)
     people.come_to(new.port)
     home.go_on.touch()
     people.go_on()
@@ -263,4 +293,5 @@ def target(settings: Settings) -> list[str]:
     return [
         f"--to-store={settings['SILO_STORE_URL']}",
         f"--to-files={settings['SILO_FILES_URL']}",
+        f"--to-endpoint={settings.get('SILO_FILES_ENDPOINT', '')}",
     ]

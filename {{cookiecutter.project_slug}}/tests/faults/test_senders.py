@@ -16,7 +16,6 @@ from typing import Any
 import pytest
 from support import eventually
 
-from .chaos import left_behind
 from .server import BOUNDARY, Answer, Caller, Server, form
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
@@ -48,7 +47,7 @@ def caller(server: Server) -> Iterator[Caller]:
     assert caller.upload("small.csv", b"a,b\n1,2\n").status == 201
     yield caller
     assert caller.post("/api/reset").status == 204
-    assert left_behind(server) == []
+    assert server.left_behind() == []
 
 
 class Line:
@@ -274,13 +273,13 @@ def test_s20_who_falls_silent_is_told_and_let_go(
     body, kind = form("slow.csv", b"1,2\n" * MB)
     sid = f"X-Session-ID: {caller.sid}"
     head = ["POST /api/upload HTTP/1.1", f"Content-Type: {kind}", f"Content-Length: {len(body)}"]
-    before = left_behind(server)
+    before = server.left_behind()
     line = connect(server.port, [*head, sid], body[:sent])
     status, answer = line.answer(IDLE_SECONDS + 2)
     assert status == 408
     assert b"too_slow" in answer
     assert line.is_closed(2)
-    assert left_behind(server) == before
+    assert server.left_behind() == before
 
 
 # Not to the end
@@ -294,12 +293,12 @@ def test_s19_a_form_that_is_cut_leaves_nothing_and_its_quota(
     body, kind = form("cut.csv", b"1,2\n" * MB)
     sid = f"X-Session-ID: {caller.sid}"
     head = ["POST /api/upload HTTP/1.1", f"Content-Type: {kind}", f"Content-Length: {len(body)}"]
-    before = left_behind(server)
+    before = server.left_behind()
     sent = min(len(body) * share // 100, len(body) - 3)
     line = connect(server.port, [*head, sid], body[:sent])
     line.socket.shutdown(socket.SHUT_WR)
     assert line.answer(2)[0] in (400, 422)
-    assert left_behind(server) == before
+    assert server.left_behind() == before
     assert [file["name"] for file in caller.get("/api/status").json["files"]] == ["small.csv"]
     assert caller.upload("cut.csv", b"1,2\n").status == 201
 
@@ -327,9 +326,9 @@ def test_s21_uploads_and_resets_at_once_leave_no_orphan(pair: Server) -> None:
         statuses = set(pool.map(act, range(90)))
     assert statuses <= {201, 204, 409}
     files = first.get("/api/status").json["files"]
-    assert len(left_behind(pair)) == 2 * len(files)
+    assert len(pair.left_behind()) == 2 * len(files)
     assert first.post("/api/reset").status == 204
-    assert left_behind(pair) == []
+    assert pair.left_behind() == []
 
 
 # Nonsense

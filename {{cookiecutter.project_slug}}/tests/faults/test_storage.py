@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from .chaos import LARGE, SMALL, Round, left_behind
+from .chaos import LARGE, SMALL, Round
 from .server import Caller, Server
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="limits are set by prlimit")
@@ -52,7 +52,7 @@ def test_s34_a_full_disk_is_said_and_nothing_is_lost(server: Server) -> None:
     round_.process()
     assert round_.ended_well().startswith("complete")
     round_.reset()
-    assert left_behind(server) == []
+    assert server.left_behind() == []
 
 
 def obey_permissions() -> None:
@@ -78,7 +78,7 @@ def test_s34_a_read_only_directory_is_said_and_works_again(tmp_path: Path) -> No
     round_.process()
     assert round_.ended_well().startswith("complete")
     round_.reset()
-    assert left_behind(server) == []
+    assert server.left_behind() == []
     assert server.stop() == 0
 
 
@@ -95,7 +95,7 @@ def test_s34_an_upload_keeps_what_fitted_on_a_full_disk(server: Server) -> None:
     [file] = round_.take(path)
     assert file["sha256"] == hashlib.sha256(data).hexdigest()
     round_.reset()
-    assert left_behind(server) == []
+    assert server.left_behind() == []
 
 
 def test_s34_a_locked_store_is_said_and_works_again(server: Server) -> None:

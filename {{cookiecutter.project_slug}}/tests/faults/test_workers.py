@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import os
 import signal
@@ -15,6 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from backends import STORES
 from support import eventually
 
 from .server import Answer, Caller, free_port, insist
@@ -31,9 +33,16 @@ def holder(tmp_path: Path) -> Path:
     return tmp_path / "holder"
 
 
-@pytest.fixture
-def port(tmp_path: Path, holder: Path) -> Iterator[int]:
-    """The counter app, served by four workers."""
+@pytest.fixture(params=STORES)
+def port(request: pytest.FixtureRequest, tmp_path: Path, holder: Path) -> Iterator[int]:
+    """The counter app over each store that its workers can share."""
+    with counter(STORES[request.param](tmp_path), holder, LEASE_SECONDS) as port:
+        yield port
+
+
+@contextlib.contextmanager
+def counter(store: str, holder: Path, lease: float) -> Iterator[int]:
+    """The counter app, served by four workers over the store of a URL; its port."""
     port = free_port()
     process = subprocess.Popen(
         [
@@ -44,9 +53,9 @@ def port(tmp_path: Path, holder: Path) -> Iterator[int]:
         env={
             **os.environ,
             "PYTHONPATH": os.pathsep.join(path for path in sys.path if path),
-            "COUNTER_STORE": f"sqlite:///{tmp_path}/counter.db",
+            "COUNTER_STORE": store,
             "COUNTER_HOLDER": str(holder),
-            "COUNTER_LEASE": str(LEASE_SECONDS),
+            "COUNTER_LEASE": str(lease),
         },
         stderr=subprocess.DEVNULL,
     )

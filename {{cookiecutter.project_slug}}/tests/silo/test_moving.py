@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -213,7 +213,7 @@ def test_a_file_that_does_not_arrive_as_it_was_stops_the_move(
 ) -> None:
     source, target = places
     keep(source)
-    really: Callable[..., str] = target.put
+    really = target.put
 
     def spoil(folder: str, name: str, data: io.BytesIO, label: str) -> str:
         return really(folder, name, io.BytesIO(data.read()[:-1]), label)

@@ -140,6 +140,7 @@ def test_s22_every_limit_is_set_in_the_child_and_preloads_are_done(task: Backgro
         "FSIZE": 1024 * 2**20,
         "NOFILE": 256,
         "CORE": 0,
+        "alarm": 70,
         "preloaded": True,
     }
 
@@ -150,6 +151,7 @@ DEATHS = [
     (targets.eats_memory, "Processing needs more memory than the 600 MB"),
     (targets.eats_memory_and_swallows, "Half of it was read."),
     (targets.spins, "Processing took longer than the 60 seconds"),
+    (targets.is_alarmed, "Processing took longer than the 60 seconds"),
     (targets.is_killed, "Processing was killed each time"),
 ]
 
@@ -192,11 +194,23 @@ def test_what_was_said_before_the_death_is_kept(
 
 
 @pytest.mark.parametrize("target", [targets.sleeps, targets.floods])
-def test_s22_a_target_that_takes_too_long_is_ended(target: Callable[..., None]) -> None:
+def test_s22_a_target_that_takes_too_long_is_ended(
+    target: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(relay, "GRACE_SECONDS", 0.2)
     with running(Limits(seconds=0.3), slots=1) as runner:
         task = BackgroundTask(runner=runner)
         task.start(target)
         assert end_of(task).startswith("Processing took longer than")
+
+
+def test_a_target_is_asked_to_stop_when_its_time_is_over(tmp_path: Path) -> None:
+    stopped = tmp_path / "stopped"
+    with running(Limits(seconds=0.3), slots=1) as runner:
+        task = BackgroundTask(runner=runner)
+        task.start(targets.heeds, str(stopped), "update")
+        assert end_of(task).startswith("Processing took longer than")
+    assert stopped.read_text() == "stopped\n"
 
 
 def test_s22_a_file_larger_than_allowed_is_refused(single: ProcessRunner, tmp_path: Path) -> None:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import io
-import time
 import zipfile
 from pathlib import Path
 from typing import Any
 
 import pytest
 from flask import Flask
+from support import Clock
 
 from {{ cookiecutter.package_name }} import cache
 from {{ cookiecutter.package_name }}.jobs import REUSED
@@ -131,12 +131,16 @@ def test_a_job_that_fails_is_not_kept(app: Flask) -> None:
     assert objects(app) == []
 
 
-def test_the_cleanup_removes_what_has_expired(make_app: MakeApp) -> None:
-    app = make_app(SILO_RUNNER="thread", SILO_CACHE_TTL=0.05)
+@pytest.mark.parametrize("runner", ["thread", "process"])
+def test_s33_the_cleanup_removes_what_has_expired_by_the_apps_clock(
+    make_app: MakeApp, clock: Clock, runner: str
+) -> None:
+    app = make_app(SILO_RUNNER=runner, SILO_CACHE_TTL=600)
     make(app)
-    [path] = objects(app)
-    expires = path.stat().st_mtime + 0.05
-    while time.time() < expires + 0.01:
-        time.sleep(0.005)
+    clock.advance(590)
+    assert make(app)[0] == FROM_CACHE
+    app.extensions["silo"].store.cleanup()
+    assert len(objects(app)) == 1
+    clock.advance(4000)
     app.extensions["silo"].store.cleanup()
     assert objects(app) == []

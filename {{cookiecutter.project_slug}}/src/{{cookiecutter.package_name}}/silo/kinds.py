@@ -26,8 +26,8 @@ MOVING = (
 a store that has half of it each session has all that it refers to.
 """
 
-STAYING = ("lock", "hold", "cached", "message")
-"""Locks are of processes that have ended by then, and messages of a broker that stays behind. A
-cached answer is good for one version of its
-session's record, which has another one in another store; it is made anew.
+STAYING = ("lock", "hold", "message", "worker", "cached")
+"""Locks, and workers that are there, are of processes that have ended by then; messages are of a
+broker that stays behind. A cached answer is good for one version of its session's record, which has
+another one in another store; it is made anew.
 """

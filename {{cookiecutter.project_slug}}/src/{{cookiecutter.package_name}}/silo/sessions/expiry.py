@@ -22,7 +22,10 @@ Callback = Callable[[str], None]
 Remove = Callable[[SessionKey], None]
 
 
-FLEETING = ("tombstone", "stream", "answer", "answers", "cached", "hold", "limit")
+FLEETING = (
+    *("tombstone", "stream", "answer", "answers", "cached", "hold", "limit"),
+    *("message", "worker"),
+)
 """Records that are gone when they are due, and leave nothing to do."""
 
 
@@ -53,8 +56,8 @@ class Expiry:
         for key, record in self._records.each_due("garbage", now):
             with logged("removing what a session left behind"):
                 self._collect(SessionKey(key), record)
+        self._store.runner.tick()
         jobs = self._store.runner.jobs
-        jobs.recover()
         jobs.sweep(self._refers_to)
         jobs.queue.forget()
         for action in self.on_cleanup:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import logging
 import secrets
+import threading
 import traceback
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
@@ -13,6 +14,7 @@ from typing import Any, Protocol
 
 from ..errors import NO_SPACE, Cancelled, FilesUnavailable, TaskRunning, UnreadableFile, UserError
 from .jobs import End, Job, Jobs, new_id
+from .outage import insist
 from .periodic import Periodic
 from .queue import Priority
 
@@ -27,11 +29,13 @@ ErrorHook = Callable[[Job, str], object]
 class Reporter(Protocol):
     """What a target says about itself. `update` and `log` raise Cancelled when asked to stop.
 
-    `id` is its job's, the same at each attempt. `secrets` are its runner's.
+    `id` is its job's, the same at each attempt. `secrets` are its runner's. `clock` gives unix
+    seconds, the same on every machine.
     """
 
     name: str
     id: str
+    clock: Callable[[], float]
 
     @property
     def secrets(self) -> Mapping[str, str]: ...
@@ -83,6 +87,8 @@ class Runner(ABC):
         self.jobs = jobs
         self.secrets = secrets or {}
         self.periodic = Periodic(jobs.records, jobs.clock)
+        self.stopped = threading.Event()
+        """Set once it is to take no more work, and to wait for nothing."""
         self._error_hooks: list[ErrorHook] = []
 
     def every(self, seconds: float, target: Target, *args: Any, name: str | None = None) -> None:
@@ -139,9 +145,11 @@ class Runner(ABC):
             unforeseen = Unforeseen(trace)
             log.error("task %s, job %s: %s", job.name, job.id, reference, exc_info=unforeseen)
             self._tell(job, outcome.trace)
-            if self.jobs.retry(job.id, job.attempt):
-                return
-        self.jobs.finish(job.id, outcome.end, outcome.sentence, job.attempt)
+        insist(lambda: self._end(job, outcome), self.stopped)
+
+    def _end(self, job: Job, outcome: Outcome) -> None:
+        if not (outcome.trace and self.jobs.retry(job.id, job.attempt)):
+            self.jobs.finish(job.id, outcome.end, outcome.sentence, job.attempt)
 
     def _tell(self, job: Job, trace: str) -> None:
         """Call the error hooks; one that fails itself keeps the job from nothing."""

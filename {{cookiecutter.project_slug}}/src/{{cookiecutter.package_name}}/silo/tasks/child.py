@@ -25,6 +25,9 @@ from .jobs import LINE_CHARS
 UPDATE_SECONDS = 0.05
 """Progress is said at most this often: a step may report every row, and the news is the latest."""
 
+ALARM_SECONDS = 10
+"""How much longer than its time a child may take before the system ends it."""
+
 
 @dataclass(frozen=True)
 class Limits:
@@ -39,9 +42,13 @@ class Limits:
 class ChildTask:
     """The Reporter of a target that runs in a child: says everything to the parent."""
 
-    def __init__(self, name: str, job_id: str, secrets: dict[str, str], out: TextIO) -> None:
+    def __init__(
+        self, name: str, job_id: str, now: float, secrets: dict[str, str], out: TextIO
+    ) -> None:
+        ahead = now - time.monotonic()
         self.name = name
         self.id = job_id
+        self.clock = lambda: ahead + time.monotonic()
         self.secrets = secrets
         self.cancelled = threading.Event()
         self._out = out
@@ -102,7 +109,7 @@ def main() -> None:
 
 
 def _work(work: dict[str, Any], secrets: dict[str, str], out: TextIO) -> None:
-    task = ChildTask(work["name"], work["id"], secrets, out)
+    task = ChildTask(work["name"], work["id"], work["now"], secrets, out)
     task.say(begun=True)
     threading.Thread(target=_listen, args=(task,), daemon=True).start()
     try:
@@ -149,11 +156,15 @@ def _die_with_parent() -> None:
 
 
 def _limit(limits: Limits) -> None:
-    """Set the limits, where the system knows them; the wall clock is the parent's to watch."""
+    """Set the limits, where the system knows them.
+
+    The wall clock is the parent's to watch; the alarm is for a parent that does not.
+    """
     if sys.platform == "win32":
         return
     import resource
 
+    signal.alarm(int(limits.seconds) + ALARM_SECONDS)
     memory, file = limits.memory_mb * 2**20, limits.file_mb * 2**20
     seconds = int(limits.seconds) + 1
     for kind, soft, hard in (

@@ -18,7 +18,8 @@ from dataclasses import dataclass, field, fields, replace
 from itertools import islice
 from typing import Any, Literal, get_args
 
-from ..records import NEW, Delete, Postpone, Put, Record, Records, Step
+from ..errors import StoreUnavailable
+from ..records import NEW, Delete, Postpone, Put, Record, Records, Step, clock_of
 from .queue import Priority, Queue
 
 log = logging.getLogger(__name__)
@@ -114,16 +115,17 @@ class Jobs:
     def __init__(
         self,
         records: Records,
-        clock: Callable[[], float] = time.time,
+        clock: Callable[[], float] | None = None,
         lease: float = 15,
         retain: float = 3600,
     ) -> None:
         self.records = records
-        self.queue = Queue(records, clock)
-        self.clock = clock
+        self.clock = clock_of(records, clock)
+        self.queue = Queue(records, self.clock)
         self.lease = lease
         self.retain = retain
         self._watchers: list[Watcher] = []
+        self._trusted_from = -math.inf
 
     def watch(self, watcher: Watcher) -> None:
         """Call `watcher(job)` whenever this process has changed the status of a job: once each."""
@@ -252,9 +254,19 @@ class Jobs:
         """Hand back the jobs of workers that have been silent for longer than their lease.
 
         A job that only one process can run and that still waits has failed: that process is gone.
+        While the store was away no worker could be heard; each has a lease's time to speak again.
         """
-        for job_id, record in self.records.each_due("lease", self.clock()):
-            job = self.read(job_id)
+        try:
+            silent = list(self.records.each_due("lease", self.clock()))
+        except StoreUnavailable:
+            self._trusted_from = time.monotonic() + self.lease
+            raise
+        if time.monotonic() < self._trusted_from:
+            return
+        for job_id, record in silent:
+            job, lease = self.read(job_id), self.records.read("lease", job_id)
+            if lease is None or lease.version != record.version:
+                continue  # somebody else was quicker, and it may be another attempt's by now
             if job and job.status == "running":
                 self.hand_back(job_id, job.attempt)
             elif job and job.active:
@@ -267,10 +279,27 @@ class Jobs:
         now = self.clock()
         for job_id, record in self.records.each_due("job", now):
             job = decode(record)
+            if job.active:
+                self._mend(job)
             if job.active or is_referred(job):
                 self.records.apply(Postpone("job", job_id, now + self.retain))
             else:
                 self.records.apply(Delete("job", job_id, record.version))
+
+    def _mend(self, job: Job) -> None:
+        """See to a job without a lease or a place in the queue: a store may forget what is old."""
+
+        def is_lost(job: Job) -> Job | None:
+            waits = self.queue.has(job.id, job.priority)
+            return job if job.status == "queued" and not waits else None
+
+        has_lease = self.records.read("lease", job.id) is not None
+        if job.status == "queued" and job.target:
+            self._change(job.id, is_lost, lambda job: self._joining(job, self.clock()))
+        elif job.status == "running" and not has_lease:
+            self.hand_back(job.id, job.attempt)
+        elif not has_lease:
+            self.finish(job.id, "failed", INTERRUPTED)
 
     def hand_back(self, job_id: str, attempt: int, sentence: str = INTERRUPTED) -> None:
         """A worker is lost: its job waits again if it has attempts left, else it has failed."""

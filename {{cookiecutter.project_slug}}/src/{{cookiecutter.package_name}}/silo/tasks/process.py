@@ -11,24 +11,20 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
-from ..codec import plain
-from ..errors import NotEncodable, TaskError
 from .base import Call, Runner
-from .child import Limits, find
-from .jobs import Job, Jobs, new_id
-from .relay import Relay
+from .child import Limits
+from .crew import Crew
+from .jobs import Job, Jobs
+from .outage import Trouble
 from .slots import Slots
-from .worker import Worker
+from .travel import travelling_job
 
 log = logging.getLogger(__name__)
 
 POLL_SECONDS = 0.5
 """Between looks at the queue for jobs that other processes have put there."""
-ATTEMPTS = 2
 
 
 class ProcessRunner(Runner):
@@ -49,25 +45,15 @@ class ProcessRunner(Runner):
     ) -> None:
         super().__init__(jobs, secrets)
         self._slots = slots
-        self._limits = limits or Limits()
-        self._preload = preload
-        self._scratch = scratch
+        self._crew = Crew(limits, preload, self.secrets, scratch)
+        self.stopped = self._crew.dismissed
         self._wake = threading.Condition()
         self._woken = 0
-        self._stopped = threading.Event()
+        self._trouble = Trouble(log, "a worker thread")
         self._threads: list[threading.Thread] = []
-        self._spare: Worker | None = None
-        self._spare_lock = threading.Lock()
 
     def prepare(self, name: str, owner: str | None, call: Call) -> Job:
-        return Job(
-            id=new_id(),
-            name=name,
-            owner=owner,
-            attempts=ATTEMPTS,
-            **travelling(call),
-            **asdict(call.terms),
-        )
+        return travelling_job(name, owner, call)
 
     def deliver(self, job: Job, call: Call) -> None:
         self.begin()
@@ -78,7 +64,7 @@ class ProcessRunner(Runner):
     def begin(self) -> None:
         """Start the threads, once; they warm up a spare child and then look for jobs."""
         with self._wake:
-            if self._threads or self._stopped.is_set():
+            if self._threads or self.stopped.is_set():
                 return
             self._threads = [
                 threading.Thread(target=self._serve, name=f"silo-worker-{n}", daemon=True)
@@ -88,25 +74,23 @@ class ProcessRunner(Runner):
             thread.start()
 
     def stop(self) -> None:
-        self._stopped.set()
+        self.stopped.set()
         with self._wake:
             self._wake.notify_all()
         for thread in self._threads:
             thread.join()
-        with self._spare_lock:
-            if self._spare:
-                self._spare.kill()
-            self._spare = None
+        self._crew.disband()
 
     def _serve(self) -> None:
-        self._warm()
-        while not self._stopped.is_set():
+        self._crew.warm()
+        while not self.stopped.is_set():
             try:
                 self._look()
+                self._trouble.over()
                 self._wait()
             except Exception:  # the thread must outlive a store that fails for a while
-                log.exception("a worker thread goes on after an error")
-                self._stopped.wait(POLL_SECONDS)
+                self._trouble.met()
+                self.stopped.wait(POLL_SECONDS)
 
     def _look(self) -> None:
         """Work on jobs, one after the other, as long as there are any and a slot is free.
@@ -115,12 +99,12 @@ class ProcessRunner(Runner):
         moment between, from somebody who found no slot free.
         """
         self.tick()
-        while not self.jobs.queue.is_empty() and not self._stopped.is_set():
+        while not self.jobs.queue.is_empty() and not self.stopped.is_set():
             slot = self._slots.take()
             if slot is None:
                 return
             try:
-                while not self._stopped.is_set() and (job := self.jobs.claim_next()):
+                while not self.stopped.is_set() and (job := self.jobs.claim_next()):
                     self._work(job)
             finally:
                 self._slots.free(slot)
@@ -128,74 +112,10 @@ class ProcessRunner(Runner):
     def _wait(self) -> None:
         """Sleep until a job is delivered, or for as long as other processes' jobs may wait."""
         with self._wake:
-            if not self._stopped.is_set() and not self._woken:
+            if not self.stopped.is_set() and not self._woken:
                 self._wake.wait(POLL_SECONDS)
             self._woken = max(0, self._woken - 1)
 
     def _work(self, job: Job) -> None:
-        worker = self._hire(job)
-        try:
-            self._warm()
-            outcome = Relay(self.jobs, job, worker, self._limits).run(self._stopped)
-            if outcome:
-                self.settle(job, outcome)
-        finally:
-            worker.kill()
-
-    def _hire(self, job: Job) -> Worker:
-        """A child with the work in its hands: the spare, or a new one if that has died."""
-        worker = self._take()
-        if not worker.give(job, self._limits):
-            worker.kill()
-            worker = self._new()
-            worker.give(job, self._limits)
-        return worker
-
-    def _take(self) -> Worker:
-        with self._spare_lock:
-            worker, self._spare = self._spare, None
-        if worker and worker.alive:
-            return worker
-        if worker:
-            worker.kill()
-        return self._new()
-
-    def _new(self) -> Worker:
-        return Worker(self._preload, self.secrets, self._scratch)
-
-    def _warm(self) -> None:
-        with self._spare_lock:
-            if self._spare is None and not self._stopped.is_set():
-                self._spare = self._new()
-
-
-def travelling(call: Call) -> dict[str, Any]:
-    """The call as a job tells it to another process. Raises TaskError if that cannot be."""
-    return {
-        "target": importable(call),
-        "args": _arguments(list(call.args), "args"),
-        "kwargs": _arguments(call.kwargs, "kwargs"),
-    }
-
-
-def importable(call: Call) -> str:
-    """`module:name` of the call's target. Raises TaskError if another process cannot import it."""
-    target = call.target
-    path = f"{getattr(target, '__module__', None)}:{getattr(target, '__qualname__', None)}"
-    try:
-        found = None if path.startswith("__main__:") else find(path)
-    except (ImportError, AttributeError):
-        found = None
-    if found is not target:
-        raise TaskError(
-            f"{target!r} cannot run in another process, because another process cannot import it. "
-            "Make it a function at the top level of a module, or use the thread runner."
-        )
-    return path
-
-
-def _arguments(values: Any, path: str) -> Any:
-    try:
-        return plain(values, path)
-    except NotEncodable as error:
-        raise TaskError(f"A task's arguments travel to another process as JSON: {error}") from error
+        if outcome := self._crew.work(self.jobs, job):
+            self.settle(job, outcome)

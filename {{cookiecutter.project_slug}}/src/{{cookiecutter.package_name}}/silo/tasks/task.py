@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from functools import cache
@@ -12,6 +13,7 @@ from ..errors import Cancelled
 from ..records import open_records
 from .base import Call, Runner, Target, Terms, refuse_while_active
 from .jobs import Job, Jobs, Status, new_id
+from .outage import AWAY, insist
 
 Launch = Callable[[str, Call], Job]
 
@@ -180,25 +182,37 @@ class BackgroundTask(Referable):
 
 
 class RunningTask(BackgroundTask):
-    """What a target is given when it runs in a thread: the task, heeding a cancellation."""
+    """What a target is given when it runs in a thread: the task, heeding a cancellation.
+
+    While the store is away, how far it is goes unsaid, and what must be said waits.
+    """
 
     def __init__(self, job: Job, runner: Runner) -> None:
         super().__init__(job.name, runner=runner)
         self.id = self._id = job.id
         self.secrets = runner.secrets
+        self.clock = runner.jobs.clock
 
     def update(self, progress: float | None = None, message: str | None = None) -> None:
         self._heed()
-        super().update(progress, message)
+        with contextlib.suppress(*AWAY):  # the next one says more
+            super().update(progress, message)
 
     def log(self, message: str) -> None:
         self._heed()
-        super().log(message)
+        insist(lambda: super(RunningTask, self).log(message), self.runner.stopped)
+
+    def complete(self, message: str = "Done") -> None:
+        insist(lambda: super(RunningTask, self).complete(message), self.runner.stopped)
+
+    def fail(self, error: str) -> None:
+        insist(lambda: super(RunningTask, self).fail(error), self.runner.stopped)
 
     def _heed(self) -> None:
-        job = self._job()
-        if job and (job.cancelling or job.status == "cancelled"):
-            raise Cancelled
+        with contextlib.suppress(*AWAY):
+            job = self._job()
+            if job and (job.cancelling or job.status == "cancelled"):
+                raise Cancelled
 
 
 @cache

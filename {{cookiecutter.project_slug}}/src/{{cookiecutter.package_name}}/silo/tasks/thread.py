@@ -17,9 +17,10 @@ from ..errors import TaskError
 from .base import Call, Runner, outcome_of
 from .child import Limits
 from .jobs import Job, Jobs
-from .process import travelling
+from .outage import AWAY, Trouble, insist
 from .relay import Relay
 from .task import RunningTask
+from .travel import travelling
 from .worker import Worker
 
 log = logging.getLogger(__name__)
@@ -47,8 +48,8 @@ class ThreadRunner(Runner):
         self.limits = limits
         self._scratch = scratch
         self._running: set[str] = set()
-        self._stopped = threading.Event()
         self._lock = threading.Lock()
+        self._trouble = Trouble(log, "the renewing thread")
         self._renewer: threading.Thread | None = None
 
     def deliver(self, job: Job, call: Call) -> None:
@@ -57,9 +58,10 @@ class ThreadRunner(Runner):
         ).start()
 
     def stop(self) -> None:
-        self._stopped.set()
-        for job_id in list(self._running):
-            self.jobs.cancel(job_id)
+        self.stopped.set()
+        with contextlib.suppress(*AWAY):  # then the leases end them
+            for job_id in list(self._running):
+                self.jobs.cancel(job_id)
 
     def begin(self) -> None:
         with self._lock:
@@ -70,9 +72,13 @@ class ThreadRunner(Runner):
     def _run(self, job_id: str, call: Call) -> None:
         """Wait as long as the job's terms say, run it, and once more for each retry."""
         wait = call.terms.delay
-        while not self._stopped.wait(wait) and (job := self.jobs.claim(job_id)):
-            self._attempt(job, call)
-            wait = job.backoff
+        with contextlib.suppress(*AWAY):  # as long as it is when this process stops
+            while not self.stopped.wait(wait) and (job := self._claim(job_id)):
+                self._attempt(job, call)
+                wait = job.backoff
+
+    def _claim(self, job_id: str) -> Job | None:
+        return insist(lambda: self.jobs.claim(job_id), self.stopped)
 
     def _attempt(self, job: Job, call: Call) -> None:
         with self._renewed(job):
@@ -81,7 +87,10 @@ class ThreadRunner(Runner):
                     self._attend(apart, self.limits)
                 else:
                     result = call.target(RunningTask(job, self), *call.args, **call.kwargs)
-                    self.jobs.finish(job.id, "complete", "Done", job.attempt, result)
+                    insist(
+                        lambda: self.jobs.finish(job.id, "complete", "Done", job.attempt, result),
+                        self.stopped,
+                    )
             except BaseException as error:  # a thread's end must be its job's end, whatever it was
                 self.settle(job, outcome_of(error))
 
@@ -113,10 +122,11 @@ class ThreadRunner(Runner):
             self._running.discard(job.id)
 
     def _renew(self) -> None:
-        while not self._stopped.wait(min(self.jobs.lease / 3, TICK_SECONDS)):
+        while not self.stopped.wait(min(self.jobs.lease / 3, TICK_SECONDS)):
             try:
                 for job_id in list(self._running):
                     self.jobs.renew(job_id)
                 self.tick()
+                self._trouble.over()
             except Exception:  # leases must be renewed whatever goes wrong once
-                log.exception("the renewing thread goes on after an error")
+                self._trouble.met()

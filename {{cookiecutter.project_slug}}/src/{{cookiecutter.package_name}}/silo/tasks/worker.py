@@ -73,6 +73,7 @@ class Worker:
             {
                 "name": job.name,
                 "id": job.id,
+                "now": job.started_at or 0.0,  # a moment ago, by the clock that all machines share
                 "target": job.target,
                 "args": job.args,
                 "kwargs": job.kwargs,
@@ -137,7 +138,7 @@ class Worker:
         tail = self._tail()
         if "memory allocation" in tail or "MemoryError" in tail:
             return too_much_memory(limits)
-        if sys.platform != "win32" and code == -signal.SIGXCPU:
+        if sys.platform != "win32" and code in (-signal.SIGXCPU, -signal.SIGALRM):
             return too_long(limits)
         return Outcome("failed", CRASHED, f"the child ended with code {code}\n{tail}")
 

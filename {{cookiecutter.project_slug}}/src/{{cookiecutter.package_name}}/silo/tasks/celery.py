@@ -1,0 +1,110 @@
+"""Has jobs worked on by Celery's workers, on any number of machines.
+
+The records are the truth, and messages only wake: each says that a job waits, and whoever gets it
+claims the next one of the queue, by compare-and-set. So a message that comes twice, late or for
+nothing does nothing, and one that is lost is sent anew.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from ..records import NEW, Delete, Put
+from .base import Call, Runner
+from .broker import Broker, BrokerAway
+from .child import Limits
+from .crew import Crew
+from .jobs import Job, Jobs
+from .outage import AWAY, Trouble
+from .travel import travelling_job
+
+log = logging.getLogger(__name__)
+
+AGAIN_SECONDS = 5.0
+"""After which a message counts as lost that nobody has heard, though the broker has none left."""
+
+
+class CeleryRunner(Runner):
+    """Targets must be importable, arguments JSON-like; a job whose worker dies is tried once more.
+
+    It runs nothing by itself: `CeleryWorker` does, in other processes that have the same records,
+    with the children of `crew`. While the broker is away, jobs wait in the records. A delayed job
+    gets its message when it may start.
+    """
+
+    def __init__(
+        self,
+        jobs: Jobs,
+        url: str,
+        name: str,
+        limits: Limits | None = None,
+        preload: Sequence[str] = (),
+        secrets: Mapping[str, str] | None = None,
+        scratch: Path | None = None,
+    ) -> None:
+        super().__init__(jobs, secrets)
+        self.crew = Crew(limits, preload, self.secrets, scratch)
+        self.stopped = self.crew.dismissed
+        self.broker = Broker(url, name, self.crew.limits.seconds)
+        self._records = jobs.records
+        self._trouble = Trouble(log, "waking workers")
+        jobs.watch(self._changed)
+
+    def prepare(self, name: str, owner: str | None, call: Call) -> Job:
+        return travelling_job(name, owner, call)
+
+    def deliver(self, job: Job, call: Call) -> None:
+        try:
+            if not job.delay:
+                self._send(job.id)
+        except (BrokerAway, *AWAY):  # it is stored, so that a later look will find it
+            self._trouble.met()
+
+    def tick(self) -> None:
+        super().tick()
+        self._call()
+
+    def _call(self) -> None:
+        """Log the first of a row of failures to reach the broker, since all are tried again."""
+        try:
+            self._wake()
+            self._trouble.over()
+        except BrokerAway:
+            self._trouble.met()
+
+    def _wake(self) -> None:
+        """Send messages for jobs that wait without one.
+
+        Every message does for every job, so as long as the broker has any, none is wanting. If it
+        has none, the jobs that are next are asked for: what is looked at is as much however many
+        wait, and of several processes one sends.
+        """
+        if not self.jobs.queue.is_empty() and not self.broker.waiting():
+            for job_id in self.jobs.queue.waiting():
+                self._send(job_id)
+
+    def stop(self) -> None:
+        self.crew.disband()
+
+    def _send(self, job_id: str) -> None:
+        """Send a job's message, unless somebody has sent one a moment ago."""
+        now = self.jobs.clock()
+        sent = self._records.read("message", job_id)
+        if sent and sent.due > now:
+            return
+        expect = sent.version if sent else NEW
+        version = self._records.apply(Put("message", job_id, b"", now + AGAIN_SECONDS, expect))
+        if version:
+            try:
+                self.broker.send(job_id)
+            except BrokerAway:
+                self._records.apply(Delete("message", job_id, version))
+                raise
+
+    def _changed(self, job: Job) -> None:
+        """A job that waits again needs a message again."""
+        if job.status == "queued":
+            self._records.apply(Delete("message", job.id))
+            self._call()
