@@ -373,11 +373,11 @@ def paper(found: dict[str, Any]) -> dict[str, Any]:
         ),
         f"ends of sessions, {SESSIONS:,} in each hour": (
             f"{math.ceil(ending / ends)} cleaners",
-            f"{ending:.0f} a second, of which one does {ends} with this bucket; each process cleans",
+            f"{ending:.0f} a second; one does {ends} with this bucket, and each process cleans",
         ),
         f"workers, {JOBS_AN_HOUR:,} jobs an hour": (
             f"{workers} processes",
-            f"{rate:.1f} a second; one does {one['jobs a second']}, and has work {BUSY:.0%} of its time",
+            f"{rate:.1f} a second; one does {one['jobs a second']}, busy {BUSY:.0%} of its time",
         ),
         f"Redis, {JOBS_AN_HOUR:,} jobs an hour": (
             f"{commands:,.0f} commands a second",

@@ -10,6 +10,14 @@ import json
 import shutil
 from pathlib import Path
 
+FOR_CONTAINERS = [
+    ".dockerignore",
+    "Dockerfile",
+    "compose.distributed.yaml",
+    "compose.yaml",
+    "deploy/kubernetes.yaml",
+    "tests/containers",
+]
 STATIC = "src/{package_name}/static/"
 SAMPLES_TO_MERGE = [STATIC + "sample-january.csv", STATIC + "sample-february.xlsx"]
 SAMPLES_TO_RECONCILE = [STATIC + "sample-ledger.xlsx", STATIC + "sample-bank.csv"]
@@ -21,7 +29,7 @@ PARTS_OF_PROFILE = [
 ]
 UNCHOSEN = {
     ("ci", "none"): [".github"],
-    ("docker", "no"): [".dockerignore", "Dockerfile", "compose.yaml"],
+    ("docker", "no"): FOR_CONTAINERS,
     ("example", "profile"): [*SAMPLES_TO_MERGE, *SAMPLES_TO_RECONCILE],
     ("example", "merge"): [*PARTS_OF_PROFILE, *SAMPLES_TO_RECONCILE],
     ("example", "reconcile"): [*PARTS_OF_PROFILE, *SAMPLES_TO_MERGE],

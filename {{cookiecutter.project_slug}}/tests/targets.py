@@ -12,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from {{ cookiecutter.package_name }}.silo.errors import UserError
+from {{ cookiecutter.package_name }}.silo.errors import FilesUnavailable, UserError
 from {{ cookiecutter.package_name }}.silo.tasks.base import Reporter
 
 if sys.platform != "win32":
@@ -43,6 +43,10 @@ def tell_secret(task: Reporter) -> str:
     return task.secrets["word"][::-1]
 
 
+def environment(task: Reporter) -> dict[str, str]:
+    return dict(os.environ)
+
+
 def litter(task: Reporter) -> None:
     """Leave a temporary file about, and do not heed."""
     Path(tempfile.mkstemp()[1]).write_text("plain")
@@ -58,6 +62,21 @@ def reports(task: Reporter, gate: str) -> str:
     task.update(progress=30)
     wait_for(gate)
     return "result"
+
+
+def refuses_later(task: Reporter, gate: str) -> None:
+    task.update(progress=25)
+    wait_for(gate)
+    raise UserError("Not this one.")
+
+
+def gated_lines(task: Reporter, gate: str) -> None:
+    """Lines that come together, once a test has made the gate, and an end a while later."""
+    task.update(progress=25)
+    wait_for(gate)
+    for n in range(3):
+        task.log(f"line {n}")
+    time.sleep(1)
 
 
 def completes(task: Reporter) -> None:
@@ -129,6 +148,14 @@ def succeed_at(task: Reporter, attempt: int, path: str) -> None:
         tries.write("x")
     if Path(path).stat().st_size < attempt:
         raise ValueError("not yet")
+
+
+def finds_no_files(task: Reporter, attempt: int, path: str) -> None:
+    """Meet a bucket that is away, until the attempt of this number."""
+    with Path(path).open("a") as tries:
+        tries.write("x")
+    if Path(path).stat().st_size < attempt:
+        raise FilesUnavailable
 
 
 def tells(task: Reporter) -> None:

@@ -1,4 +1,4 @@
-"""What `docs/deployment.md` shows of nginx and systemd, run by them where they are installed."""
+"""The proxy that `docs/deployment.md` shows and the units, run or read by nginx and systemd."""
 
 from __future__ import annotations
 
@@ -13,7 +13,11 @@ import pytest
 from faults.server import Server, free_port
 from support import eventually
 
-PAGE = (Path(__file__).parents[1] / "docs" / "deployment.md").read_text("utf-8")
+PROJECT = Path(__file__).parents[1]
+PAGE = (PROJECT / "docs" / "deployment.md").read_text("utf-8")
+UNITS = sorted((PROJECT / "deploy" / "systemd").glob("*.service"))
+EXPOSURE = 20
+"""In tenths; of systemd's words for it, below 20 is the best that a network service gets."""
 CERTIFICATE = ["-keyout", "key.pem", "-out", "cert.pem", "-subj", "/CN=reports.example.com"]
 TEMPORARY = "".join(
     f"{name}_temp_path {name};\n" for name in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
@@ -94,16 +98,41 @@ def test_behind_nginx_large_uploads_come_in_and_events_come_out(
     assert curl(f"{proxied}/api/report", *shown).startswith("200 {")
 
 
-@missing("systemd-analyze")
-def test_systemd_finds_nothing_to_say_of_the_unit(tmp_path: Path) -> None:
-    text = re.sub(r"^ExecStart=\S+ ", "ExecStart=/usr/bin/env ", snippet("ini"), flags=re.M)
-    unit = tmp_path / "of-the-docs.service"
-    unit.write_text(re.sub(r"^User=.*$", "User=nobody", text, flags=re.M))
-    done = subprocess.run(
-        ["systemd-analyze", "verify", unit],
+def analyze(*arguments: object) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        ["systemd-analyze", *map(str, arguments)],
         capture_output=True,
         text=True,
         env={**os.environ, "SYSTEMD_LOG_LEVEL": "warning"},
     )
+
+
+@missing("systemd-analyze")
+@pytest.mark.parametrize("unit", UNITS, ids=["worker", "web"])
+def test_systemd_finds_nothing_to_say_of_a_unit(tmp_path: Path, unit: Path) -> None:
+    text = re.sub(
+        r"^ExecStart=\S+ ", "ExecStart=/usr/bin/env ", unit.read_text("utf-8"), flags=re.M
+    )
+    here = tmp_path / "of-the-app.service"
+    here.write_text(re.sub(r"^User=.*$", "User=nobody", text, flags=re.M))
+    done = analyze("verify", here)
     assert done.returncode == 0, done.stderr
-    assert "of-the-docs" not in done.stderr
+    assert "of-the-app" not in done.stderr
+
+
+@missing("systemd-analyze")
+@pytest.mark.parametrize("unit", UNITS, ids=["worker", "web"])
+def test_s41_a_unit_leaves_little_open(unit: Path) -> None:
+    done = analyze("security", "--offline=true", f"--threshold={EXPOSURE}", unit)
+    assert done.returncode == 0, done.stdout
+
+
+def test_the_two_units_differ_in_what_they_run_alone() -> None:
+    def others(unit: Path) -> set[str]:
+        own = ("#", "Description=", "ExecStart=", "Environment=SILO_TRUSTED_PROXIES=")
+        return {line for line in unit.read_text("utf-8").splitlines() if not line.startswith(own)}
+
+    worker, web = UNITS
+    assert others(worker) == others(web)
+    [command] = re.findall("^ExecStart=(.*)$", worker.read_text("utf-8"), re.M)
+    assert command.rpartition("/")[2] == f"{web.stem} worker"

@@ -15,14 +15,18 @@ import click
 import pytest
 
 from {{ cookiecutter.package_name }} import __name__ as package
-from {{ cookiecutter.package_name }} import cli, contract, controls
+from {{ cookiecutter.package_name }} import choices, cli, contract, controls
+from {{ cookiecutter.package_name }}.config import Settings, load_settings
+from {{ cookiecutter.package_name }}.metrics import METRICS
 from {{ cookiecutter.package_name }}.report import Attachment, Report
 from {{ cookiecutter.package_name }}.report_json import to_json
 from {{ cookiecutter.package_name }}.review import Review
 from {{ cookiecutter.package_name }}.step import SilentProgress
 from {{ cookiecutter.package_name }}.workbook import write_workbook
 
-PAGE = (Path(__file__).parents[1] / "docs" / "customising.md").read_text("utf-8")
+DOCS = Path(__file__).parents[1] / "docs"
+PAGE = (DOCS / "customising.md").read_text("utf-8")
+SCALING = (DOCS / "scaling.md").read_text("utf-8")
 BLOCKS = re.findall(r"^```(python|sh)\n(.*?)^```$", PAGE, re.M | re.S)
 PYTHON = [text for kind, text in BLOCKS if kind == "python"]
 STEPS = [text for text in PYTHON if "def process(" in text]
@@ -131,3 +135,27 @@ def test_the_commands_are_those_of_the_command_line(
         name, *arguments = shlex.split(line)[1:]
         command = cli.main.commands[name]
         assert isinstance(command.make_context(name, arguments), click.Context)
+
+
+def test_the_way_to_many_machines_names_commands_that_there_are() -> None:
+    blocks = re.findall(r"^```sh\n(.*?)^```$", SCALING, re.M | re.S)
+    commands = [shlex.split(line)[1:] for text in blocks for line in text.splitlines()]
+    assert commands.pop(0) == ["instance/secret_key"]
+    assert [name for name, *_ in commands] == ["check", "migrate"]
+    for name, *arguments in commands:
+        assert cli.main.commands[name].make_context(name, arguments)
+    for name in re.findall(r"command `(\w+)`", SCALING):
+        assert name in cli.main.commands
+
+
+def test_the_way_to_many_machines_names_metrics_that_there_are() -> None:
+    told = set(re.findall(r"\bsilo_[a-z_]+", SCALING))
+    assert told
+    assert told <= {metric.name for metric in METRICS}
+
+
+def test_the_settings_of_many_machines_go_together() -> None:
+    [text] = re.findall(r"^```ini\n(.*?)^```$", SCALING, re.M | re.S)
+    given = dict(line.split("=", 1) for line in text.splitlines())
+    named = {name: value for name, value in given.items() if name.lower() in Settings.model_fields}
+    assert list(choices.broken(load_settings(named | {"SECRET_KEY": "b1946ac92492d2347c62"}))) == []

@@ -42,7 +42,8 @@ def test_every_problem_is_told_with_its_status() -> None:
 def test_what_a_page_names_is_there(path: Path) -> None:
     text = path.read_text("utf-8")
     settings = {name.upper() for name in Settings.model_fields}
-    assert set(re.findall(r"\bSILO_[A-Z_]+\b", text)) - {"SILO_"} <= settings
+    options = {str(it.envvar) for command in main.commands.values() for it in command.params}
+    assert set(re.findall(r"\bSILO_[A-Z_]+\b", text)) - {"SILO_"} <= settings | options
     targets = re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.M)
     assert set(re.findall(r"`make ([a-z]+)", text)) <= set(targets)
     command = re.escape(".venv/bin/") + r"[\w-]+ ([a-z]+(?:-[a-z]+)?)\b"

@@ -337,6 +337,18 @@ def test_a_port_in_use(start: Start) -> None:
     assert said == f"Error: 127.0.0.1:{port} cannot be listened on: Address already in use.\n"
 
 
+PASSWORD = "geheim-und-lang"
+SECRET = {"SECRET_KEY": "b1946ac92492d2347c6235b4d2611184"}
+LOCKED = {**SECRET, "SILO_STORE_URL": f"redis://:{PASSWORD}@127.0.0.1:1/0"}
+BUCKET = {
+    "SILO_FILES_URL": "s3://bucket/x",
+    "SILO_FILES_ENDPOINT": "http://127.0.0.1:1",
+    "AWS_ACCESS_KEY_ID": "me",
+    "AWS_SECRET_ACCESS_KEY": PASSWORD,
+}
+BROKER = {"SILO_RUNNER": "celery", "SILO_BROKER_URL": f"redis://:{PASSWORD}@127.0.0.1:1/1"}
+
+
 def serve(monkeypatch: pytest.MonkeyPatch, *arguments: str, **settings: str) -> Result:
     """`serve` in this process, up to where it would serve."""
     monkeypatch.setattr(cli, "step", lambda: known_step)
@@ -353,6 +365,10 @@ def serve(monkeypatch: pytest.MonkeyPatch, *arguments: str, **settings: str) -> 
         ([], {"SECRET_KEY": "change-me"}, "SECRET_KEY: it is shorter than 16"),
         ([], {"SILO_DATA_DIR": "/dev/null"}, "SILO_DATA_DIR is '/dev/null': "),
         ([], {"SILO_STORE_URL": "sqlite:////dev/null/db"}, "SILO_STORE_URL is "),
+        ([], {**LOCKED, "SECRET_KEY": ""}, "SECRET_KEY is empty, and SILO_STORE_URL may serve"),
+        ([], LOCKED, "SILO_STORE_URL is 'redis://***@127.0.0.1:1/0': its server cannot be used: "),
+        ([], BUCKET, "SILO_FILES_URL is 's3://bucket/x at http://127.0.0.1:1': the bucket does "),
+        ([], BROKER, "SILO_BROKER_URL is 'redis://***@127.0.0.1:1/1': "),
     ],
 )
 def test_a_start_that_cannot_work_says_why(
@@ -367,6 +383,7 @@ def test_a_start_that_cannot_work_says_why(
     assert result.exit_code == 1
     assert result.output.startswith(f"Error: {said}")
     assert result.output.count("\n") == 1
+    assert PASSWORD not in result.output
 
 
 @pytest.mark.parametrize("argument", ["--port=0", "--port=65536", "--port=http", "--workers=0"])

@@ -18,9 +18,9 @@ from pathlib import Path
 from typing import Literal
 from urllib.parse import unquote, urlsplit
 
-from . import choices
+from . import choices, secretmark
 from .config import ConfigError, Settings
-from .opening import files_of, reach_files, records_of, shown_files
+from .opening import files_of, reach_broker, reach_files, records_of, shown_files
 from .silo.errors import SiloError
 from .silo.files.base import FileStore
 from .silo.records import Delete, Put, Records
@@ -207,14 +207,7 @@ def probe_broker(settings: Settings) -> Iterator[Finding]:
     if not choices.by_celery(settings):
         yield "ok", "None is needed."
         return
-    from .silo.tasks.broker import Broker  # here, since it needs an extra
-
-    try:
-        waiting = Broker(settings.broker_url, __package__ or "", 1).waiting()
-    except SiloError as error:
-        yield "error", f"Its server cannot be used: {error}"
-    else:
-        yield "ok", f"It answers. Messages that wait: {waiting}."
+    yield "ok", f"It answers. Messages that wait: {reach_broker(settings)}."
 
 
 def shown_secret(settings: Settings) -> str:
@@ -222,6 +215,7 @@ def shown_secret(settings: Settings) -> str:
 
 
 def probe_secret(settings: Settings) -> Iterator[Finding]:
+    """Whether there is one, and the store knows no other."""
     path = settings.silo_data_dir / "secret_key"
     if settings.secret_key:
         yield "ok", "It is in SECRET_KEY."
@@ -229,6 +223,15 @@ def probe_secret(settings: Settings) -> Iterator[Finding]:
         yield "ok", "This machine has made it."
     else:
         yield to_be_made(path)
+        return
+    secret, store = settings.secret_key or path.read_text(), sqlite_path(settings.store_url)
+    if store is None or store.exists():
+        with (
+            contextlib.suppress(ConfigError, SiloError),
+            contextlib.closing(records_of(settings)) as records,
+        ):
+            if secretmark.differs(records, secret):
+                yield "warning", secretmark.ANOTHER
 
 
 def shown_encryption(settings: Settings) -> str:

@@ -34,6 +34,14 @@ def files_of(settings: Settings) -> Place:
     return encrypted(place, keys) if keys else place
 
 
+def reach_broker(settings: Settings) -> int:
+    """Ask the broker of SILO_RUNNER=celery how many messages wait. Raises ConfigError."""
+    from .silo.tasks.broker import Broker  # here, since it needs an extra
+
+    with named("SILO_BROKER_URL", settings.broker_url):
+        return Broker(settings.broker_url, __package__ or "", 1).waiting()
+
+
 def shown_files(settings: Settings) -> str:
     """Where files are, for a person to read."""
     endpoint = settings.silo_files_endpoint

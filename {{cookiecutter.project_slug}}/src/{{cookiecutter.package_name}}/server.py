@@ -17,7 +17,7 @@ from flask import Flask
 from . import address, choices, logs
 from .app import create_app, make_silo
 from .config import ConfigError, load_settings
-from .opening import reach_files_apart
+from .opening import reach_broker, reach_files_apart
 from .patience import Watch
 from .silo.errors import SiloError
 from .silo.tasks.process import ProcessRunner
@@ -63,6 +63,8 @@ def check(host: str, port: int, workers: int) -> None:
         )
     make_silo(settings).store.records.close()
     reach_files_apart(settings)
+    if choices.by_celery(settings):
+        reach_broker(settings)
     address.check(host, port, settings.silo_development)
 
 
@@ -147,6 +149,8 @@ def settings_of(host: str, port: int, workers: int) -> dict[str, Any]:
         # It would believe whoever calls from this machine, a proxy that hands on what it was sent
         # among them. How many proxies are believed is the app's own setting.
         "forwarded_allow_ips": "",
+        # Whoever may open it may stop the server, and it lies in a home, which a container has not.
+        "control_socket_disable": True,
         "post_worker_init": _end_streams_at_signals,
         "worker_exit": lambda _, worker: _stop(worker),
         "loglevel": "warning",

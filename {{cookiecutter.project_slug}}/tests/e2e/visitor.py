@@ -35,6 +35,8 @@ class Visitor:
         self.complaints: list[str] = []
         self.requests: list[Request] = []
         self.loses_server = False
+        self.elsewhere: tuple[str, ...] = ()
+        """What addresses begin with that the browser may call besides the app's."""
         page.on("console", self._hear)
         page.on("pageerror", lambda error: self.complaints.append(str(error)))
         page.on("request", lambda request: self.requests.append(request))
@@ -48,7 +50,7 @@ class Visitor:
         expected = [REFUSED, UNREACHED] if self.loses_server else [REFUSED]
         wrong = [line for line in self.complaints if not any(e.match(line) for e in expected)]
         assert not wrong, wrong
-        own = (self.url, "data:", "blob:")
+        own = (self.url, "data:", "blob:", *self.elsewhere)
         foreign = [r.url for r in self.requests if not r.url.startswith(own)]
         assert not foreign, foreign
 

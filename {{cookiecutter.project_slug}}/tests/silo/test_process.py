@@ -381,6 +381,20 @@ def test_stopping_hands_the_job_to_whoever_comes_next(tmp_path: Path) -> None:
     assert task.state.attempt == 2
 
 
+def test_a_child_gets_the_credentials_of_a_bucket_and_not_those_of_the_store(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    withheld = ("SECRET_KEY", "SILO_ENCRYPTION_KEY", "SILO_STORE_URL", "SILO_BROKER_URL")
+    for name in (*withheld, "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "a-password")
+    with running(Limits(), slots=1) as runner:
+        task = BackgroundTask(runner=runner)
+        task.start(targets.environment)
+        eventually(lambda: task.is_complete)
+    assert task.result["AWS_SECRET_ACCESS_KEY"] == "a-password"
+    assert not set(withheld) & set(task.result)
+
+
 PARENT = """
 import sys, targets
 from {package}.silo import BackgroundTask

@@ -12,7 +12,7 @@ from support import Clock, eventually
 
 from {{ cookiecutter.package_name }}.silo import BackgroundTask
 from {{ cookiecutter.package_name }}.silo.tasks.base import Call, Runner, Terms
-from {{ cookiecutter.package_name }}.silo.tasks.jobs import INTERRUPTED, Job, Jobs
+from {{ cookiecutter.package_name }}.silo.tasks.jobs import INTERRUPTED, LONGEST_BACKOFF, Job, Jobs
 from {{ cookiecutter.package_name }}.silo.tasks.thread import ThreadRunner
 
 
@@ -49,6 +49,29 @@ def test_without_retries_left_it_has_failed(runner: Runner, tmp_path: Path) -> N
     eventually(lambda: not task.is_running)
     assert task.is_failed
     assert task.state.attempt == 2
+
+
+def test_s34_a_job_whose_files_are_away_is_tried_again_by_itself(
+    runner: Runner, tmp_path: Path
+) -> None:
+    """Without retries of its own, and nobody is told of an error, since it has made none."""
+    told: list[Job] = []
+    runner.on_error(lambda job, _: told.append(job))
+    task = BackgroundTask("patient", runner=runner, backoff=0.01)
+    task.start(targets.finds_no_files, 4, str(tmp_path / "tries"))
+    eventually(lambda: not task.is_running)
+    assert task.is_complete
+    assert task.state.attempt == 4
+    assert told == []
+
+
+def test_s34_a_job_whose_files_stay_away_fails_with_a_sentence(
+    runner: Runner, tmp_path: Path
+) -> None:
+    task = BackgroundTask("patient", runner=runner, backoff=LONGEST_BACKOFF + 1)
+    task.start(targets.finds_no_files, 4, str(tmp_path / "tries"))
+    eventually(lambda: not task.is_running)
+    assert task.state.error == "The file storage does not answer. Try again in a moment."
 
 
 @pytest.mark.parametrize("waits", ["for its delay", "to be tried again"])

@@ -10,6 +10,8 @@ from typing import Any
 
 from celery.exceptions import CPendingDeprecationWarning
 from celery.worker import WorkController, state
+from celery.worker.consumer import Consumer
+from kombu import Connection
 
 from .broker import TASK
 from .celery import CeleryRunner
@@ -18,9 +20,34 @@ from .outage import AWAY, Trouble
 log = logging.getLogger(__name__)
 
 TICK_SECONDS = 1.0
+RECONNECT_SECONDS = 3
+"""At most so long after the broker is back it is heard again."""
 
 _state: Any = state
 """Which is that of all workers of a process; its types know of no exit code."""
+
+
+class Listener(Consumer):
+    """Celery's consumer, with what it needs to outlive a broker that goes while jobs run."""
+
+    def call_soon_ack(self, answer: Any, logger: Any, _: Any, *args: Any) -> Any:
+        """Answer a message, from a job's thread.
+
+        If that fails the consumer has to connect anew. Celery would log the error and go on: the
+        message would count as one that is worked on, and no other would be fetched, for ever.
+        """
+        consumer: Any = super()  # whose types do not know it
+        nothing_to_swallow = ()
+        return consumer.call_soon_ack(answer, logger, nothing_to_swallow, *args)
+
+    def ensure_connected(self, conn: Connection) -> Connection:
+        """Connect, however often it takes; Celery would wait ever longer between."""
+        return conn.ensure_connection(
+            lambda error, _: log.info("the broker is away: %s", error),
+            interval_start=1,
+            interval_max=RECONNECT_SECONDS,
+            callback=state.maybe_shutdown,
+        )
 
 
 class CeleryWorker:
@@ -53,6 +80,7 @@ class CeleryWorker:
         self._controller = WorkController(
             app=celery,
             concurrency=concurrency,
+            consumer_cls=Listener,
             pool_cls="threads",
             without_gossip=True,
             without_mingle=True,

@@ -29,8 +29,7 @@ TICK_SECONDS = 0.1
 BEGIN_SECONDS = 5
 QUEUED_MESSAGES = 1000
 WITHHELD = ("SECRET_KEY", "SILO_ENCRYPTION_KEY", "SILO_STORE_URL", "SILO_BROKER_URL")
-"""What a child gets no sight of, because no job needs it from there: secrets, and URLs that may
-hold a password. The credentials of a bucket it needs."""
+"""What a child gets no sight of, because no job needs it from there."""
 
 
 class Worker:

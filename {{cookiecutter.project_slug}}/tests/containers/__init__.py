@@ -1,0 +1,1 @@
+"""The app in containers: the recipes, read, held to rules, and followed by hand."""
