@@ -26,7 +26,8 @@ from .visitor import Visitor
 
 Arrives = Callable[..., Visitor]
 SERVERS = {
-    *("bucketed", "copy", "desk", "forgetful", "hasty", "restarting", "served", "shipped", "stacked")
+    *("bucketed", "desk", "hasty", "served", "shipped"),
+    *("restarting", "forgetful", "copy", "stacked"),
 }
 START_SECONDS = 30
 
