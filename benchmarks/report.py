@@ -28,9 +28,9 @@ PAGES = {
         "hashed; the bare copy writes what a socket brings. Growth is the worker's, at its most.",
     ),
     "scale": (
-        "Redis, the S3 server (OpenStack Swift, written in Python), the web and all workers share the",
-        "machine, so more workers than cores bring nothing here. A worker is one process that does",
-        "one job at a time; the sample is the app's own step on a workbook of 20 kB.",
+        "Redis, the S3 server (OpenStack Swift), the web and all workers share the machine, so",
+        "more workers than cores bring nothing here. A worker is one process that does one job at",
+        "a time; the sample is the app's own step on a workbook of 20 kB.",
     ),
 }
 """Each benchmark's name, by which its figures are stored, and what is said above them."""

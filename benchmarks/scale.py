@@ -28,7 +28,7 @@ import trivial
 import upload
 from acme_reports import create_app
 from acme_reports.silo import SessionStore
-from acme_reports.silo.records import Put, Records, open_records
+from acme_reports.silo.records import Postpone, Put, Records, open_records
 from acme_reports.silo.sessions.ids import session_key
 from acme_reports.silo.sessions.session import Session, write_session
 from acme_reports.silo.tasks.base import Call, Runner, Terms
@@ -46,13 +46,13 @@ LIMITS = ("SESSIONS", "UPLOADS", "ADDRESS_UPLOADS", "JOBS", "DOWNLOADS")
 OWN = {"X-Requested-With": "bench"}
 MB = 10**6
 BATCH = 500
+ENDED = 2000
 
 SESSIONS, JOBS_AN_HOUR = 1_000_000, 10_000
 """What is wanted on paper."""
+TTL = 3600
 BUSY = 0.7
 """The share of its time for which a worker has work there, so that jobs seldom wait for one."""
-CALLS_A_JOB = 20
-"""From the page to the download, on paper."""
 
 
 class Site:
@@ -73,6 +73,7 @@ class Site:
         self.silo = self.app.extensions["silo"]
         self.runner: Runner = self.silo.store.runner
         self.redis = redis.Redis.from_url(store.url)
+        self.asked = 0
 
     @contextlib.contextmanager
     def workers(self, count: int) -> Iterator[None]:
@@ -127,6 +128,7 @@ class Site:
         """The job, once it has ended."""
         while True:
             job = self.runner.jobs.read(job_id)
+            self.asked += 1
             assert job
             if job.ended:
                 assert job.status == "complete", job
@@ -134,8 +136,18 @@ class Site:
             time.sleep(0.01)
 
     def commands(self) -> int:
-        """How many commands the server of records has been given."""
-        return int(self.redis.info("stats")["total_commands_processed"])
+        """How many commands the server of records has done, but for the looks of `ended`."""
+        return int(self.redis.info("stats")["total_commands_processed"]) - self.asked
+
+    def expire(self, sids: list[str]) -> float:
+        """Seconds that the end of these sessions takes, with their files."""
+        store = self.silo.store
+        for sid in sids:
+            store.records.apply(Postpone("session", session_key(sid), 0))
+        began = time.perf_counter()
+        while any(store.records.read("session", session_key(sid)) for sid in sids):
+            store.cleanup()
+        return time.perf_counter() - began
 
     def stop(self) -> None:
         """End it, and forget all that it has stored."""
@@ -232,17 +244,20 @@ def idle(sites: Sites, seconds: float) -> dict[str, Any]:
 def sessions(folder: Path, store: Valkey, count: int) -> dict[str, Any]:
     """What so many sessions cost with no more than a counter in each."""
     server = redis.Redis.from_url(store.url)
-    before = server.info("memory")["used_memory"]
-    shared = sessions_of(open_records(f"{store.url}?prefix=cost"), count)
-    shared["bytes a session"] = (server.info("memory")["used_memory"] - before) // count
+    shared = sessions_of(open_records(f"{store.url}?prefix=cost"), count, lambda: used(server))
     server.flushdb()
     server.close()
-    here = sessions_of(open_records(f"sqlite:///{folder}/cost.db"), count)
-    here["bytes a session"] = sum(f.stat().st_size for f in folder.glob("cost.db*")) // count
+    file = folder / "cost.db"
+    here = sessions_of(open_records(f"sqlite:///{file}"), count, lambda: file.stat().st_size)
     return {f"Redis, {count:,}": shared, f"SQLite, {count:,}": here}
 
 
-def sessions_of(records: Records, count: int) -> dict[str, Any]:
+def used(server: redis.Redis) -> int:
+    return int(server.info("memory")["used_memory"])
+
+
+def sessions_of(records: Records, count: int, size: Callable[[], int]) -> dict[str, Any]:
+    before = size()
     store = SessionStore(records=records)
     store.register_namespace("counter", lambda: {"value": 0})
     names = [f"session-{number:08}" for number in range(count)]
@@ -254,6 +269,7 @@ def sessions_of(records: Records, count: int) -> dict[str, Any]:
             )
             steps.append(Put("session", session_key(name), value, time.time() + 3600))
         records.apply(*steps)
+    grown = size() - before
     turns = iter(range(10_000_000))
 
     def some() -> str:
@@ -263,31 +279,38 @@ def sessions_of(records: Records, count: int) -> dict[str, Any]:
         with store.transaction(some()) as state:
             state["counter"]["value"] += 1
 
-    figures = {
+    figures: dict[str, Any] = {
+        "bytes a session": grown // count,
         "read (µs)": percentiles(measured(lambda: store.peek(some()), 2000), 1e-6),
         "change (µs)": percentiles(measured(change, 1000), 1e-6),
         "cleanup of nothing (µs)": percentiles(measured(store.cleanup, 50), 1e-6),
-        "bytes a session": 0,
     }
+    records.apply(*(Postpone("session", session_key(name), 0) for name in names[:ENDED]))
+    began = time.perf_counter()
+    while store.cleanup():
+        pass
+    figures["expired a second"] = round(min(count, ENDED) / (time.perf_counter() - began))
     records.close()
     return figures
 
 
-def finished(sites: Sites) -> dict[str, Any]:
-    """Bytes in Redis of a session whose report is there."""
+def kept(sites: Sites, count: int) -> dict[str, Any]:
+    """What a session leaves in Redis whose report is there, and what its end takes."""
     with sites() as site:
+        sids = [site.uploaded() for _ in range(count)]
         with site.workers(1):
-            site.ended(site.process(site.uploaded()))
-        sid = site.uploaded()
-        before = site.redis.info("memory")["used_memory"]
-        assert before
-        kinds: dict[str, int] = {}
-        with site.workers(1):
-            site.ended(site.process(sid))
+            site.ended(site.process(sids[0]))
+        sizes: dict[str, int] = {}
         for key in site.redis.scan_iter(f"{{{site.name}}}/*/*"):
             kind = key.decode().split("/")[1]
-            kinds[kind] = max(kinds.get(kind, 0), int(site.redis.memory_usage(key)))
-        return {"session": kinds["session"], "job": kinds["job"]}
+            sizes[kind] = max(sizes.get(kind, 0), int(site.redis.memory_usage(key)))
+        return {
+            "with a report": {
+                "bytes of state": sizes["session"],
+                "bytes of its job": sizes["job"],
+                "ended a second, with files": round(count / site.expire(sids), 1),
+            }
+        }
 
 
 def uploads(folder: Path, site: Site, megabytes: int, times: int) -> dict[str, Any]:
@@ -328,46 +351,52 @@ def watched(folder: Path, store: Valkey, count: int, seconds: float) -> dict[str
     }
 
 
-def paper(found: dict[str, Any], kept: dict[str, int]) -> dict[str, Any]:
+def paper(found: dict[str, Any]) -> dict[str, Any]:
     """What much larger numbers need, as far as it follows from the figures."""
     one = found["jobs, all at once"]["the sample, 1 worker"]
-    memory = SESSIONS * (found["sessions"][next(iter(found["sessions"]))]["bytes a session"])
-    more = SESSIONS * (kept["session"] + kept["job"])
+    few = next(iter(found["sessions"].values()))["bytes a session"]
+    used = found["sessions, files in the bucket"]["with a report"]
+    many = used["bytes of state"] + used["bytes of its job"]
+    ending, ends = SESSIONS / TTL, used["ended a second, with files"]
     rate = JOBS_AN_HOUR / 3600
     workers = math.ceil(rate / one["jobs a second"] / BUSY)
     quiet = found["nothing to do"]["a worker"]["commands a second"]
     commands = rate * one["commands a job"] + workers * quiet
-    return {
-        f"Redis, {SESSIONS:,} sessions": {
-            "needs": f"{memory / 1e9:.1f} GB",
-            "as": "each has a counter; see bytes a session",
-        },
-        f"Redis, {SESSIONS:,} sessions with their reports": {
-            "needs": f"{more / 1e9:.1f} GB",
-            "as": f"{kept['session']:,} bytes of state and {kept['job']:,} of a job in each",
-        },
-        f"workers, {JOBS_AN_HOUR:,} jobs an hour": {
-            "needs": workers,
-            "as": f"{rate:.1f} jobs a second, {one['jobs a second']} of them by each worker, "
-            f"which is busy for {BUSY:.0%} of its time; each is one process on a core like these",
-        },
-        f"Redis, {JOBS_AN_HOUR:,} jobs an hour": {
-            "needs": f"{commands:,.0f} commands a second",
-            "as": f"{one['commands a job']} a job, and {quiet} a second of each idle worker",
-        },
-        f"a queue of {JOBS_AN_HOUR:,} jobs": {
-            "needs": f"{JOBS_AN_HOUR / (workers * one['jobs a second']) / 60:.0f} minutes",
-            "as": f"until those {workers} workers have done all",
-        },
+    needs = {
+        f"memory of Redis, {SESSIONS:,} sessions": (
+            f"{SESSIONS * few / 1e9:.1f} GB",
+            f"{few:,} bytes each, with a counter as all their state",
+        ),
+        f"memory of Redis, {SESSIONS:,} sessions with a report": (
+            f"{SESSIONS * many / 1e9:.1f} GB",
+            f"{many:,} bytes each, the job's record among them",
+        ),
+        f"ends of sessions, {SESSIONS:,} in each hour": (
+            f"{math.ceil(ending / ends)} cleaners",
+            f"{ending:.0f} a second; one does {ends} with this bucket, and each process cleans",
+        ),
+        f"workers, {JOBS_AN_HOUR:,} jobs an hour": (
+            f"{workers} processes",
+            f"{rate:.1f} a second; one does {one['jobs a second']}, busy {BUSY:.0%} of its time",
+        ),
+        f"Redis, {JOBS_AN_HOUR:,} jobs an hour": (
+            f"{commands:,.0f} commands a second",
+            f"{one['commands a job']} a job, and {quiet} a second of each worker",
+        ),
+        f"a queue of {JOBS_AN_HOUR:,} jobs": (
+            f"{JOBS_AN_HOUR / (workers * one['jobs a second']) / 60:.0f} minutes",
+            "until those workers have done all",
+        ),
     }
+    return {what: {"needs": need, "as": why} for what, (need, why) in needs.items()}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--jobs", type=int, default=30)
+    parser.add_argument("--jobs", type=int, default=24)
     parser.add_argument("--workers", type=int, nargs="+", default=[1, 2, 4])
     parser.add_argument("--queue", type=int, nargs="+", default=[0, 10_000])
-    parser.add_argument("--samples", type=int, default=40)
+    parser.add_argument("--samples", type=int, default=30)
     parser.add_argument("--sessions", type=int, default=100_000)
     parser.add_argument("--megabytes", type=int, default=100)
     parser.add_argument("--streams", type=int, default=500)
@@ -399,7 +428,8 @@ def main() -> None:
             group = f"uploads of {given.megabytes} MB"
             found[group] = uploads(folder, site, given.megabytes, times=3)
         found["live streams"] = watched(folder, store, given.streams, given.seconds)
-        found["on paper"] = paper(found, finished(sites))
+        found["sessions, files in the bucket"] = kept(sites, given.jobs)
+        found["on paper"] = paper(found)
     keep(given.output, found)
     print(f"taken: {time.monotonic() - began:.0f} s")
 
