@@ -44,6 +44,9 @@ STORES: dict[str, Callable[[Path], str]] = {
 }
 """The URL of a folder's records, which several processes may open."""
 
+URLS: dict[str, Callable[[Path], str]] = {"memory": lambda _: "memory://", **STORES}
+"""The URL of a store for one process, which is the test."""
+
 
 def shared(name: str) -> Callable[[Path], Records]:
     return lambda folder: open_records(STORES[name](folder))

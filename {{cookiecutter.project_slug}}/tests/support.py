@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import TypeVar
 
 import stand_in
 from flask import Flask
 
+from {{ cookiecutter.package_name }}.silo.errors import StoreUnavailable
+from {{ cookiecutter.package_name }}.silo.records import BATCH, Record, Records, Step
 from {{ cookiecutter.package_name }}.silo.tasks.thread import ThreadRunner
 
 stand_in.load_app()
@@ -27,6 +29,44 @@ class Clock:
 
     def advance(self, seconds: float) -> None:
         self.now += seconds
+
+
+class Absent(Records):
+    """Records that are away while `away`; with `deaf`, steps are taken and their answer is lost.
+
+    `refused` is how often they were asked in vain.
+    """
+
+    def __init__(self, records: Records) -> None:
+        self._records = records
+        self.away = False
+        self.deaf = False
+        self.refused = 0
+
+    def _there(self) -> Records:
+        if self.away:
+            self.refused += 1
+            raise StoreUnavailable
+        return self._records
+
+    def read(self, kind: str, key: str) -> Record | None:
+        return self._there().read(kind, key)
+
+    def versions(self, kind: str, keys: Collection[str]) -> dict[str, int]:
+        return self._there().versions(kind, keys)
+
+    def apply(self, *steps: Step) -> int:
+        version = self._there().apply(*steps)
+        if self.deaf:
+            self.refused += 1
+            raise StoreUnavailable
+        return version
+
+    def due(self, kind: str, now: float, limit: int = BATCH) -> list[tuple[str, Record]]:
+        return self._there().due(kind, now, limit)
+
+    def count(self, kind: str) -> int:
+        return self._there().count(kind)
 
 
 def eventually(condition: Callable[[], T], seconds: float = 20.0) -> T:

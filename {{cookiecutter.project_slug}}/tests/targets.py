@@ -64,6 +64,21 @@ def reports(task: Reporter, gate: str) -> str:
     return "result"
 
 
+def refuses_later(task: Reporter, gate: str) -> None:
+    task.update(progress=25)
+    wait_for(gate)
+    raise UserError("Not this one.")
+
+
+def gated_lines(task: Reporter, gate: str) -> None:
+    """Lines that come together, once a test has made the gate, and an end a while later."""
+    task.update(progress=25)
+    wait_for(gate)
+    for n in range(3):
+        task.log(f"line {n}")
+    time.sleep(1)
+
+
 def completes(task: Reporter) -> None:
     task.update(progress=40)
     task.complete("All done")

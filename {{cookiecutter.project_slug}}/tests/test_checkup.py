@@ -13,7 +13,7 @@ from backends import KEY
 from click.testing import CliRunner, Result
 from servers import swift, valkey
 
-from {{ cookiecutter.package_name }} import checkup, cli
+from {{ cookiecutter.package_name }} import checkup, cli, create_app, secretmark
 from {{ cookiecutter.package_name }}.silo.records import open_records
 from {{ cookiecutter.package_name }}.silo.tasks.presence import Presence
 
@@ -192,6 +192,27 @@ def test_settings_that_do_not_go_together_are_in_the_table(check: Check, tmp_pat
     assert states(result)["secret"] == "error"
     assert "Set it to the same long text" in said(result, "secret")
     assert states(result)["broker"] == "warning"
+
+
+def test_another_secret_than_that_of_the_other_servers_is_noticed(
+    check: Check, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    given = distributed(tmp_path, SILO_RUNNER="process", SILO_DATA_DIR=str(tmp_path / "data"))
+    create_app(given).extensions["silo"].stop()
+    create_app(given).extensions["silo"].stop()
+    assert states(check(**given))["secret"] == "ok"
+    assert "SECRET_KEY" not in caplog.text
+    other = {**given, "SECRET_KEY": SECRET[::-1]}
+    result = check(**other)
+    assert result.exit_code == 0
+    assert states(result)["secret"] == "warning"
+    assert "set it to the same everywhere" in said(result, "secret")
+    create_app(other).extensions["silo"].stop()
+    assert "SECRET_KEY is not what servers of this store have had" in caplog.text
+    records = open_records(given["SILO_STORE_URL"])
+    for _, record in records.each(secretmark.KIND):
+        assert SECRET.encode() not in record.value
+    records.close()
 
 
 def test_a_wrong_setting_is_said_without_its_password(check: Check) -> None:

@@ -27,6 +27,7 @@ from . import (
     ratelimits,
     resumable,
     reviewing,
+    secretmark,
     security,
     views,
 )
@@ -71,6 +72,7 @@ def create_app(
         # Flask's own documentation wraps an app like this, whatever its types say.
         app.wsgi_app = ProxyFix(app.wsgi_app, hops, hops, hops, hops)  # type: ignore[method-assign]
     silo = make_silo(settings, clock)
+    secretmark.keep(silo.store.records, settings.secret_key)
     stored_keys = keys.Keys(silo.store.records, silo.store.clock)
     patience.init_app(app, settings.silo_upload_idle)
     logs.init_app(app)

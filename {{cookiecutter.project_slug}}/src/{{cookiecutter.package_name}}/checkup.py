@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Literal
 from urllib.parse import unquote, urlsplit
 
-from . import choices
+from . import choices, secretmark
 from .config import ConfigError, Settings
 from .opening import files_of, reach_broker, reach_files, records_of, shown_files
 from .silo.errors import SiloError
@@ -215,6 +215,7 @@ def shown_secret(settings: Settings) -> str:
 
 
 def probe_secret(settings: Settings) -> Iterator[Finding]:
+    """Whether there is one, and the store knows no other."""
     path = settings.silo_data_dir / "secret_key"
     if settings.secret_key:
         yield "ok", "It is in SECRET_KEY."
@@ -222,6 +223,15 @@ def probe_secret(settings: Settings) -> Iterator[Finding]:
         yield "ok", "This machine has made it."
     else:
         yield to_be_made(path)
+        return
+    secret, store = settings.secret_key or path.read_text(), sqlite_path(settings.store_url)
+    if store is None or store.exists():
+        with (
+            contextlib.suppress(ConfigError, SiloError),
+            contextlib.closing(records_of(settings)) as records,
+        ):
+            if secretmark.differs(records, secret):
+                yield "warning", secretmark.ANOTHER
 
 
 def shown_encryption(settings: Settings) -> str:

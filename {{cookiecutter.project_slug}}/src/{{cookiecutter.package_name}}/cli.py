@@ -18,6 +18,7 @@ from pydantic import ValidationError
 from . import checkup, contract, controls, lifecycle, migrate
 from .about import TITLE
 from .address import address
+from .alive import is_alive
 from .config import ConfigError, Settings, load_settings
 from .keys import SCOPES, Keys, Scope
 from .problems import field_errors
@@ -156,13 +157,14 @@ def worker(concurrency: int | None, check: bool) -> None:
                 f"SILO_RUNNER is {settings.silo_runner!r}: the server works on its jobs by itself. "
                 "Workers need SILO_RUNNER=celery, and so do their servers."
             )
+        if check:
+            if not is_alive(settings):
+                raise click.ClickException("No worker of this machine has been at work lately.")
+            return
         contract.demand(step())
-        from .worker import is_alive, work  # here, since it loads Celery, which is an extra
+        from .worker import work  # here, since it loads Celery, which is an extra
 
-        if check and not is_alive(settings):
-            raise click.ClickException("No worker of this machine has been at work lately.")
-        if not check:
-            raise click.exceptions.Exit(work(concurrency, say_where))
+        raise click.exceptions.Exit(work(concurrency, say_where))
 
 
 def say_where(broker: str, count: int) -> None:

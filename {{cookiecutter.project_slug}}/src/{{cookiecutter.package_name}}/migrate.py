@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, closing
 from dataclasses import dataclass, field
 
-from . import keys
+from . import keys, secretmark
 from .config import ConfigError, Settings, load_settings
 from .opening import plain_files, reach_files, records_of
 from .silo.kinds import MOVING
@@ -18,7 +18,7 @@ from .silo.moving import Moved, check_records, move_files, move_records, others
 from .silo.records import Records
 from .silo.urls import masked
 
-KINDS = (keys.KIND, *MOVING)
+KINDS = (keys.KIND, secretmark.KIND, *MOVING)
 """Every kind of record that moves. What all files hold together is counted anew where they are."""
 PRECIOUS = ("session", keys.KIND)
 """Of what nobody overwrites without being told to."""

@@ -8,23 +8,18 @@ from __future__ import annotations
 import contextlib
 import logging
 import signal
-import socket
-import time
 from collections.abc import Callable
-from pathlib import Path
 
 from . import choices, logs
+from .alive import alive_file
 from .app import create_app
-from .config import ConfigError, Settings, load_settings
+from .config import ConfigError, load_settings
 from .opening import reach_files
 from .silo import Silo, SiloError
 from .silo.tasks.broker import BrokerAway
 from .silo.tasks.celery import CeleryRunner
 from .silo.tasks.listener import CeleryWorker
 from .silo.tasks.presence import Presence
-
-ALIVE_SECONDS = 30.0
-"""How long a worker may not have looked after the queue that is at work."""
 
 Ready = Callable[[str, int], object]
 
@@ -37,7 +32,8 @@ def work(concurrency: int | None, ready: Ready) -> int:
     """
     settings = load_settings().settled()
     logs.configure(settings.silo_log_format)
-    logging.getLogger("celery").setLevel(logging.WARNING)  # of each job its record tells
+    for name in ("celery", "kombu"):  # of each job its record tells
+        logging.getLogger(name).setLevel(logging.WARNING)
     choices.warn(settings)
     reach_files(settings)
     app = create_app()
@@ -79,16 +75,3 @@ def reached(silo: Silo) -> CeleryRunner:
         reason = str(error).rstrip(".")
         raise ConfigError(f"SILO_BROKER_URL is {runner.broker.address!r}: {reason}.") from error
     return runner
-
-
-def is_alive(settings: Settings) -> bool:
-    """Whether a worker with this data directory, on this machine, has looked after the queue."""
-    try:
-        return time.time() - alive_file(settings).stat().st_mtime < ALIVE_SECONDS
-    except OSError:
-        return False
-
-
-def alive_file(settings: Settings) -> Path:
-    """What a worker touches while it is at work; several of one machine share it."""
-    return settings.silo_data_dir / f"worker-{socket.gethostname()}"

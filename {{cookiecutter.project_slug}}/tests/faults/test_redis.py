@@ -39,7 +39,11 @@ def store(tmp_path: Path) -> Iterator[Valkey]:
 def server(tmp_path: Path, store: Valkey) -> Iterator[Server]:
     """Two web workers, one job at a time."""
     server = Server(
-        tmp_path / "data", SILO_STORE_URL=store.url, SILO_LEASE=LEASE_SECONDS, SILO_WORKERS=1
+        tmp_path / "data",
+        SECRET_KEY="x1" * 16,
+        SILO_STORE_URL=store.url,
+        SILO_LEASE=LEASE_SECONDS,
+        SILO_WORKERS=1,
     )
     server.start()
     yield server
@@ -120,16 +124,10 @@ def test_s34_a_store_that_hangs_is_said_and_works_again(server: Server, store: V
         refused = round_.caller.get("/api/status")
         assert refused.status == 503
         assert refused.json["error"] == "unavailable"
-    started = eventually(partial(started_by, round_.caller))
-    assert started
-    assert started.status == 202
+    # each worker may have heard a moment ago that the store hangs
+    eventually(lambda: all(server.answers() for _ in range(20)))
+    round_.process()
     assert round_.ended_well() == "complete, attempt 1"
-
-
-def started_by(caller: Caller) -> Answer | None:
-    """What each worker answers at last, which may have heard a moment ago that the store hangs."""
-    answer = caller.post("/api/process")
-    return None if answer.status == 503 else answer
 
 
 def test_s34_a_web_worker_that_dies_meanwhile_ends_no_server(server: Server, store: Valkey) -> None:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from servers import valkey
 from support import eventually
 
 from .chaos import LARGE, SMALL
@@ -19,6 +20,8 @@ pytestmark = pytest.mark.skipif(
     not Path("/proc/self/task").exists() or sys.platform == "win32",
     reason="processes are found in /proc",
 )
+
+PASSWORD = "geheim-und-lang"
 
 
 @dataclass
@@ -120,3 +123,26 @@ def test_s03_a_session_s_id_is_told_to_nobody_and_written_nowhere(server: Server
     for file in server.data.rglob("*"):
         assert signature not in str(file)
         assert not file.is_file() or signature.encode() not in file.read_bytes(), file
+
+
+def test_s03_the_password_of_a_server_that_goes_away_is_written_nowhere(tmp_path: Path) -> None:
+    redis = valkey.Valkey(tmp_path / "valkey", requirepass=PASSWORD)
+    settings = {"SECRET_KEY": "x1" * 16, "SILO_STORE_URL": redis.url, "SILO_RUNNER": "celery"}
+    server = Server(tmp_path / "data", 1, None, **settings)
+    try:
+        server.start()
+        caller = Heard(server.port)
+        assert caller.upload("orders.csv", SMALL).status == 201
+        redis.kill()
+        assert caller.get("/api/status").status == 503
+        assert caller.post("/api/process").status == 503
+        server.kill(*server.workers())
+        eventually(lambda: "its server cannot be used" in server.log)
+        redis.start()
+        eventually(server.answers)
+    finally:
+        server.stop()
+        redis.stop()
+    assert f"redis://***@127.0.0.1:{redis.port}/0" in server.log
+    assert PASSWORD not in server.log
+    assert PASSWORD.encode() not in caller.heard

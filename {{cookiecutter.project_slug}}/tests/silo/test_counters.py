@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from backends import STORES
 from limits import parse
 from limits.strategies import FixedWindowRateLimiter
 from support import Clock, eventually
@@ -168,8 +169,9 @@ def count_up(url: str, times: int) -> None:
         counters.incr("a", WINDOW)
 
 
-def test_s38_processes_lose_no_count_of_each_other(tmp_path: Path) -> None:
-    url, spawn = f"sqlite:///{tmp_path}/silo.db", multiprocessing.get_context("spawn")
+@pytest.mark.parametrize("name", STORES)
+def test_s38_processes_lose_no_count_of_each_other(tmp_path: Path, name: str) -> None:
+    url, spawn = STORES[name](tmp_path), multiprocessing.get_context("spawn")
     processes = [spawn.Process(target=count_up, args=(url, 100)) for _ in range(3)]
     for process in processes:
         process.start()
@@ -178,8 +180,9 @@ def test_s38_processes_lose_no_count_of_each_other(tmp_path: Path) -> None:
     assert RecordsStorage(records=open_records(url), clock=lambda: 1000.0).get("a") == 300
 
 
-def test_s38_a_process_that_is_killed_at_it_blocks_nobody(tmp_path: Path) -> None:
-    url, spawn = f"sqlite:///{tmp_path}/silo.db", multiprocessing.get_context("spawn")
+@pytest.mark.parametrize("name", STORES)
+def test_s38_a_process_that_is_killed_at_it_blocks_nobody(tmp_path: Path, name: str) -> None:
+    url, spawn = STORES[name](tmp_path), multiprocessing.get_context("spawn")
     counters = RecordsStorage(records=open_records(url), clock=lambda: 1000.0)
     counting = spawn.Process(target=count_up, args=(url, 1_000_000))
     counting.start()

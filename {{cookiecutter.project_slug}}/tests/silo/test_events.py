@@ -16,6 +16,7 @@ from typing import Any
 from unittest.mock import Mock
 
 import pytest
+from backends import STORES
 from support import Clock, eventually
 
 from {{ cookiecutter.package_name }}.silo import SessionStore
@@ -419,8 +420,9 @@ events.end("news")
 """
 
 
-def test_a_publisher_in_a_process_of_its_own_is_heard_live(tmp_path: Path) -> None:
-    url = f"sqlite:///{tmp_path}/silo.db"
+@pytest.mark.parametrize("name", STORES)
+def test_a_publisher_in_a_process_of_its_own_is_heard_live(tmp_path: Path, name: str) -> None:
+    url = STORES[name](tmp_path)
     events = Events(open_url(url), tick=TICK)
     stream = events.stream("news")
     next(stream)

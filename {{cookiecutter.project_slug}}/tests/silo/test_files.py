@@ -33,6 +33,7 @@ HOSTILE = [
     "C:\\windows\\system.ini",
     "CON",
     "a/b",
+    "/",
     "-rf",
     ".label",
     "x.label",

@@ -6,11 +6,12 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from support import Clock
+from support import Absent, Clock, eventually
 
 from {{ cookiecutter.package_name }}.silo import SessionStore
-from {{ cookiecutter.package_name }}.silo.records import Put, Records
-from {{ cookiecutter.package_name }}.silo.tasks.jobs import Job, Jobs, new_id
+from {{ cookiecutter.package_name }}.silo.errors import StoreUnavailable
+from {{ cookiecutter.package_name }}.silo.records import Delete, Put, Records
+from {{ cookiecutter.package_name }}.silo.tasks.jobs import INTERRUPTED, Job, Jobs, new_id
 from {{ cookiecutter.package_name }}.silo.tasks.news import JobNews
 
 from .conftest import LEASE, OpenRecords
@@ -229,3 +230,82 @@ def test_a_job_that_another_release_has_stored_is_read(jobs: Jobs) -> None:
     jobs.records.apply(Put("job", "1", stored, 10.0))
     assert (read(jobs, "1").status, read(jobs, "1").logs) == ("complete", [])
     assert hear(jobs, "1", 5) == []
+
+
+# What a store may forget in the end
+
+
+def sweep(jobs: Jobs, clock: Clock) -> None:
+    clock.advance(jobs.retain + 1)
+    jobs.sweep(lambda _: True)
+
+
+def test_s26_a_running_job_whose_lease_is_forgotten_runs_again(jobs: Jobs, clock: Clock) -> None:
+    job_id = add(jobs)
+    assert jobs.claim(job_id)
+    jobs.records.apply(Delete("lease", job_id))
+    sweep(jobs, clock)
+    again = jobs.claim_next()
+    assert again
+    assert (again.id, again.attempt) == (job_id, 2)
+
+
+def test_s26_a_waiting_job_whose_place_is_forgotten_gets_one_again(
+    jobs: Jobs, clock: Clock
+) -> None:
+    job_id, other = add(jobs), add(jobs)
+    jobs.records.apply(jobs.queue.leaving(job_id, "normal"))
+    sweep(jobs, clock)
+    sweep(jobs, clock)
+    found = [jobs.claim_next() for _ in range(3)]
+    assert [job and job.id for job in found] == [other, job_id, None]
+
+
+def test_s26_a_job_of_a_process_that_is_gone_fails_though_its_lease_is_forgotten(
+    jobs: Jobs, clock: Clock
+) -> None:
+    job_id = add(jobs, target="")
+    jobs.records.apply(Delete("lease", job_id))
+    sweep(jobs, clock)
+    job = jobs.read(job_id)
+    assert job
+    assert (job.status, job.error) == ("failed", INTERRUPTED)
+
+
+def test_a_sweep_leaves_alone_what_lacks_nothing(jobs: Jobs, clock: Clock) -> None:
+    waiting, running = add(jobs), add(jobs)
+    assert jobs.claim(running)
+    before = jobs.read(waiting), jobs.read(running)
+    sweep(jobs, clock)
+    assert (jobs.read(waiting), jobs.read(running)) == before
+
+
+# A store that is away
+
+
+def test_s34_after_an_absence_of_the_store_workers_have_a_lease_s_time_to_speak(
+    records: Records, clock: Clock
+) -> None:
+    absent = Absent(records)
+    jobs = Jobs(absent, clock, 0.2)
+    job_id = add(jobs)
+    assert jobs.claim(job_id)
+    absent.away = True
+    clock.advance(60)
+    with pytest.raises(StoreUnavailable):
+        jobs.recover()
+    absent.away = False
+    jobs.recover()
+    job = jobs.read(job_id)
+    assert job
+    assert job.status == "running"
+    jobs.renew(job_id)
+    clock.advance(60)
+    assert eventually(lambda: recovered(jobs, job_id) == "queued")
+
+
+def recovered(jobs: Jobs, job_id: str) -> str:
+    jobs.recover()
+    job = jobs.read(job_id)
+    assert job
+    return job.status

@@ -17,19 +17,22 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
-from unittest.mock import patch
+from unittest.mock import Mock, patch
 
+import obstore
 import pytest
 from backends import KEY, PLACES
+from obstore.exceptions import BaseError
 from servers.swift import PASSWORD, Swift
-from support import eventually
+from support import Clock, eventually
 from werkzeug.http import parse_options_header
 
-from {{ cookiecutter.package_name }}.silo import FileStore, SiloError
+from {{ cookiecutter.package_name }}.silo import FileStore, SessionStore, SiloError
 from {{ cookiecutter.package_name }}.silo.errors import FilesUnavailable, PartMoved
 from {{ cookiecutter.package_name }}.silo.files import base, buckets, objects
 from {{ cookiecutter.package_name }}.silo.files.base import Served, open_place
-from {{ cookiecutter.package_name }}.silo.files.objects import PIECE_BYTES, WHOLE_BYTES, ObjectPlace
+from {{ cookiecutter.package_name }}.silo.files.buckets import WHOLE_BYTES
+from {{ cookiecutter.package_name }}.silo.files.objects import PIECE_BYTES, ObjectPlace
 
 SID = "a-session-of-a-client"
 FOLDER = "f" * 64
@@ -49,7 +52,7 @@ def location(swift: Swift, prefix: str, endpoint: str = "") -> str:
 
 
 def keys(place: ObjectPlace) -> list[str]:
-    return [key for key, _ in place._list(None)]
+    return [key for key, _ in place.bucket.list()]
 
 
 def read(place: ObjectPlace, name: str = "a") -> bytes:
@@ -190,14 +193,14 @@ def test_of_two_who_add_at_one_place_one_comes_too_late(place: ObjectPlace, tmp_
 
 def test_a_piece_whose_answer_was_lost_is_ones_own(place: ObjectPlace) -> None:
     """The client tries again by itself, and then finds what it has put there."""
-    put = place._put
+    put = place.bucket.put
 
     def put_twice(key: str, *given: object) -> None:
         put(key, *given)  # type: ignore[arg-type]
         put(key, *given)  # type: ignore[arg-type]
 
     place.begin(FOLDER, "a")
-    with patch.object(place, "_put", put_twice):
+    with patch.object(place.bucket, "put", put_twice):
         assert place.append(FOLDER, "a", 0, io.BytesIO(b"abc")) == 3
     with pytest.raises(PartMoved):
         place.append(FOLDER, "a", 0, io.BytesIO(b"abc"))
@@ -250,7 +253,7 @@ def test_a_finish_that_was_broken_off_is_done_again(place: ObjectPlace) -> None:
     place.begin(FOLDER, "a")
     place.append(FOLDER, "a", 0, io.BytesIO(b"abc"))
     with (
-        patch.object(place, "_delete", side_effect=KeyboardInterrupt),
+        patch.object(place.bucket, "delete", side_effect=KeyboardInterrupt),
         pytest.raises(KeyboardInterrupt),
     ):
         place.finish(FOLDER, "a", "label")
@@ -296,7 +299,7 @@ def test_a_file_that_lost_a_piece_is_not_there(place: ObjectPlace) -> None:
         place.append(FOLDER, "a", at, io.BytesIO(b"abc"))
     place.finish(FOLDER, "a", "")
     [key] = [key for key in keys(place) if key.endswith("3")]
-    place._delete([key])
+    place.bucket.delete([key])
     with pytest.raises(FileNotFoundError):
         place.open(FOLDER, "a")
 
@@ -339,6 +342,23 @@ def test_s34_a_bucket_that_says_nothing_is_not_waited_for(
     assert read(place) == b"kept"
 
 
+def test_s36_a_session_expires_once_its_files_can_be_removed(
+    place: ObjectPlace, swift: Swift, clock: Clock
+) -> None:
+    files, store = FileStore(place), SessionStore(ttl=100, clock=clock)
+    store.on_remove(files.cleanup)
+    sid = store.issue()
+    store.open(sid)
+    files.save(sid, "a", b"1")
+    clock.advance(101)
+    with swift.away():
+        assert store.cleanup() == []
+    assert files.list_files(sid) == ["a"]
+    assert store.cleanup() == [sid]
+    assert keys(place) == []
+    store.runner.stop()
+
+
 def test_a_wrong_secret_is_refused_and_not_shown(
     swift: Swift, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -379,7 +399,7 @@ def test_google_and_azure_are_opened_by_the_same_code(monkeypatch: pytest.Monkey
     monkeypatch.setenv("AZURE_STORAGE_ACCOUNT_NAME", "account")
     monkeypatch.setenv("AZURE_STORAGE_ACCOUNT_KEY", KEY)
     monkeypatch.setenv("GOOGLE_SKIP_SIGNATURE", "true")
-    kinds = [type(ObjectPlace(url)._store).__name__ for url in ("gs://b/x", "az://c/x")]
+    kinds = [type(ObjectPlace(url).bucket.store).__name__ for url in ("gs://b/x", "az://c/x")]
     assert kinds == ["GCSStore", "AzureStore"]
 
 
@@ -397,6 +417,32 @@ def test_apps_with_prefixes_of_their_own_leave_each_other_alone(
     with two.open(SID, "x") as stream:
         assert stream.read() == b"two!"
     two.cleanup_all()
+
+
+@pytest.mark.parametrize("prefix", ["", "plain/", "a b", "präfix", "a%20b", "100%", "x+y=z&"])
+def test_a_prefix_may_have_an_odd_name(swift: Swift, tmp_path: Path, prefix: str) -> None:
+    one, other = (
+        ObjectPlace(f"s3://{swift.bucket}/{app}/{prefix}?endpoint={swift.endpoint}")
+        for app in (tmp_path.name, f"{tmp_path.name}-other")
+    )
+    one.put(FOLDER, "a", io.BytesIO(b"1"), "label", CSV)
+    assert status(one.link(FOLDER, "a", 60) or "") == 200
+    assert (one.labels(FOLDER), list(one.folders())) == (["label"], [FOLDER])
+    assert other.size() == 0
+    one.remove_folder(FOLDER)
+    assert keys(one) == []
+
+
+@pytest.mark.parametrize("url", ["s3://", "s3:///a", "s3://b/..", "s3://b/a/../b", "s3://b/a//b"])
+def test_a_prefix_that_leads_elsewhere_is_refused(url: str) -> None:
+    with pytest.raises(SiloError, match="name a bucket and a prefix"):
+        open_place(url)
+
+
+@pytest.mark.parametrize("endpoint", ["x", "ftp://a", "http://", "http://a:b", "http://a/b"])
+def test_an_endpoint_that_is_none_is_refused(endpoint: str) -> None:
+    with pytest.raises(SiloError, match="the endpoint must be like"):
+        open_place(f"s3://bucket/prefix?endpoint={endpoint}")
 
 
 # Links
@@ -438,6 +484,14 @@ def test_s04_the_server_refuses_a_link_that_is_expired_or_for_another_file(
     assert status(url) == 200
     assert status(url.replace("/a?", "/b?")) == 403
     assert status(url.partition("?")[0]) in (400, 403)
+
+
+def test_there_is_no_link_where_the_credentials_do_not_sign(
+    place: ObjectPlace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place.put(FOLDER, "a", io.BytesIO(b"1"), "", CSV)
+    monkeypatch.setattr(obstore, "sign", Mock(side_effect=BaseError("no key to sign with")))
+    assert place.link(FOLDER, "a", 60) is None
 
 
 def test_there_is_a_link_only_for_what_was_put_to_be_served(

@@ -300,6 +300,21 @@ def test_a_restart_costs_no_idle_connection_an_answer(
     assert len(records.versions("kind", [str(number) for number in range(16)])) == 16
 
 
+def test_more_threads_than_connections_wait_for_each_other(
+    records: Records, raw: client.Redis
+) -> None:
+    together = threading.Barrier(3 * redis.CONNECTIONS)
+
+    def step(number: int) -> int:
+        together.wait(20)
+        return sum(bool(records.apply(put(str(number)))) for _ in range(10))
+
+    with ThreadPoolExecutor(together.parties) as pool:
+        assert sum(pool.map(step, range(together.parties))) == 10 * together.parties
+    connected: Any = raw.info("clients")
+    assert connected["connected_clients"] <= redis.CONNECTIONS + 2
+
+
 def test_s34_a_server_that_is_gone_is_said_and_comes_back(
     start: StartServer, opened: Callable[[str], Records]
 ) -> None:
@@ -499,6 +514,8 @@ def test_a_wrong_password_is_a_sentence_that_shows_none(start: StartServer) -> N
     [
         (f"redis://127.0.0.1:{free_port()}", "its server cannot be used: .*refused"),
         ("redis://127.0.0.1:port", "it is no address of a Redis server"),
+        ("redis://[broken", "it is no address of a Redis server"),
+        ("redis://127.0.0.1/0?colour=red", "it has an option that nobody knows"),
         ("redis://127.0.0.1/0?prefix=a{b}", "its prefix is 'a{b}'"),
         ("redis://127.0.0.1/0?prefix=", "its prefix is ''"),
         ("redis://no-such-host.invalid", "its server cannot be used"),
@@ -507,6 +524,23 @@ def test_a_wrong_password_is_a_sentence_that_shows_none(start: StartServer) -> N
 def test_what_cannot_be_used_is_a_sentence(url: str, said: str) -> None:
     with pytest.raises(SiloError, match=said):
         open_records(url)
+
+
+@pytest.mark.parametrize(("policy", "warns"), [("allkeys-lru", True), ("noeviction", False)])
+def test_a_server_that_throws_away_what_it_has_is_warned_of(
+    server: Valkey,
+    raw: client.Redis,
+    opened: Callable[[str], Records],
+    caplog: pytest.LogCaptureFixture,
+    policy: str,
+    warns: bool,
+) -> None:
+    raw.config_set("maxmemory-policy", policy)
+    opened(server.url)
+    assert caplog.text == ""  # it has no limit yet
+    raw.config_set("maxmemory", "100mb")
+    opened(server.url)
+    assert ("set its maxmemory-policy to noeviction" in caplog.text) == warns
 
 
 def test_a_missing_extra_is_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
+from backends import URLS
 from flask import Flask
 from support import Clock
 
@@ -19,7 +21,6 @@ from .conftest import MakeApp
 from .person import SALES, Answer, Person, csv_text, error
 from .steps import Gate
 
-STORES = {"sqlite": "", "memory": "memory://"}
 DATA = csv_text(SALES)
 LIMITS = [name.upper() for name in Settings.model_fields if name.startswith("silo_limit_")]
 TOO_OFTEN = (429, "too_often")
@@ -28,15 +29,15 @@ NAMED = {"Content-Disposition": "attachment; filename=sales.csv"}
 Limited = Callable[..., Flask]
 
 
-@pytest.fixture(params=STORES)
-def limited(request: pytest.FixtureRequest, make_app: MakeApp) -> Limited:
+@pytest.fixture(params=URLS)
+def limited(request: pytest.FixtureRequest, make_app: MakeApp, tmp_path: Path) -> Limited:
     """`limited(jobs="2/minute")` is an app, on each store, in which everything else is not."""
 
     def make(**limits: str) -> Flask:
         off = dict.fromkeys(LIMITS, "off")
         given = {f"SILO_LIMIT_{name.upper()}": limit for name, limit in limits.items()}
         return make_app(
-            SILO_RUNNER="thread", SILO_STORE_URL=STORES[request.param], **{**off, **given}
+            SILO_RUNNER="thread", SILO_STORE_URL=URLS[request.param](tmp_path), **{**off, **given}
         )
 
     return make

@@ -15,7 +15,7 @@ from unittest.mock import Mock
 from urllib.parse import quote
 
 import pytest
-from backends import KEY
+from backends import KEY, URLS
 from flask import Flask
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -34,17 +34,11 @@ TYPES = "https://iana.org/assignments/http-problem-types#"
 FULL = OSError(errno.ENOSPC, "No space left on device")
 
 
-KINDS = {
-    "memory": {"SILO_STORE_URL": "memory://"},
-    "sqlite": {},
-    "encrypted": {"SILO_ENCRYPTION_KEY": KEY},
-}
-
-
-@pytest.fixture(params=KINDS)
-def stored(request: pytest.FixtureRequest, make_app: MakeApp) -> Flask:
+@pytest.fixture(params=[*URLS, "encrypted"])
+def stored(request: pytest.FixtureRequest, make_app: MakeApp, tmp_path: Path) -> Flask:
     """An app on each store, and one whose files are encrypted; their limits are small."""
-    kind = KINDS[request.param]
+    url = URLS.get(request.param)
+    kind = {"SILO_STORE_URL": url(tmp_path)} if url else {"SILO_ENCRYPTION_KEY": KEY}
     return make_app(SILO_RUNNER="thread", SILO_MAX_UPLOAD_MB=1, SILO_SESSION_QUOTA_MB=2, **kind)
 
 

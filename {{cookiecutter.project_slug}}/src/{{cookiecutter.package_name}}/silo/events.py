@@ -16,7 +16,7 @@ from typing import Any
 
 from .codec import dump, plain
 from .errors import EventRefused, StreamEnded
-from .records import NEW, Delete, Put, Record, Records
+from .records import NEW, Delete, Put, Record, Records, clock_of
 from .streams import Event, Listener, News, Source, Stream, Watch, missed, position, tell
 from .watcher import PER_OWNER, PER_PROCESS, TICK_SECONDS, Watcher
 
@@ -109,7 +109,7 @@ class Events:
     def __init__(
         self,
         records: Records,
-        clock: Callable[[], float] = time.time,
+        clock: Callable[[], float] | None = None,
         *,
         retain: float = RETAIN_SECONDS,
         monotonic: Callable[[], float] = time.monotonic,
@@ -119,7 +119,7 @@ class Events:
     ) -> None:
         self.watcher = Watcher(records, monotonic, tick, per_process, per_owner)
         self._records = records
-        self._clock = clock
+        self._clock = clock_of(records, clock)
         self._monotonic = monotonic
         self._retain = retain
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 import contextlib
 import logging
 import secrets
-import time
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, Literal, Protocol
@@ -82,7 +81,7 @@ class Silo:
         sid_generator: Callable[[], str] | None = None,
         records: Records | None = None,
         runner: Runner | None = None,
-        clock: Callable[[], float] = time.time,
+        clock: Callable[[], float] | None = None,
         lease: float = 15,
     ) -> None:
         self.store = SessionStore(
@@ -98,7 +97,7 @@ class Silo:
         self.store.on_remove(self._remove_files)
         self.answers = Answers(self.store)
         self.repeats = Repeats(self.store)
-        self.events = Events(self.store.records, clock)
+        self.events = Events(self.store.records, self.store.clock)
         self._header = header
         self._query_param = query_param
         self._min_sid_length = min_sid_length

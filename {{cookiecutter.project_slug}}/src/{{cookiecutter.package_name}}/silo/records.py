@@ -10,12 +10,12 @@ timely one.
 from __future__ import annotations
 
 import math
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 from .errors import SiloError
 from .urls import masked
@@ -151,10 +151,15 @@ STORES = {
 
 def open_records(url: str) -> Records:
     """The store behind a URL such as `memory://`; raises SiloError for a scheme nobody serves."""
-    scheme = urlsplit(url).scheme
+    scheme = url.partition(":")[0].lower()  # a URL may be broken behind it
     if scheme not in STORES:
         shown = masked(url)
         raise SiloError(f"{shown!r} is no store: it must begin with one of {', '.join(STORES)}.")
     module, _, name = STORES[scheme].partition(":")
     backend: Callable[[str], Records] = getattr(import_module(f".{module}", __package__), name)
     return backend(url)
+
+
+def clock_of(records: Records, given: Callable[[], float] | None = None) -> Callable[[], float]:
+    """Whose time to go by: the one given, else that of the records, else this machine's."""
+    return given or records.clock or time.time

@@ -1,14 +1,18 @@
-"""What a bucket's client is told, and what its errors mean."""
+"""A bucket: what its client is told, the calls that are needed here, what its errors mean."""
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import logging
-from collections.abc import Iterator
+import re
+import secrets
+from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
-from urllib.parse import parse_qs, urlsplit, urlunsplit
+from urllib.parse import parse_qs, unquote, urlsplit, urlunsplit
 
+import obstore
 from obstore.exceptions import (
     AlreadyExistsError,
     BaseError,
@@ -21,13 +25,14 @@ from obstore.store import from_url
 from ..errors import FilesUnavailable, SiloError
 
 if TYPE_CHECKING:
+    from obstore import Attributes, GetResult, PutMode
     from obstore.store import AzureStore, GCSStore, S3Store
 
-    Bucket = S3Store | GCSStore | AzureStore
+    Store = S3Store | GCSStore | AzureStore
 
 log = logging.getLogger(__name__)
 
-CLIENT = {"connect_timeout": timedelta(seconds=2), "timeout": timedelta(seconds=20)}
+CLIENT = {"connect_timeout": timedelta(seconds=2), "timeout": timedelta(seconds=15)}
 RETRY = {
     "max_retries": 3,
     "retry_timeout": timedelta(seconds=5),
@@ -39,26 +44,139 @@ RETRY = {
 }
 """Somebody waits for the answer: what takes longer they are told to try again."""
 
+WHOLE_BYTES = 5 * 2**20
+"""Put in one call; what is larger goes up in pieces of this size, the least that S3 takes."""
+AT_A_TIME = 2
+
+PREFIX = re.compile(r"(/(?!\.{1,2}(/|$))[^/]+)*/?")
+"""Of folders' names, none of which leads up: clients would follow, to where another app is."""
+ENDPOINT = re.compile(r"https?://([\w.-]+|\[[\da-f:.]+\])(:\d{1,5})?", re.A | re.I)
+
 NO_BUCKET = ("NoSuchBucket", "ContainerNotFound", "The specified bucket does not exist")
 REFUSED = ("401 Unauthorized", "403 Forbidden")
 
 
-def open_bucket(location: str) -> tuple[Bucket, str]:
-    """The store below the prefix of a URL, and that URL.
+class Bucket:
+    """Objects of a bucket, by their keys below the prefix of a URL; `address` is that URL.
 
-    In its query an `endpoint` may stand, of a server that speaks as the provider's does.
-    Credentials are where the provider's own tools look for them. Raises SiloError.
+    Calls raise FilesUnavailable where the bucket cannot be reached, and FileNotFoundError for an
+    object that is not there.
+    """
+
+    def __init__(self, location: str) -> None:
+        url = urlsplit(location)
+        self.address = urlunsplit((url.scheme, url.netloc, url.path.rstrip("/"), "", ""))
+        self.store = open_store(location, self.address)
+
+    def check(self) -> None:
+        """Try what is needed. Raises SiloError, which says what is wrong."""
+        probe = f"check-{secrets.token_hex(8)}"
+        try:
+            next(iter(obstore.list(self.store, chunk_size=1)), None)
+            obstore.put(self.store, probe, b"")
+            obstore.delete(self.store, probe)
+        except (BaseError, FileNotFoundError) as error:
+            raise SiloError(meaning(error)) from None
+
+    def put(
+        self,
+        key: str,
+        data: bytes,
+        attributes: Attributes | None = None,
+        mode: PutMode = "overwrite",
+    ) -> None:
+        """Raises AlreadyExistsError, if the mode is `create`."""
+        with reached():
+            obstore.put(
+                self.store, key, data, attributes=attributes, mode=mode, use_multipart=False
+            )
+
+    def put_pieces(self, key: str, pieces: Iterator[bytes], attributes: Attributes) -> None:
+        """Put what may be too large for memory; what `pieces` raises comes through."""
+        with reached():
+            obstore.put(
+                self.store,
+                key,
+                pieces,
+                attributes=attributes,
+                use_multipart=True,
+                chunk_size=WHOLE_BYTES,
+                max_concurrency=AT_A_TIME,
+            )
+
+    def get(self, key: str) -> GetResult:
+        with reached():
+            return obstore.get(self.store, key)
+
+    def read(self, key: str) -> bytes:
+        with reached():
+            return bytes(obstore.get(self.store, key).bytes())
+
+    def read_part(self, key: str, begin: int, end: int, tag: str | None = None) -> bytes:
+        """Bytes of an object. Raises OSError (ESTALE) if it is not the one of this tag any more."""
+        options: Any = {"range": (begin, end), **({"if_match": tag} if tag else {})}
+        try:
+            with reached():
+                return bytes(obstore.get(self.store, key, options=options).bytes())
+        except PreconditionError:
+            raise OSError(errno.ESTALE, "It was replaced while it was read", key) from None
+
+    def head(self, key: str) -> GetResult | None:
+        """What is known of an object, None if it is not there."""
+        try:
+            with reached():
+                return obstore.get(self.store, key, options={"head": True})
+        except FileNotFoundError:
+            return None
+
+    def list(self, folder: str | None = None) -> Iterator[tuple[str, int]]:
+        """The keys in a folder and in those below it, and the sizes of their objects."""
+        with reached():
+            for batch in obstore.list(self.store, folder):
+                yield from ((each["path"], each["size"]) for each in batch)
+
+    def folders(self) -> Sequence[str]:
+        """The names of the folders that are in no other one."""
+        with reached():
+            return obstore.list_with_delimiter(self.store)["common_prefixes"]
+
+    def delete(self, keys: Sequence[str]) -> None:
+        """Those that are not there do not matter, but some stores say so, and stop."""
+        if not keys:
+            return
+        try:
+            with reached():
+                obstore.delete(self.store, keys)
+        except FileNotFoundError:
+            for key in keys:
+                with contextlib.suppress(FileNotFoundError), reached():
+                    obstore.delete(self.store, key)
+
+    def sign(self, key: str, seconds: int) -> str:
+        """A URL from which anybody gets the object for so many seconds."""
+        with reached():
+            return str(obstore.sign(self.store, "GET", key, timedelta(seconds=seconds)))
+
+
+def open_store(location: str, address: str) -> Store:
+    """The client of a bucket.
+
+    In the query of its location an `endpoint` may stand, of a server that speaks as the provider's
+    does. Credentials are where the provider's own tools look for them. Raises SiloError.
     """
     url = urlsplit(location)
-    address = urlunsplit((url.scheme, url.netloc, url.path.rstrip("/"), "", ""))
+    if not PREFIX.fullmatch(unquote(url.path)) or not url.netloc:
+        raise SiloError("name a bucket and a prefix, as in s3://bucket/prefix")
     endpoint = parse_qs(url.query).get("endpoint", [""])[0]
+    if endpoint and not ENDPOINT.fullmatch(endpoint):
+        raise SiloError("the endpoint must be like https://s3.example.com")
     client: dict[str, Any] = {**CLIENT, "allow_http": endpoint.startswith("http:")}
     more: dict[str, Any] = {"endpoint": endpoint} if endpoint else {}
     try:
-        store: Any = from_url(address, client_options=client, retry_config=RETRY, **more)  # type: ignore[call-overload] # it has one for each provider
+        store: Store = from_url(address, client_options=client, retry_config=RETRY, **more)  # type: ignore[call-overload] # it has one for each provider
     except (BaseError, ValueError) as error:
         raise SiloError(f"{first_line(error)}") from None
-    return store, address
+    return store
 
 
 @contextlib.contextmanager

@@ -14,40 +14,30 @@ Reading, writing and listing agree with each other at once, in all of these stor
 
 from __future__ import annotations
 
-import contextlib
-import errno
 import io
-import re
 import secrets
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from datetime import timedelta
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 from urllib.parse import quote, unquote_to_bytes
 
-import obstore
-from obstore.exceptions import AlreadyExistsError, BaseError, PreconditionError
+from obstore.exceptions import AlreadyExistsError
 
-from ..errors import PartMoved, SiloError
+from ..errors import FilesUnavailable, PartMoved
 from .base import KEY, Entry, PlainPlace, Served
-from .buckets import meaning, open_bucket, reached
+from .buckets import WHOLE_BYTES, Bucket, reached
+from .gathering import DISPOSITION, READ_BYTES, all_of, gathered, heads
 from .reading import LEAST_BYTES, Objects, Piece
 
 if TYPE_CHECKING:
-    from obstore import Attributes, GetResult, PutMode
+    from obstore import Attributes, GetResult
 
-READ_BYTES = 2**16
 PIECE_BYTES = 2**22
 """Of a part, held in memory: what is lost of it if this process is killed."""
-WHOLE_BYTES = 5 * 2**20
-"""Put in one call; what is larger goes up in pieces of this size, the least that S3 takes."""
-AT_A_TIME = 2
 LABEL_CHARS = 200
 """Of a label that goes with its object: S3 takes 2 KB of metadata in all, others 256 bytes each."""
 LOOKS = 8
 
-DISPOSITION = "Content-Disposition"
 LABEL, PART, ROW = ".label", ".part", ".row"
 ELSEWHERE = "/"
 """In the place of a label: it is an object of its own."""
@@ -59,16 +49,10 @@ class ObjectPlace(PlainPlace):
     shared = True
 
     def __init__(self, location: str) -> None:
-        self._store, self._address = open_bucket(location)
+        self.bucket = Bucket(location)
 
     def check(self) -> None:
-        try:
-            next(iter(obstore.list(self._store, chunk_size=1)), None)
-            probe = f"check-{secrets.token_hex(8)}"
-            obstore.put(self._store, probe, b"")
-            obstore.delete(self._store, probe)
-        except (BaseError, FileNotFoundError) as error:
-            raise SiloError(meaning(error)) from None
+        self.bucket.check()
 
     def put(
         self, folder: str, name: str, data: BinaryIO, label: str, served: Served | None = None
@@ -78,22 +62,13 @@ class ObjectPlace(PlainPlace):
         first = gathered(data, WHOLE_BYTES)
         first.unbroken()
         if len(first.data) < WHOLE_BYTES:
-            self._put(key, first.data, attributes)
+            self.bucket.put(key, first.data, attributes)
             return self._url(key)
-        with reached():
-            obstore.put(
-                self._store,
-                key,
-                all_of(first, data),
-                attributes=attributes,
-                use_multipart=True,
-                chunk_size=WHOLE_BYTES,
-                max_concurrency=AT_A_TIME,
-            )
+        self.bucket.put_pieces(key, all_of(first, data), attributes)
         return self._url(key)
 
     def begin(self, folder: str, name: str) -> None:
-        self._put(f"{folder}/{name}{PART}", secrets.token_hex(8).encode())
+        self.bucket.put(f"{folder}/{name}{PART}", secrets.token_hex(8).encode())
 
     def append(self, folder: str, name: str, offset: int, data: BinaryIO) -> int:
         row = self._row(folder, name)
@@ -114,15 +89,15 @@ class ObjectPlace(PlainPlace):
         pieces = self._check_end(row, end)
         for piece in reversed(pieces):
             if piece.begin >= to:
-                self._delete([piece.key])
+                self.bucket.delete([piece.key])
             elif piece.end > to:
-                self._put(piece.key, self._fetch(piece.key, 0, to - piece.begin))
+                self.bucket.put(piece.key, self.bucket.read_part(piece.key, 0, to - piece.begin))
 
     def part_size(self, folder: str, name: str) -> int | None:
         try:
             return end_of(self._pieces(self._row(folder, name)))
         except FileNotFoundError:
-            found = self._head(f"{folder}/{name}")
+            found = self.bucket.head(f"{folder}/{name}")
         return size_of(found) if found else None
 
     def open_part(self, folder: str, name: str) -> BinaryIO:
@@ -137,49 +112,52 @@ class ObjectPlace(PlainPlace):
         try:
             row = self._row(folder, name)
         except FileNotFoundError:
-            if self._head(key):
+            if self.bucket.head(key):
                 return
             raise
         size = end_of(self._pieces(row))
         told = {"row": row.rpartition("/")[2], "size": str(size)}
-        self._put(key, b"", self._labelled(key, label) | told)
-        self._delete([f"{key}{PART}"])
-        self._delete([each for each, _ in self._list(f"{key}{ROW}") if not each.startswith(row)])
+        self.bucket.put(key, b"", self._labelled(key, label) | told)
+        self.bucket.delete([f"{key}{PART}"])
+        self.bucket.delete(
+            [each for each, _ in self.bucket.list(f"{key}{ROW}") if not each.startswith(row)]
+        )
 
     def open(self, folder: str, name: str) -> BinaryIO:
         key = f"{folder}/{name}"
+        found = self.bucket.get(key)
+        if row := found.attributes.get("row"):
+            return self._reading(self._pieces(f"{key}{ROW}/{row}", size_of(found)))
+        size, tag = found.meta["size"], found.meta["e_tag"]
         with reached():
-            found = obstore.get(self._store, key)
-            row = found.attributes.get("row")
-            if row:
-                return self._reading(self._pieces(f"{key}{ROW}/{row}", size_of(found)))
-            size, tag = found.meta["size"], found.meta["e_tag"]
             first = next(iter(found.stream(LEAST_BYTES)), b"")
         return self._reading([Piece(key, 0, size)], bytes(first), tag)
 
     def address(self, folder: str, name: str) -> str | None:
         key = f"{folder}/{name}"
-        return self._url(key) if self._head(key) else None
+        return self._url(key) if self.bucket.head(key) else None
 
     def folder_address(self, folder: str) -> str:
         return self._url(folder)
 
     def link(self, folder: str, name: str, seconds: int) -> str | None:
         key = f"{folder}/{name}"
-        found = self._head(key)
+        found = self.bucket.head(key)
         if found is None or DISPOSITION not in found.attributes:
             return None
-        with reached():
-            return str(obstore.sign(self._store, "GET", key, timedelta(seconds=seconds)))
+        try:
+            return self.bucket.sign(key, seconds)
+        except FilesUnavailable:  # these credentials may do all but sign, and that was logged
+            return None
 
     def labels(self, folder: str) -> list[str]:
-        keys = [key for key, _ in self._list(folder) if is_file(key)]
+        keys = [key for key, _ in self.bucket.list(folder) if is_file(key)]
         with ThreadPoolExecutor(LOOKS) as pool:
             found = list(pool.map(self._label, keys))
         return [label for label in found if label is not None]
 
     def entries(self, folder: str) -> Iterator[Entry]:
-        keys = [key for key, _ in self._list(folder)]
+        keys = [key for key, _ in self.bucket.list(folder)]
         parts = {key for key in keys if key.endswith(PART)}
         for key in sorted(keys):
             if key in parts:
@@ -188,46 +166,42 @@ class ObjectPlace(PlainPlace):
                 yield Entry(name_of(key), label)
 
     def names(self, folder: str) -> list[str]:
-        return sorted({name_of(key) for key, _ in self._list(folder)})
+        return sorted({name_of(key) for key, _ in self.bucket.list(folder)})
 
     def remove(self, folder: str, name: str) -> None:
         """The part first, so that nothing is added to its row any more."""
         key = f"{folder}/{name}"
-        self._delete([f"{key}{PART}", key, f"{key}{LABEL}"])
-        self._delete([each for each, _ in self._list(f"{key}{ROW}")])
+        self.bucket.delete([f"{key}{PART}", key, f"{key}{LABEL}"])
+        self.bucket.delete([each for each, _ in self.bucket.list(f"{key}{ROW}")])
 
     def remove_folder(self, folder: str) -> None:
         """Looks until nothing is there: who adds to a part may not know yet that it is gone."""
-        while keys := [key for key, _ in self._list(folder)]:
-            self._delete(keys)
+        while keys := [key for key, _ in self.bucket.list(folder)]:
+            self.bucket.delete(keys)
 
     def folders(self) -> Iterator[str]:
-        with reached():
-            found = obstore.list_with_delimiter(self._store)
-        yield from filter(KEY.fullmatch, found["common_prefixes"])
+        yield from filter(KEY.fullmatch, self.bucket.folders())
 
     def size(self) -> int:
-        return sum(size for _, size in self._list(None))
+        return sum(size for _, size in self.bucket.list())
 
     def free(self) -> None:
         return None
 
     def _url(self, key: str) -> str:
-        return f"{self._address}/{key}"
+        return f"{self.bucket.address}/{key}"
 
     # Rows
 
     def _row(self, folder: str, name: str) -> str:
         """What the keys of a part's pieces begin with. Raises FileNotFoundError."""
         key = f"{folder}/{name}"
-        with reached():
-            row = bytes(obstore.get(self._store, f"{key}{PART}").bytes()).decode()
-        return f"{key}{ROW}/{row}"
+        return f"{key}{ROW}/{self.bucket.read(f'{key}{PART}').decode()}"
 
     def _pieces(self, row: str, size: int | None = None) -> list[Piece]:
         """The pieces of a row up to the first gap. Raises FileNotFoundError if it is too short."""
         pieces: list[Piece] = []
-        for key, length in sorted(self._list(row)):
+        for key, length in sorted(self.bucket.list(row)):
             piece = Piece(key, int(key.rpartition("/")[2], 16), length)
             if piece.begin != end_of(pieces) or piece.begin == size:
                 break
@@ -250,9 +224,9 @@ class ObjectPlace(PlainPlace):
         """
         row, mark = piece.key.rpartition("/")[0], secrets.token_hex(8)
         try:
-            self._put(piece.key, data, {"by": mark}, "create")
+            self.bucket.put(piece.key, data, {"by": mark}, "create")
         except AlreadyExistsError:
-            found = self._head(piece.key)
+            found = self.bucket.head(piece.key)
             if found is None or found.attributes.get("by") != mark:
                 raise PartMoved(end_of(self._pieces(row))) from None
         try:
@@ -260,60 +234,12 @@ class ObjectPlace(PlainPlace):
                 return
         except FileNotFoundError:
             pass
-        self._delete([piece.key])
+        self.bucket.delete([piece.key])
         raise FileNotFoundError(name)
-
-    # Objects
-
-    def _put(
-        self,
-        key: str,
-        data: bytes,
-        attributes: Attributes | None = None,
-        mode: PutMode = "overwrite",
-    ) -> None:
-        with reached():
-            obstore.put(
-                self._store, key, data, attributes=attributes, mode=mode, use_multipart=False
-            )
-
-    def _head(self, key: str) -> GetResult | None:
-        """What is known of an object, None if it is not there."""
-        try:
-            with reached():
-                return obstore.get(self._store, key, options={"head": True})
-        except FileNotFoundError:
-            return None
-
-    def _list(self, prefix: str | None) -> Iterator[tuple[str, int]]:
-        """The keys below a prefix, as a folder, and their sizes."""
-        with reached():
-            for batch in obstore.list(self._store, prefix):
-                yield from ((each["path"], each["size"]) for each in batch)
-
-    def _delete(self, keys: list[str]) -> None:
-        """Those that are not there do not matter, but some stores say so, and stop."""
-        if not keys:
-            return
-        try:
-            with reached():
-                obstore.delete(self._store, keys)
-        except FileNotFoundError:
-            for key in keys:
-                with contextlib.suppress(FileNotFoundError), reached():
-                    obstore.delete(self._store, key)
-
-    def _fetch(self, key: str, begin: int, end: int, tag: str | None = None) -> bytes:
-        try:
-            with reached():
-                options: Any = {"range": (begin, end), **({"if_match": tag} if tag else {})}
-                return bytes(obstore.get(self._store, key, options=options).bytes())
-        except PreconditionError:
-            raise OSError(errno.ESTALE, "It was replaced while it was read", key) from None
 
     def _reading(self, pieces: list[Piece], first: bytes = b"", tag: str | None = None) -> BinaryIO:
         def fetch(key: str, begin: int, end: int) -> bytes:
-            return self._fetch(key, begin, end, tag)
+            return self.bucket.read_part(key, begin, end, tag)
 
         raw = Objects(pieces, fetch, first)
         return io.BufferedReader(raw, READ_BYTES)
@@ -323,68 +249,18 @@ class ObjectPlace(PlainPlace):
         data = label.encode("utf-8", "surrogatepass")
         text = quote(data, safe="")
         if len(text) > LABEL_CHARS:
-            self._put(f"{key}{LABEL}", data)
+            self.bucket.put(f"{key}{LABEL}", data)
             text = ELSEWHERE
         return {"label": text} if text else {}
 
     def _label(self, key: str) -> str | None:
         """The label of a file, None if that is not there any more."""
-        found = self._head(key)
+        found = self.bucket.head(key)
         if found is None:
             return None
-        data = unquote_to_bytes(str(found.attributes.get("label", "")))
-        if data == ELSEWHERE.encode():
-            with reached():
-                data = bytes(obstore.get(self._store, f"{key}{LABEL}").bytes())
+        text = str(found.attributes.get("label", ""))
+        data = self.bucket.read(f"{key}{LABEL}") if text == ELSEWHERE else unquote_to_bytes(text)
         return data.decode("utf-8", "surrogatepass")
-
-
-@dataclass(frozen=True)
-class Gathered:
-    """What was read of a stream, and what it broke off with, if it did."""
-
-    data: bytes
-    error: OSError | None = None
-
-    def unbroken(self) -> None:
-        """Raises OSError."""
-        if self.error:
-            raise self.error
-
-
-def gathered(data: BinaryIO, least: int) -> Gathered:
-    """At least so many bytes of a stream, all of what its last `read` gave; fewer at its end.
-
-    So a piece ends where a record of encryption does.
-    """
-    pieces, size = [], 0
-    try:
-        while size < least and (piece := data.read(READ_BYTES)):
-            pieces.append(piece)
-            size += len(piece)
-    except OSError as error:
-        return Gathered(b"".join(pieces), error)
-    return Gathered(b"".join(pieces))
-
-
-def all_of(first: Gathered, data: BinaryIO) -> Iterator[bytes]:
-    yield first.data
-    while piece := data.read(READ_BYTES):
-        yield piece
-
-
-def heads(served: Served | None) -> Attributes:
-    """What a browser is told that gets a file from the bucket."""
-    if served is None:
-        return {}
-    return {"Content-Type": served.media, DISPOSITION: attachment(served.name)}
-
-
-def attachment(name: str) -> str:
-    """A Content-Disposition (RFC 6266) in ASCII, which is all that metadata may hold."""
-    plain = re.sub(r"[^ !#-.0-\[\]-~]", "_", name)
-    said = f'attachment; filename="{plain}"'
-    return said if plain == name else f"{said}; filename*=UTF-8''{quote(name, safe='')}"
 
 
 def key_of(row: str, begin: int) -> str:

@@ -10,13 +10,12 @@ from __future__ import annotations
 import contextlib
 import logging
 import secrets
-import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
 from ..answers import forgetting
 from ..errors import NamespaceError, SessionBusy, TaskError
-from ..records import Delete, Postpone, Put, Record, Records, Step
+from ..records import Delete, Postpone, Put, Record, Records, Step, clock_of
 from ..tasks.base import Call, Runner
 from ..tasks.jobs import Job, Jobs
 from ..tasks.thread import ThreadRunner
@@ -39,8 +38,8 @@ class SessionStore:
     """Isolated state for each session id, with a time to live.
 
     `ttl`, `cleanup_interval`, `expired_retain` and `lease` are in seconds, `clock` gives unix
-    seconds. Without `ids` any text is an id; with them the store calls sessions by the ids that
-    they sign.
+    seconds; see `clock_of`. Without `ids` any text is an id; with them the store calls sessions by
+    the ids that they sign.
     """
 
     def __init__(
@@ -52,17 +51,17 @@ class SessionStore:
         sid_generator: Callable[[], str] | None = None,
         records: Records | None = None,
         runner: Runner | None = None,
-        clock: Callable[[], float] = time.time,
+        clock: Callable[[], float] | None = None,
         lease: float = 15,
     ) -> None:
         self.ttl = ttl
         self.cleanup_interval = cleanup_interval
         self.expired_retain = expired_retain
-        self.clock = clock
         self.lease = lease
         self.records = records or MemoryRecords()
-        self.runner = runner or ThreadRunner(Jobs(self.records, clock, lease))
-        self.locks = Locks(self.records, clock, lease)
+        self.clock = clock_of(self.records, clock)
+        self.runner = runner or ThreadRunner(Jobs(self.records, self.clock, lease))
+        self.locks = Locks(self.records, self.clock, lease)
         self.ids: SessionIds | None = None
         self.generate_sid = sid_generator or (lambda: secrets.token_urlsafe(32))
         self._factories: dict[str, Factory] = {}

@@ -10,6 +10,7 @@ StoreUnavailable, and whoever asked must look at what is so now.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import re
 import socket
@@ -37,12 +38,16 @@ log = logging.getLogger(__name__)
 
 PREFIX = "silo"
 PREFIXES = re.compile(r"[A-Za-z0-9_.-]{1,100}")
+CONNECTIONS = 64
+"""How many a process has at most; a thread waits for one as long as for an answer."""
 CONNECT_SECONDS = 2
 ANSWER_SECONDS = 5
 HANGING_SECONDS = 1
 """For how long a server that has not answered in time is asked by nobody."""
 KEEP_ALIVE = {"TCP_KEEPIDLE": 60, "TCP_KEEPINTVL": 15, "TCP_KEEPCNT": 3}
 """So that a connection which a firewall forgot is found dead while it is idle, and not in use."""
+KEEPS = "noeviction"
+"""The policy with which a full server refuses what is new, and keeps what it has."""
 HEAD = struct.Struct(">Qd")
 VERSION = struct.Struct(">Q")
 DUE_TIME = struct.Struct(">d")
@@ -58,8 +63,8 @@ class RedisRecords(Records):
     shared = True
 
     def __init__(self, url: str) -> None:
-        address, prefix = _parted(url)
         try:
+            address, prefix = _parted(url)
             self._redis = _client(address)
         except ValueError as error:
             raise SiloError(f"it is no address of a Redis server: {error}") from None
@@ -72,10 +77,13 @@ class RedisRecords(Records):
         self._hangs_until = 0.0
         try:
             self._versions([self._root])
+        except TypeError:
+            raise SiloError("it has an option that nobody knows") from None
         except redis.RedisError as error:
             self.close()
             said = str(error).rstrip(".")
             raise SiloError(f"its server cannot be used: {said}") from None
+        self._warn()
         self.clock = FollowedClock(self._time)
 
     def read(self, kind: str, key: str) -> Record | None:
@@ -180,6 +188,19 @@ class RedisRecords(Records):
             self._away = away
             log.warning(text, *values)
 
+    def _warn(self) -> None:
+        """Say what will go wrong one day, if the server lets us see it."""
+        with contextlib.suppress(redis.RedisError):
+            memory: Any = self._redis.info("memory")
+            policy = memory.get("maxmemory_policy", KEEPS)
+            if memory.get("maxmemory") and policy != KEEPS:
+                log.warning(
+                    "the store may throw sessions and jobs away when its memory is full: "
+                    "set its maxmemory-policy to %s, and not to %s",
+                    KEEPS,
+                    policy,
+                )
+
     def _index(self, kind: str) -> bytes:
         return self._root + b"/" + kind.encode()
 
@@ -196,8 +217,10 @@ def translated(error: redis.RedisError) -> SiloError:
 def _client(address: str) -> redis.Redis:
     """Tries nothing a second time by itself. Raises ValueError."""
     options = {getattr(socket, name): n for name, n in KEEP_ALIVE.items() if hasattr(socket, name)}
-    return redis.Redis.from_url(
+    pool = redis.BlockingConnectionPool.from_url(
         address,
+        max_connections=CONNECTIONS,
+        timeout=ANSWER_SECONDS,
         protocol=2,
         retry=Retry(NoBackoff(), 0),
         socket_connect_timeout=CONNECT_SECONDS,
@@ -205,6 +228,7 @@ def _client(address: str) -> redis.Redis:
         socket_keepalive=True,
         socket_keepalive_options=options,
     )
+    return redis.Redis.from_pool(pool)
 
 
 def _parted(url: str) -> tuple[str, str]:

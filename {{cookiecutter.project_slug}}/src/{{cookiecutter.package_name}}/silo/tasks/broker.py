@@ -9,13 +9,14 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 from typing import Any
-from urllib.parse import parse_qs, urlsplit, urlunsplit
+from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from celery import Celery
 from kombu import Connection
 from kombu.exceptions import OperationalError
 
 from ..errors import SiloError
+from ..urls import masked
 
 TASK = "silo.work"
 SOCKET_SECONDS = 2.0
@@ -36,18 +37,16 @@ class Broker:
     """
 
     def __init__(self, url: str, name: str, seconds: float) -> None:
-        parts = urlsplit(url)
-        prefix = parse_qs(parts.query).get("prefix", [name])[0]
+        address, prefix = _parted(url)
+        self._url = url
         self.queue = f"{name}.jobs"
-        self.celery = Celery(
-            name, broker=urlunsplit(parts._replace(query="")), set_as_current=False
-        )
-        self.celery.conf.update(settings(self.queue, f"{prefix}:broker:", seconds))
+        self.celery = Celery(name, broker=address, set_as_current=False)
+        self.celery.conf.update(settings(self.queue, f"{prefix or name}:broker:", seconds))
 
     @property
     def address(self) -> str:
         """The broker's URL without its password."""
-        return str(self.celery.connection_for_write().as_uri())
+        return masked(self._url)
 
     def send(self, job_id: str) -> None:
         """Say that a job waits. Raises BrokerAway."""
@@ -59,6 +58,20 @@ class Broker:
         with self.celery.producer_or_acquire() as producer, away(producer.connection):
             channel: Any = producer.channel
             return int(channel.queue_declare(self.queue).message_count)
+
+
+def _parted(url: str) -> tuple[str, str]:
+    """The server's address as Celery takes it, and the prefix of the keys, if the URL names one.
+
+    With TLS the server has to show a certificate that is good, unless the URL says otherwise:
+    Celery would take any.
+    """
+    parts = urlsplit(url)
+    given = dict(parse_qsl(parts.query))
+    options = {name: value for name, value in given.items() if name.startswith("ssl_")}
+    if parts.scheme == "rediss":
+        options.setdefault("ssl_cert_reqs", "required")
+    return parts._replace(query=urlencode(options)).geturl(), given.get("prefix", "")
 
 
 @contextlib.contextmanager

@@ -19,7 +19,7 @@ from itertools import islice
 from typing import Any, Literal, get_args
 
 from ..errors import StoreUnavailable
-from ..records import NEW, Delete, Postpone, Put, Record, Records, Step
+from ..records import NEW, Delete, Postpone, Put, Record, Records, Step, clock_of
 from .queue import Priority, Queue
 
 log = logging.getLogger(__name__)
@@ -115,13 +115,13 @@ class Jobs:
     def __init__(
         self,
         records: Records,
-        clock: Callable[[], float] = time.time,
+        clock: Callable[[], float] | None = None,
         lease: float = 15,
         retain: float = 3600,
     ) -> None:
         self.records = records
-        self.queue = Queue(records, clock)
-        self.clock = clock
+        self.clock = clock_of(records, clock)
+        self.queue = Queue(records, self.clock)
         self.lease = lease
         self.retain = retain
         self._watchers: list[Watcher] = []
@@ -279,10 +279,27 @@ class Jobs:
         now = self.clock()
         for job_id, record in self.records.each_due("job", now):
             job = decode(record)
+            if job.active:
+                self._mend(job)
             if job.active or is_referred(job):
                 self.records.apply(Postpone("job", job_id, now + self.retain))
             else:
                 self.records.apply(Delete("job", job_id, record.version))
+
+    def _mend(self, job: Job) -> None:
+        """See to a job without a lease or a place in the queue: a store may forget what is old."""
+
+        def is_lost(job: Job) -> Job | None:
+            waits = self.queue.has(job.id, job.priority)
+            return job if job.status == "queued" and not waits else None
+
+        has_lease = self.records.read("lease", job.id) is not None
+        if job.status == "queued" and job.target:
+            self._change(job.id, is_lost, lambda job: self._joining(job, self.clock()))
+        elif job.status == "running" and not has_lease:
+            self.hand_back(job.id, job.attempt)
+        elif not has_lease:
+            self.finish(job.id, "failed", INTERRUPTED)
 
     def hand_back(self, job_id: str, attempt: int, sentence: str = INTERRUPTED) -> None:
         """A worker is lost: its job waits again if it has attempts left, else it has failed."""

@@ -40,9 +40,9 @@ class Trouble:
 
     def met(self) -> None:
         """Call it where an exception is handled."""
-        if not self._lasts:
+        first, self._lasts = not self._lasts, True
+        if first:
             self._log.exception("%s goes on after an error", self._what)
-        self._lasts = True
 
     def over(self) -> None:
         self._lasts = False

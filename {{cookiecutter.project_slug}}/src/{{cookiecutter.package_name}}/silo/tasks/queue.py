@@ -37,6 +37,10 @@ class Queue:
         """The step that takes a job out of the queue."""
         return Delete(_kind(priority), job_id)
 
+    def has(self, job_id: str, priority: Priority) -> bool:
+        """Whether a job has its place."""
+        return self._records.read(_kind(priority), job_id) is not None
+
     def serving(self, owner: str | None) -> list[Step]:
         """The steps that remember that a session is served now."""
         if owner is None:

@@ -36,7 +36,7 @@ class Relay:
         self._stopped = threading.Event()
         self._news: dict[str, Any] = {}
         self._lines: list[str] = []
-        self._doubted = False
+        self._doubted = 0
 
     def run(self, stopped: threading.Event) -> Outcome | None:
         """Follow the child until it ends. Returns how, or None if the job's record says already.
@@ -88,7 +88,9 @@ class Relay:
     def _note(self, messages: list[Message]) -> None:
         """Keep what was said, as far as the record would."""
         self._news |= {**_last(messages, "progress"), **_last(messages, "message")}
-        self._lines = [*self._lines, *(m["log"] for m in messages if "log" in m)][-LOG_LINES:]
+        self._lines += [m["log"] for m in messages if "log" in m]
+        gone = max(0, len(self._lines) - LOG_LINES)
+        self._lines, self._doubted = self._lines[gone:], max(0, self._doubted - gone)
 
     def _pass_on(self) -> None:
         """Put news on the record in one step, or say that the worker lives."""
@@ -101,15 +103,14 @@ class Relay:
         self._renewed = time.monotonic()
 
     def _report(self) -> None:
-        """Put news on the record; lines whose answer was lost, which may be there, not twice."""
-        lines = [] if self._doubted and self._are_there() else self._lines
-        self._doubted = True
-        self._jobs.report(self._job.id, self._job.attempt, lines=lines, **self._news)
-        self._news, self._lines, self._doubted = {}, [], False
-
-    def _are_there(self) -> bool:
-        job = self._jobs.read(self._job.id)
-        return job is not None and job.logs[-len(self._lines) :] == self._lines
+        """Put news on the record, and no line twice: an answer may have been lost."""
+        if self._doubted:
+            job = self._jobs.read(self._job.id)
+            if job and job.logs[-self._doubted :] == self._lines[: self._doubted]:
+                self._lines = self._lines[self._doubted :]
+        self._doubted = len(self._lines)
+        self._jobs.report(self._job.id, self._job.attempt, lines=self._lines, **self._news)
+        self._news, self._lines, self._doubted = {}, [], 0
 
     def _end(self, said: Message) -> Outcome | None:
         if "memory" in said:
