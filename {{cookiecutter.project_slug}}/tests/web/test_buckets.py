@@ -9,7 +9,6 @@ from typing import Any
 
 import obstore
 import pytest
-from backends import KEY
 from flask import Flask
 from servers.swift import Swift
 
