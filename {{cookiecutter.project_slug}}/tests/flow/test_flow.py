@@ -41,11 +41,9 @@ def host(
 
 @pytest.fixture(scope="module")
 def idle(host: Host) -> Caller:
-    """Somebody who uploads a file, has it processed, and then does nothing any more."""
+    """Somebody who uploads a file, and then does nothing any more."""
     person = Round(host.server, Caller(host.server.port))
     person.upload(SMALL)
-    person.process()
-    person.ended_well()
     return person.caller
 
 
@@ -54,7 +52,7 @@ def person(host: Host, idle: Caller) -> Round:
     return Round(host.server, Caller(host.server.port))
 
 
-def test_from_the_upload_to_the_download(person: Round) -> None:
+def test_from_the_upload_to_the_download_and_to_the_next_upload(person: Round) -> None:
     person.upload(SMALL)
     [file] = person.ask()["files"]  # type: ignore[misc]  # a list of one
     assert file["sha256"] == hashlib.sha256(SMALL).hexdigest()  # type: ignore[has-type]
@@ -75,9 +73,14 @@ def test_from_the_upload_to_the_download(person: Round) -> None:
     assert link.status == 201
     stranger = Caller(person.caller.port)
     assert stranger.get(link.json["url"]).body == person.workbook()
+    person.upload(SMALL * 2)
+    [file] = person.ask()["files"]  # type: ignore[misc]
+    assert file["size"] == 2 * len(SMALL)  # type: ignore[has-type]
+    assert person.caller.get("/api/report").json["error"] == "not_ready"
+    assert stranger.get(link.json["url"]).status == 403
 
 
-def test_a_job_is_cancelled_and_the_files_can_be_processed_again(person: Round) -> None:
+def test_a_job_is_cancelled_and_done_again_and_a_reset_leaves_nothing(person: Round) -> None:
     person.upload(LARGE)
     person.process()
     person.until(lambda job: job["status"] == "running")
@@ -86,23 +89,6 @@ def test_a_job_is_cancelled_and_the_files_can_be_processed_again(person: Round) 
     assert person.caller.get("/api/report").status == 409
     person.process()
     assert person.ended_well() == "complete, attempt 1"
-
-
-def test_a_second_upload_takes_the_place_of_the_first(person: Round) -> None:
-    person.upload(SMALL)
-    person.process()
-    person.ended_well()
-    person.upload(SMALL * 2)
-    assert [file["size"] for file in person.ask()["files"]] == [2 * len(SMALL)]  # type: ignore[attr-defined]
-    assert person.caller.get("/api/report").status == 409
-    person.process()
-    assert person.ended_well() == "complete, attempt 1"
-
-
-def test_a_reset_leaves_nothing(person: Round) -> None:
-    person.upload(SMALL)
-    person.process()
-    person.ended_well()
     person.reset()
     assert person.ask()["files"] == []
     assert person.caller.get("/api/report").status == 409

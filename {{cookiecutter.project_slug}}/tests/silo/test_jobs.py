@@ -304,6 +304,25 @@ def test_s34_after_an_absence_of_the_store_workers_have_a_lease_s_time_to_speak(
     assert eventually(lambda: recovered(jobs, job_id) == "queued")
 
 
+def test_s36_of_two_that_look_for_the_silent_at_once_one_hands_a_job_back(
+    records: Records, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The other has seen the same lease run out, and comes when the job waits, or is claimed."""
+    jobs, late = Jobs(records, clock, LEASE), Jobs(records, clock, LEASE)
+    job_id = add(jobs)
+    claim(jobs, job_id)
+    clock.advance(LEASE + 1)
+    seen = list(records.each_due("lease", clock()))
+    jobs.recover()
+    monkeypatch.setattr(records, "each_due", lambda kind, now: iter(seen))
+    late.recover()
+    assert read(jobs, job_id).status == "queued"
+    claim(jobs, job_id)
+    late.recover()
+    job = read(jobs, job_id)
+    assert (job.status, job.attempt) == ("running", 2)
+
+
 def recovered(jobs: Jobs, job_id: str) -> str:
     jobs.recover()
     job = jobs.read(job_id)

@@ -526,23 +526,6 @@ def test_what_cannot_be_used_is_a_sentence(url: str, said: str) -> None:
         open_records(url)
 
 
-@pytest.mark.parametrize(("policy", "warns"), [("allkeys-lru", True), ("noeviction", False)])
-def test_a_server_that_throws_away_what_it_has_is_warned_of(
-    server: Valkey,
-    raw: client.Redis,
-    opened: Callable[[str], Records],
-    caplog: pytest.LogCaptureFixture,
-    policy: str,
-    warns: bool,
-) -> None:
-    raw.config_set("maxmemory-policy", policy)
-    opened(server.url)
-    assert caplog.text == ""  # it has no limit yet
-    raw.config_set("maxmemory", "100mb")
-    opened(server.url)
-    assert ("set its maxmemory-policy to noeviction" in caplog.text) == warns
-
-
 def test_a_missing_extra_is_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "redis", None)
     monkeypatch.delitem(sys.modules, redis.__name__)

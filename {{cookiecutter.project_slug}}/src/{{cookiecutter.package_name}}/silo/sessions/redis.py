@@ -10,7 +10,6 @@ StoreUnavailable, and whoever asked must look at what is so now.
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import re
 import socket
@@ -46,8 +45,6 @@ HANGING_SECONDS = 1
 """For how long a server that has not answered in time is asked by nobody."""
 KEEP_ALIVE = {"TCP_KEEPIDLE": 60, "TCP_KEEPINTVL": 15, "TCP_KEEPCNT": 3}
 """So that a connection which a firewall forgot is found dead while it is idle, and not in use."""
-KEEPS = "noeviction"
-"""The policy with which a full server refuses what is new, and keeps what it has."""
 HEAD = struct.Struct(">Qd")
 VERSION = struct.Struct(">Q")
 DUE_TIME = struct.Struct(">d")
@@ -83,7 +80,6 @@ class RedisRecords(Records):
             self.close()
             said = str(error).rstrip(".")
             raise SiloError(f"its server cannot be used: {said}") from None
-        self._warn()
         self.clock = FollowedClock(self._time)
 
     def read(self, kind: str, key: str) -> Record | None:
@@ -187,19 +183,6 @@ class RedisRecords(Records):
         if away != self._away:
             self._away = away
             log.warning(text, *values)
-
-    def _warn(self) -> None:
-        """Say what will go wrong one day, if the server lets us see it."""
-        with contextlib.suppress(redis.RedisError):
-            memory: Any = self._redis.info("memory")
-            policy = memory.get("maxmemory_policy", KEEPS)
-            if memory.get("maxmemory") and policy != KEEPS:
-                log.warning(
-                    "the store may throw sessions and jobs away when its memory is full: "
-                    "set its maxmemory-policy to %s, and not to %s",
-                    KEEPS,
-                    policy,
-                )
 
     def _index(self, kind: str) -> bytes:
         return self._root + b"/" + kind.encode()
