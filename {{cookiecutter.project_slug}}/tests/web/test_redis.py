@@ -21,6 +21,7 @@ from .person import Person, csv_text
 
 FILE = ("sales.csv", csv_text([["Region", "Amount"], ["North", 1]]))
 MINUTES = 300.0
+SECRET = "0123456789abcdef-of-both"
 
 MakeHost = Callable[..., Flask]
 
@@ -37,7 +38,7 @@ def host(valkey: Valkey, prefix: str, tmp_path: Path) -> Iterator[MakeHost]:
 
     def make(name: str, **settings: object) -> Flask:
         given = {
-            "SECRET_KEY": "0123456789abcdef-of-both",
+            "SECRET_KEY": SECRET,
             "SILO_DATA_DIR": tmp_path / name,
             "SILO_FILES_URL": str(tmp_path / "files"),
             "SILO_STORE_URL": f"{valkey.url}?prefix={prefix}",
@@ -116,8 +117,9 @@ def test_a_store_that_cannot_be_used_stops_the_start_and_shows_no_password(
     tmp_path: Path, valkey: Valkey
 ) -> None:
     url = f"redis://robot:correct-horse@127.0.0.1:{valkey.port}/0"
+    given = {"SECRET_KEY": SECRET, "SILO_DATA_DIR": tmp_path, "SILO_STORE_URL": url}
     with pytest.raises(ConfigError, match=r"SILO_STORE_URL is 'redis://\*\*\*@") as caught:
-        create_app({"SILO_DATA_DIR": tmp_path, "SILO_STORE_URL": url, "SECRET_KEY": "x1" * 16})
+        create_app(given)
     assert "horse" not in str(caught.value)
 
 

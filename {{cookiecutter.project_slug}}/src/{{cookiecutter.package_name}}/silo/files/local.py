@@ -107,22 +107,19 @@ class LocalPlace(PlainPlace):
         return str(path) if path.is_file() else None
 
     def labels(self, folder: str) -> list[str]:
-        return [
-            _read_label(path)
-            for path in (self._root / folder).glob(f"*{LABEL}")
-            if path.with_suffix("").is_file()
-        ]
+        return [entry.label for entry in self.entries(folder) if not entry.is_part]
 
     def names(self, folder: str) -> list[str]:
-        return sorted({path.name.removesuffix(LABEL) for path in (self._root / folder).glob("*")})
+        return sorted({path.name.removesuffix(LABEL) for path in self._paths(folder)})
 
     def entries(self, folder: str) -> Iterator[Entry]:
-        for path in sorted((self._root / folder).glob("*")):
-            label = path.with_name(f"{path.name}{LABEL}")
-            if path.suffix == PART:
-                yield Entry(path.stem, is_part=True)
-            elif label.exists():
-                yield Entry(path.name, _read_label(label))
+        """Files may come and go meanwhile."""
+        for path in self._paths(folder):
+            with contextlib.suppress(FileNotFoundError):
+                if path.suffix == PART:
+                    yield Entry(path.stem, is_part=True)
+                elif path.suffix != LABEL:
+                    yield Entry(path.name, _read_label(path.with_name(f"{path.name}{LABEL}")))
 
     def remove(self, folder: str, name: str) -> None:
         for suffix in (PART, "", LABEL):
@@ -135,6 +132,13 @@ class LocalPlace(PlainPlace):
         for entry in os.scandir(self._root):
             if entry.is_dir(follow_symlinks=False) and KEY.fullmatch(entry.name):
                 yield entry.name
+
+    def _paths(self, folder: str) -> list[Path]:
+        """What lies in a folder; nothing if that is not there, or goes away."""
+        try:
+            return sorted((self._root / folder).iterdir())
+        except FileNotFoundError:
+            return []
 
     def folder_address(self, folder: str) -> str:
         return str(self._directory(folder))
