@@ -6,7 +6,7 @@ EXAMPLE ?= profile
 DEMO := .demo/acme-reports
 SAMPLE := $(DEMO)/src/acme_reports/static/sample.xlsx
 
-.PHONY: help demo dev pictures docs test matrix chaos fuzz bench-store bench-streams bench-upload lock lint fmt clean
+.PHONY: help demo dev pictures docs test matrix chaos fuzz bench-store bench-streams bench-upload bench-scale lock lint fmt clean
 .DEFAULT_GOAL := help
 
 help: ## list these targets
@@ -38,7 +38,7 @@ matrix: .venv/.dev ## all tests of an app of every answer, one after the other: 
 fuzz: dev ## calls and files made by chance, for a baked app: make fuzz EXAMPLES=5000 FILES=2000
 	@$(MAKE) --no-print-directory -C .dev/acme-reports fuzz
 
-chaos: dev ## kill a baked app at every stage: make chaos KILLS=100 SEED=1
+chaos: dev ## kill a baked app at every stage: make chaos KILLS=100 SEED=1 BACKEND=distributed
 	@$(MAKE) --no-print-directory -C .dev/acme-reports chaos
 
 bench-store: dev ## the session store beside flask-silo's; needs wrk
@@ -53,6 +53,10 @@ bench-streams: dev ## live streams of one process: who has news, how late, what 
 bench-upload: dev ## a large upload, raw and as a form, beside a bare copy
 	@$(MAKE) --no-print-directory -C .dev/acme-reports .venv/.run
 	.dev/acme-reports/.venv/bin/python benchmarks/upload.py $(ARGS)
+
+bench-scale: dev ## jobs, queue, sessions, uploads and streams with Redis, Celery and a bucket
+	@$(MAKE) --no-print-directory -C .dev/acme-reports .venv/.dev
+	.dev/acme-reports/.venv/bin/python benchmarks/scale.py $(ARGS)
 
 lock: .venv/.demo ## renew the locks of the generated app; needs the package index
 	@rm -rf $(DEMO)

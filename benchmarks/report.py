@@ -8,6 +8,7 @@ import os
 import platform
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,11 @@ PAGES = {
         "Each way brings one file to one gunicorn worker and has it stored, forced to disk and",
         "hashed; the bare copy writes what a socket brings. Growth is the worker's, at its most.",
     ),
+    "scale": (
+        "Redis, the S3 server (OpenStack Swift), the web and all workers share the machine, so",
+        "more workers than cores bring nothing here. A worker is one process that does one job at",
+        "a time; the sample is the app's own step on a workbook of 20 kB.",
+    ),
 }
 """Each benchmark's name, by which its figures are stored, and what is said above them."""
 
@@ -36,6 +42,16 @@ def percentiles(taken: list[float], unit: float) -> dict[str, float]:
         f"p{share}": round(taken[min(len(taken) - 1, len(taken) * share // 100)] / unit, 2)
         for share in (50, 99)
     }
+
+
+def measured(call: Callable[[], Any], times: int) -> list[float]:
+    """Seconds of so many calls, sorted."""
+    taken = []
+    for _ in range(times):
+        began = time.perf_counter()
+        call()
+        taken.append(time.perf_counter() - began)
+    return sorted(taken)
 
 
 def about(*packages: str) -> dict[str, Any]:

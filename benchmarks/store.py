@@ -20,7 +20,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -30,22 +30,12 @@ from acme_reports.silo.records import Put, open_records
 from acme_reports.silo.sessions.ids import session_key
 from acme_reports.silo.sessions.session import Session, write_session
 from flask_silo import SessionStore as PeerStore
-from report import about, keep, percentiles
+from report import about, keep, measured, percentiles
 
 HERE = Path(__file__).parent
 TTL = 3600
 BATCH = 1000
 STATE = {"counter": {"value": 0}}
-
-
-def measured(call: Callable[[], Any], times: int) -> list[float]:
-    """Seconds of so many calls, sorted."""
-    taken = []
-    for _ in range(times):
-        began = time.perf_counter()
-        call()
-        taken.append(time.perf_counter() - began)
-    return sorted(taken)
 
 
 def rss() -> int:

@@ -13,6 +13,7 @@ import http.client
 import multiprocessing
 import os
 import resource
+import secrets
 import socket
 import subprocess
 import sys
@@ -141,14 +142,20 @@ def memory(pid: int) -> int:
 
 
 @contextmanager
-def served(folder: str) -> Iterator[tuple[int, int]]:
+def served(folder: str, store: str) -> Iterator[tuple[int, int]]:
     """The server's port, and the process id of its one worker."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     process = subprocess.Popen(
         [sys.executable, __file__, "--serve", str(port)],
-        env={**os.environ, "SILO_DATA_DIR": folder, "SILO_RUNNER": "thread"},
+        env={
+            **os.environ,
+            "SECRET_KEY": secrets.token_urlsafe(32),
+            "SILO_DATA_DIR": folder,
+            "SILO_RUNNER": "thread",
+            "SILO_STORE_URL": store,
+        },
         stderr=subprocess.DEVNULL,
     )
     try:
@@ -165,10 +172,12 @@ def served(folder: str) -> Iterator[tuple[int, int]]:
         process.wait()
 
 
-def measured(count: int, seconds: float) -> dict[str, Any]:
-    with tempfile.TemporaryDirectory() as folder, served(folder) as (port, pid):
-        store = f"sqlite:///{folder}/silo.db"
-        return asyncio.run(watched(port, pid, count, seconds, store))
+def measured(count: int, seconds: float, store: str = "") -> dict[str, Any]:
+    """What so many streams see; their news are in a SQLite file if no other store is named."""
+    with tempfile.TemporaryDirectory() as folder:
+        url = store or f"sqlite:///{folder}/silo.db"
+        with served(folder, url) as (port, pid):
+            return asyncio.run(watched(port, pid, count, seconds, url))
 
 
 def main() -> None:

@@ -134,8 +134,8 @@ def bare(file: Path, folder: Path) -> Iterator[Callable[[], None]]:
 
 
 @contextmanager
-def served(folder: Path) -> Iterator[tuple[int, int]]:
-    """The app as `serve` runs it: its port, and the id of its web process."""
+def served(folder: Path, **more: str) -> Iterator[tuple[int, int]]:
+    """The app as `serve` runs it, with more settings: its port, and the id of its web process."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -143,7 +143,7 @@ def served(folder: Path) -> Iterator[tuple[int, int]]:
     settings["SILO_SESSION_QUOTA_MB"] = "4000"
     process = subprocess.Popen(
         [sys.executable, "-m", "acme_reports.cli", "serve", "--port", str(port)],
-        env={**os.environ, **settings},
+        env={**os.environ, **settings, **more},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )

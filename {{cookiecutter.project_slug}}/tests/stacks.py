@@ -10,6 +10,8 @@ from secrets import token_hex
 
 from servers import swift, valkey
 
+SECRET = "the same for all hosts of these tests"
+
 
 @dataclass(frozen=True)
 class Stack:
@@ -30,7 +32,7 @@ class Stack:
     def settings(self) -> dict[str, str]:
         """Settings for the servers of one test, which share nothing with another's."""
         name = f"test-{token_hex(6)}"
-        settings = {"SILO_RUNNER": self.runner}
+        settings = {"SECRET_KEY": SECRET, "SILO_RUNNER": self.runner}
         if self.store == "memory":
             settings["SILO_STORE_URL"] = "memory://"
         if self.store == "redis":

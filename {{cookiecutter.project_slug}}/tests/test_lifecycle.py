@@ -19,7 +19,10 @@ def printed(url: str, *arguments: str, **settings: str) -> Any:
     return json.loads(told.output)
 
 
-@pytest.mark.parametrize(("url", "prefix"), [("s3://bucket/my/app/", "my/app/"), ("s3://b", "")])
+@pytest.mark.parametrize(
+    ("url", "prefix"),
+    [("s3://bucket/my/app/", "my/app/"), ("s3://b", ""), ("s3://b/an%20app", "an app/")],
+)
 def test_a_rule_for_s3_has_the_shape_that_its_tool_takes(url: str, prefix: str) -> None:
     assert printed(url) == {
         "Rules": [

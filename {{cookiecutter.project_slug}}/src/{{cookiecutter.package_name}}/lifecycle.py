@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from .config import ConfigError, Settings
 
@@ -28,7 +28,8 @@ def days_of(settings: Settings) -> int:
 def rule(settings: Settings, days: int) -> dict[str, Any]:
     """What the provider's own tool takes. Raises ConfigError if files are in no bucket."""
     url = urlsplit(settings.files_url)
-    prefix = url.path.strip("/") + "/" if url.path.strip("/") else ""
+    path = unquote(url.path).strip("/")
+    prefix = f"{path}/" if path else ""
     if url.scheme == "s3":
         return for_s3(prefix, days)
     if url.scheme == "gs":

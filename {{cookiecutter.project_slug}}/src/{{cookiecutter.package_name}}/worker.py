@@ -32,7 +32,8 @@ def work(concurrency: int | None, ready: Ready) -> int:
     """
     settings = load_settings().settled()
     logs.configure(settings.silo_log_format)
-    logging.getLogger("celery").setLevel(logging.WARNING)  # of each job its record tells
+    for name in ("celery", "kombu"):  # of each job its record tells
+        logging.getLogger(name).setLevel(logging.WARNING)
     choices.warn(settings)
     reach_files(settings)
     app = create_app()

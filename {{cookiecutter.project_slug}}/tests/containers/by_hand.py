@@ -23,6 +23,7 @@ import re
 import secrets
 import shlex
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -246,6 +247,7 @@ def use(port: int) -> None:
 
 def main(name: str) -> int:
     print(__doc__)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that all is stopped then, too
     with tempfile.TemporaryDirectory(prefix="image-") as folder:
         root = Root(Path(folder), read_image(), print)
         with followed(root, name, print) as stack:

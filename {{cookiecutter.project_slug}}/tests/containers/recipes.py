@@ -67,10 +67,11 @@ def _instructions(text: str) -> list[tuple[str, str]]:
 def read_services(
     path: Path, image: Image, environment: Mapping[str, str] | None = None
 ) -> dict[str, Service]:
-    """The services by name, each after those it waits for. Raises Unset."""
+    """The services that `up` starts by name, each after those it waits for. Raises Unset."""
     text = path.read_text("utf-8")
     found = yaml.safe_load(text if environment is None else _filled(text, environment))["services"]
-    services = {name: _service(name, each, image) for name, each in found.items()}
+    started = {name: each for name, each in found.items() if "profiles" not in each}
+    services = {name: _service(name, each, image) for name, each in started.items()}
     ordered: dict[str, Service] = {}
     while len(ordered) < len(services):
         ordered |= {n: s for n, s in services.items() if ordered.keys() >= set(s.after)}

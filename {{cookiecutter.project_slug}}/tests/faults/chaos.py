@@ -34,8 +34,8 @@ Victim = Callable[..., None]
 LEASE_SECONDS = 3
 HONEST_SECONDS = 30
 """How long after a kill a job may still say that it runs."""
-AWAY_SECONDS = 2.0
-"""For how long Redis or the bucket is gone."""
+AWAY_SECONDS, LONG_SECONDS = 2.0, 30.0
+"""For how long Redis or the bucket is gone, and how long the bucket once in a while."""
 
 ROWS = 60_000
 HEAD = "Region,Amount\n"
@@ -309,10 +309,15 @@ def redis(cluster: Cluster) -> None:
     time.sleep(AWAY_SECONDS)
 
 
-def bucket(cluster: Cluster) -> None:
+def bucket(cluster: Cluster, seconds: float = AWAY_SECONDS) -> None:
     """The bucket's server, for a while."""
     with cluster.bucket.away():
-        time.sleep(AWAY_SECONDS)
+        time.sleep(seconds)
+
+
+def bucket_long(cluster: Cluster) -> None:
+    """The same, for as long as a restart of other people's machines takes."""
+    bucket(cluster, LONG_SECONDS)
 
 
 CLUSTER_VICTIMS = (web, worker, job, host, redis, bucket)
@@ -342,7 +347,7 @@ def distributed(folder: Path) -> Cluster:
 
 BACKENDS: dict[str, tuple[Callable[[Path], Server | Cluster], tuple[Victim, ...]]] = {
     "embedded": (embedded, VICTIMS),
-    "distributed": (distributed, CLUSTER_VICTIMS),
+    "distributed": (distributed, (*CLUSTER_VICTIMS * 3, bucket_long)),
 }
 
 

@@ -18,14 +18,13 @@ import obstore
 from obstore.store import S3Store
 from servers.swift import shared
 from servers.valkey import Valkey
-from stacks import bucket
+from stacks import SECRET, bucket
 from support import eventually
 
 from {{ cookiecutter.package_name }}.silo.files.objects import PIECE_BYTES
 
 from .server import Program, Server, children_of, processes_of
 
-SECRET = "the same for all hosts of these tests"
 READY = "works on jobs from"
 LEASE_SECONDS = 3
 AHEAD_SECONDS = 300

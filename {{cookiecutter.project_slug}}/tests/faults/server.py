@@ -130,6 +130,7 @@ class Server(Program):
     def wait_ready(self, seconds: float = 30) -> None:
         deadline = time.monotonic() + seconds
         while len(self.workers()) < self._workers or not self.answers():
+            assert self.runs, self.log
             assert time.monotonic() < deadline, "the server does not answer"
             time.sleep(0.02)
 

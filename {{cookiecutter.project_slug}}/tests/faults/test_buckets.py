@@ -25,7 +25,7 @@ from .server import Answer, Caller, Server, free_port
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
 
 SALES = b"Region,Amount\nNorth,1\nSouth,2\n"
-LARGE = b"Region,Amount\n" + b"North,1\n" * 800_000
+LARGE = b"Region,Amount\n" + (b"North" * 200 + b",1\n") * 6000
 """Of more than one piece."""
 
 

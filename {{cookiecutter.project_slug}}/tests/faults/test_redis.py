@@ -40,7 +40,7 @@ def server(tmp_path: Path, store: Valkey) -> Iterator[Server]:
     """Two web workers, one job at a time."""
     server = Server(
         tmp_path / "data",
-        SECRET_KEY="0123456789abcdef-of-both",
+        SECRET_KEY="x1" * 16,
         SILO_STORE_URL=store.url,
         SILO_LEASE=LEASE_SECONDS,
         SILO_WORKERS=1,

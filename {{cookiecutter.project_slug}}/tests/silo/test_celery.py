@@ -29,7 +29,14 @@ from support import Clock, eventually
 from {{ cookiecutter.package_name }}.silo import BackgroundTask
 from {{ cookiecutter.package_name }}.silo.sessions.memory import MemoryRecords
 from {{ cookiecutter.package_name }}.silo.tasks.base import Call, Terms
-from {{ cookiecutter.package_name }}.silo.tasks.broker import TASK, Broker, BrokerAway
+from {{ cookiecutter.package_name }}.silo.tasks.broker import (
+    REDELIVER_SECONDS,
+    SOCKET_SECONDS,
+    TASK,
+    Broker,
+    BrokerAway,
+)
+from {{ cookiecutter.package_name }}.silo.tasks.broker import settings as given_settings
 from {{ cookiecutter.package_name }}.silo.tasks.celery import AGAIN_SECONDS, CeleryRunner
 from {{ cookiecutter.package_name }}.silo.tasks.jobs import Jobs
 from {{ cookiecutter.package_name }}.silo.tasks.queue import Priority
@@ -148,6 +155,21 @@ def test_a_message_names_a_job_and_nothing_else(desk: Desk) -> None:
     assert b"secret" not in raw
     assert client.keys(f"*{name}*") == client.keys(f"{name}:broker:*")
     client.close()
+
+
+def test_celery_takes_its_settings_as_they_are_meant(desk: Desk) -> None:
+    """By their names: one that it does not know it would pass over in silence."""
+    with desk.runner.broker.celery.connection_for_write() as connection:
+        channel: Any = connection.default_channel
+        assert channel.visibility_timeout == desk.runner.crew.limits.seconds + REDELIVER_SECONDS
+        assert (channel.unacked_restore_interval, channel.unacked_restore_throttle) == (5, 1)
+        assert channel.priority_steps == [0]
+        assert channel.socket_timeout == channel.socket_connect_timeout == SOCKET_SECONDS
+    settings: Any = desk.runner.broker.celery.conf
+    assert set(given_settings("queue", "prefix", 1)) <= set(settings.defaults[-1])
+    assert settings.task_acks_late
+    assert settings.task_reject_on_worker_lost
+    assert settings.worker_prefetch_multiplier == 1
 
 
 def test_a_broker_with_tls_must_show_a_good_certificate() -> None:
@@ -397,7 +419,10 @@ def test_s31_a_broker_that_loses_its_messages_loses_no_job(
 def test_s31_a_broker_that_is_killed_and_comes_back_loses_no_job(
     open_desk: OpenDesk, broker: Valkey, tmp_path: Path, gate: Path
 ) -> None:
-    """The job under way goes on meanwhile, and what is started meanwhile is stored."""
+    """The job under way goes on meanwhile, and what is started meanwhile is stored.
+
+    Its one worker finds the broker gone when it wants to say that the job is done.
+    """
     desk, ran = open_desk(broker=broker.url), tmp_path / "ran"
     desk.hire()
     first, second, third = (desk.task() for _ in range(3))
@@ -411,6 +436,7 @@ def test_s31_a_broker_that_is_killed_and_comes_back_loses_no_job(
     assert third.state.status == "queued"
     with pytest.raises(BrokerAway):
         desk.runner.broker.waiting()
+    eventually(lambda: "Connection to broker lost" in (tmp_path / "workers.log").read_text())
     broker.start()
     assert [ended(second, 60), ended(third, 60)] == ["complete", "complete"]
     assert words(ran) == ["first", "second", "third"]

@@ -419,6 +419,32 @@ def test_apps_with_prefixes_of_their_own_leave_each_other_alone(
     two.cleanup_all()
 
 
+@pytest.mark.parametrize("prefix", ["", "plain/", "a b", "präfix", "a%20b", "100%", "x+y=z&"])
+def test_a_prefix_may_have_an_odd_name(swift: Swift, tmp_path: Path, prefix: str) -> None:
+    one, other = (
+        ObjectPlace(f"s3://{swift.bucket}/{app}/{prefix}?endpoint={swift.endpoint}")
+        for app in (tmp_path.name, f"{tmp_path.name}-other")
+    )
+    one.put(FOLDER, "a", io.BytesIO(b"1"), "label", CSV)
+    assert status(one.link(FOLDER, "a", 60) or "") == 200
+    assert (one.labels(FOLDER), list(one.folders())) == (["label"], [FOLDER])
+    assert other.size() == 0
+    one.remove_folder(FOLDER)
+    assert keys(one) == []
+
+
+@pytest.mark.parametrize("url", ["s3://", "s3:///a", "s3://b/..", "s3://b/a/../b", "s3://b/a//b"])
+def test_a_prefix_that_leads_elsewhere_is_refused(url: str) -> None:
+    with pytest.raises(SiloError, match="name a bucket and a prefix"):
+        open_place(url)
+
+
+@pytest.mark.parametrize("endpoint", ["x", "ftp://a", "http://", "http://a:b", "http://a/b"])
+def test_an_endpoint_that_is_none_is_refused(endpoint: str) -> None:
+    with pytest.raises(SiloError, match="the endpoint must be like"):
+        open_place(f"s3://bucket/prefix?endpoint={endpoint}")
+
+
 # Links
 
 

@@ -393,6 +393,7 @@ def test_a_child_gets_the_credentials_of_a_bucket_and_not_those_of_the_store(
         eventually(lambda: task.is_complete)
     assert task.result["AWS_SECRET_ACCESS_KEY"] == "a-password"
     assert not set(withheld) & set(task.result)
+    assert task.result["TOKIO_WORKER_THREADS"] == "1", "many threads leave a job no memory"
 
 
 PARENT = """

@@ -90,7 +90,10 @@ def make_app(tmp_path: Path, clock: Clock) -> Iterator[MakeApp]:
     apps: list[tuple[Flask, Undocumented]] = []
 
     def make(**settings: Any) -> Flask:
-        app = create_app({"SILO_DATA_DIR": tmp_path / "instance", **settings}, clock=clock)
+        shared = str(settings.get("SILO_STORE_URL", "")).startswith("redis:")
+        secret = {"SECRET_KEY": "b1946ac92492d2347c6235b4d2611184"} if shared else {}
+        given = {"SILO_DATA_DIR": tmp_path / "instance", **secret, **settings}
+        app = create_app(given, clock=clock)
         without_children(app)
         apps.append((app, listen(app)))
         return app

@@ -117,15 +117,14 @@ def test_a_store_that_cannot_be_used_stops_the_start_and_shows_no_password(
     tmp_path: Path, valkey: Valkey
 ) -> None:
     url = f"redis://robot:correct-horse@127.0.0.1:{valkey.port}/0"
-    given = {"SECRET_KEY": SECRET, "SILO_DATA_DIR": tmp_path, "SILO_STORE_URL": url}
-    with pytest.raises(ConfigError, match=r"SILO_STORE_URL is 'redis://\*\*\*@127") as caught:
-        create_app(given)
+    with pytest.raises(ConfigError, match=r"SILO_STORE_URL is 'redis://\*\*\*@") as caught:
+        create_app({"SILO_DATA_DIR": tmp_path, "SILO_STORE_URL": url, "SECRET_KEY": "x1" * 16})
     assert "horse" not in str(caught.value)
 
 
 def test_a_wrong_scheme_shows_no_password_either(tmp_path: Path) -> None:
     url = "postgres://robot:correct@horse@127.0.0.1/0"
-    with pytest.raises(ConfigError, match=r"SILO_STORE_URL is 'postgres://\*\*\*@127") as caught:
+    with pytest.raises(ConfigError, match=r"SILO_STORE_URL is 'postgres://\*\*\*@") as caught:
         create_app({"SILO_DATA_DIR": tmp_path, "SILO_STORE_URL": url})
     assert "horse" not in str(caught.value)
     assert "correct" not in str(caught.value)

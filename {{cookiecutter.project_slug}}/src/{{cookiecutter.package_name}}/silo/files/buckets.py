@@ -5,11 +5,12 @@ from __future__ import annotations
 import contextlib
 import errno
 import logging
+import re
 import secrets
 from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
-from urllib.parse import parse_qs, urlsplit, urlunsplit
+from urllib.parse import parse_qs, unquote, urlsplit, urlunsplit
 
 import obstore
 from obstore.exceptions import (
@@ -46,6 +47,10 @@ RETRY = {
 WHOLE_BYTES = 5 * 2**20
 """Put in one call; what is larger goes up in pieces of this size, the least that S3 takes."""
 AT_A_TIME = 2
+
+PREFIX = re.compile(r"(/(?!\.{1,2}(/|$))[^/]+)*/?")
+"""Of folders' names, none of which leads up: clients would follow, to where another app is."""
+ENDPOINT = re.compile(r"https?://([\w.-]+|\[[\da-f:.]+\])(:\d{1,5})?", re.A | re.I)
 
 NO_BUCKET = ("NoSuchBucket", "ContainerNotFound", "The specified bucket does not exist")
 REFUSED = ("401 Unauthorized", "403 Forbidden")
@@ -160,7 +165,11 @@ def open_store(location: str, address: str) -> Store:
     does. Credentials are where the provider's own tools look for them. Raises SiloError.
     """
     url = urlsplit(location)
+    if not PREFIX.fullmatch(unquote(url.path)) or not url.netloc:
+        raise SiloError("name a bucket and a prefix, as in s3://bucket/prefix")
     endpoint = parse_qs(url.query).get("endpoint", [""])[0]
+    if endpoint and not ENDPOINT.fullmatch(endpoint):
+        raise SiloError("the endpoint must be like https://s3.example.com")
     client: dict[str, Any] = {**CLIENT, "allow_http": endpoint.startswith("http:")}
     more: dict[str, Any] = {"endpoint": endpoint} if endpoint else {}
     try:

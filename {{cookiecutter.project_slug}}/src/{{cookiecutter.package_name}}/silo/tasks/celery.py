@@ -17,7 +17,7 @@ from .broker import Broker, BrokerAway
 from .child import Limits
 from .crew import Crew
 from .jobs import Job, Jobs
-from .outage import AWAY, Trouble
+from .outage import AWAY
 from .travel import travelling_job
 
 log = logging.getLogger(__name__)
@@ -49,7 +49,7 @@ class CeleryRunner(Runner):
         self.stopped = self.crew.dismissed
         self.broker = Broker(url, name, self.crew.limits.seconds)
         self._records = jobs.records
-        self._trouble = Trouble(log, "waking workers")
+        self._away = False
         jobs.watch(self._changed)
 
     def prepare(self, name: str, owner: str | None, call: Call) -> Job:
@@ -59,20 +59,19 @@ class CeleryRunner(Runner):
         try:
             if not job.delay:
                 self._send(job.id)
-        except (BrokerAway, *AWAY):  # it is stored, so that a later look will find it
-            self._trouble.met()
+        except (BrokerAway, *AWAY) as error:  # it is stored, so that a later look will find it
+            self._say_away(error)
 
     def tick(self) -> None:
         super().tick()
         self._call()
 
     def _call(self) -> None:
-        """Log the first of a row of failures to reach the broker, since all are tried again."""
         try:
             self._wake()
-            self._trouble.over()
-        except BrokerAway:
-            self._trouble.met()
+            self._away = False
+        except BrokerAway as error:
+            self._say_away(error)
 
     def _wake(self) -> None:
         """Send messages for jobs that wait without one.
@@ -108,3 +107,9 @@ class CeleryRunner(Runner):
         if job.status == "queued":
             self._records.apply(Delete("message", job.id))
             self._call()
+
+    def _say_away(self, error: Exception) -> None:
+        """Log that nobody can be woken: the first time of a row, since it is tried again soon."""
+        if not self._away:
+            log.warning("jobs wait, because nobody can be told of them: %s", error)
+        self._away = True

@@ -98,6 +98,8 @@ def main() -> None:
     out = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
     _die_with_parent()
+    # The client of a bucket would start a thread a core, and each takes of the address space.
+    os.environ.setdefault("TOKIO_WORKER_THREADS", "1")
     prepare = json.loads(sys.stdin.readline() or "{}")
     for module in prepare.get("preload", []):
         import_module(module)
