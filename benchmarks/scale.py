@@ -28,7 +28,7 @@ import trivial
 import upload
 from acme_reports import create_app
 from acme_reports.silo import SessionStore
-from acme_reports.silo.records import Postpone, Put, Records, open_records
+from acme_reports.silo.records import Postpone, Put, open_records
 from acme_reports.silo.sessions.ids import session_key
 from acme_reports.silo.sessions.session import Session, write_session
 from acme_reports.silo.tasks.base import Call, Runner, Terms
@@ -37,11 +37,9 @@ from report import HERE, about, keep, measured, percentiles
 
 APP = Path(acme_reports.__file__).parents[2]
 sys.path.append(str(APP / "tests"))
-from servers.swift import Swift  # noqa: E402 - found only now
-from servers.valkey import Valkey  # noqa: E402
+from stacks import LARGE, MIDDLE, PLAIN, Stack  # noqa: E402 - found only now
 
 SAMPLE = APP / "src" / "acme_reports" / "static" / "sample.xlsx"
-SECRET = secrets.token_urlsafe(32)
 LIMITS = ("SESSIONS", "UPLOADS", "ADDRESS_UPLOADS", "JOBS", "DOWNLOADS")
 OWN = {"X-Requested-With": "bench"}
 MB = 10**6
@@ -56,23 +54,18 @@ BUSY = 0.7
 
 
 class Site:
-    """An app and all that it shares with others. Each has its own keys in the same servers."""
+    """An app on the largest of the tests' stacks; each has its own keys in the same servers."""
 
-    def __init__(self, folder: Path, store: Valkey, bucket: Swift) -> None:
-        self.name = secrets.token_hex(4)
+    def __init__(self, folder: Path) -> None:
         self.settings = {
-            "SECRET_KEY": SECRET,
-            "SILO_DATA_DIR": str(folder / self.name),
-            "SILO_STORE_URL": f"{store.url}?prefix={self.name}",
-            "SILO_FILES_URL": f"s3://{bucket.bucket}/{self.name}",
-            "SILO_FILES_ENDPOINT": bucket.endpoint,
-            "SILO_RUNNER": "celery",
+            **LARGE.settings(),
+            "SILO_DATA_DIR": str(folder / secrets.token_hex(4)),
             **{f"SILO_LIMIT_{each}": "off" for each in LIMITS},
         }
-        self.app = create_app(self.settings)
+        self.app = create_app({name: self.settings[name] for name in self.settings if ours(name)})
         self.silo = self.app.extensions["silo"]
         self.runner: Runner = self.silo.store.runner
-        self.redis = redis.Redis.from_url(store.url)
+        self.redis = server_of(self.settings["SILO_STORE_URL"])
         self.asked = 0
 
     @contextlib.contextmanager
@@ -155,6 +148,15 @@ class Site:
         self.silo.store.records.close()
         self.redis.flushdb()
         self.redis.close()
+
+
+def ours(name: str) -> bool:
+    """Whether it is a setting of the app, and no credential."""
+    return name.startswith(("SILO_", "SECRET_"))
+
+
+def server_of(url: str) -> redis.Redis:
+    return redis.Redis.from_url(url.partition("?")[0])
 
 
 Sites = Callable[[], contextlib.AbstractContextManager[Site]]
@@ -241,22 +243,33 @@ def idle(sites: Sites, seconds: float) -> dict[str, Any]:
     }
 
 
-def sessions(folder: Path, store: Valkey, count: int) -> dict[str, Any]:
+def sessions(folder: Path, count: int) -> dict[str, Any]:
     """What so many sessions cost with no more than a counter in each."""
-    server = redis.Redis.from_url(store.url)
-    shared = sessions_of(open_records(f"{store.url}?prefix=cost"), count, lambda: used(server))
+    url = store_of(MIDDLE, folder)
+    server = server_of(url)
+    figures = {
+        f"Redis, {count:,}": sessions_of(url, count, lambda: used(server)),
+        f"SQLite, {count:,}": sessions_of(store_of(PLAIN, folder), count, lambda: on_disk(folder)),
+    }
     server.flushdb()
     server.close()
-    file = folder / "cost.db"
-    here = sessions_of(open_records(f"sqlite:///{file}"), count, lambda: file.stat().st_size)
-    return {f"Redis, {count:,}": shared, f"SQLite, {count:,}": here}
+    return figures
+
+
+def store_of(stack: Stack, folder: Path) -> str:
+    return stack.settings().get("SILO_STORE_URL", f"sqlite:///{folder}/silo.db")
+
+
+def on_disk(folder: Path) -> int:
+    return sum(file.stat().st_size for file in folder.glob("silo.db*"))
 
 
 def used(server: redis.Redis) -> int:
     return int(server.info("memory")["used_memory"])
 
 
-def sessions_of(records: Records, count: int, size: Callable[[], int]) -> dict[str, Any]:
+def sessions_of(url: str, count: int, size: Callable[[], int]) -> dict[str, Any]:
+    records = open_records(url)
     before = size()
     store = SessionStore(records=records)
     store.register_namespace("counter", lambda: {"value": 0})
@@ -301,7 +314,7 @@ def kept(sites: Sites, count: int) -> dict[str, Any]:
         with site.workers(1):
             site.ended(site.process(sids[0]))
         sizes: dict[str, int] = {}
-        for key in site.redis.scan_iter(f"{{{site.name}}}/*/*"):
+        for key in site.redis.scan_iter("{*}/*/*"):
             kind = key.decode().split("/")[1]
             sizes[kind] = max(sizes.get(kind, 0), int(site.redis.memory_usage(key)))
         return {
@@ -313,11 +326,12 @@ def kept(sites: Sites, count: int) -> dict[str, Any]:
         }
 
 
-def uploads(folder: Path, site: Site, megabytes: int, times: int) -> dict[str, Any]:
+def uploads(folder: Path, megabytes: int, times: int) -> dict[str, Any]:
     """A file sent raw to one web process, which stores it in a folder or in the bucket."""
     file = folder / "a.csv"
     file.write_bytes(upload.ROW * (megabytes * MB // len(upload.ROW)))
-    places = {"a folder": {}, "a bucket": bucket_of(site)}
+    bucket = {name: each for name, each in MIDDLE.settings().items() if "FILES" in name}
+    places: dict[str, dict[str, str]] = {"a folder": {}, "a bucket": bucket}
     figures = {}
     for name, settings in places.items():
         with upload.served(folder / name, **settings) as (port, pid):
@@ -338,14 +352,9 @@ def uploads(folder: Path, site: Site, megabytes: int, times: int) -> dict[str, A
     return figures
 
 
-def bucket_of(site: Site) -> dict[str, str]:
-    names = ("SILO_FILES_URL", "SILO_FILES_ENDPOINT")
-    return {name: site.settings[name] for name in names}
-
-
-def watched(folder: Path, store: Valkey, count: int, seconds: float) -> dict[str, Any]:
+def watched(folder: Path, count: int, seconds: float) -> dict[str, Any]:
     """So many live streams of one web process, whose news come from another process."""
-    stores = {"Redis": f"{store.url}?prefix=streams", "SQLite": f"sqlite:///{folder}/streams.db"}
+    stores = {"Redis": store_of(MIDDLE, folder), "SQLite": store_of(PLAIN, folder)}
     return {
         f"{name}, {count:,}": streams.measured(count, seconds, url) for name, url in stores.items()
     }
@@ -397,23 +406,19 @@ def main() -> None:
     parser.add_argument("--workers", type=int, nargs="+", default=[1, 2, 4])
     parser.add_argument("--queue", type=int, nargs="+", default=[0, 10_000])
     parser.add_argument("--samples", type=int, default=30)
-    parser.add_argument("--sessions", type=int, default=100_000)
+    parser.add_argument("--sessions", type=int, default=50_000)
     parser.add_argument("--megabytes", type=int, default=100)
     parser.add_argument("--streams", type=int, default=500)
     parser.add_argument("--seconds", type=float, default=10)
     parser.add_argument("--output", type=Path, default=HERE / "scale.json")
     given = parser.parse_args()
     began = time.monotonic()
-    with tempfile.TemporaryDirectory() as name, contextlib.ExitStack() as stack:
+    with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        store, bucket = Valkey(folder / "redis"), Swift(folder / "swift")
-        stack.callback(store.stop)
-        stack.callback(bucket.stop)
-        os.environ.update(bucket.environment)
 
         @contextlib.contextmanager
         def sites() -> Iterator[Site]:
-            site = Site(folder, store, bucket)
+            site = Site(folder)
             try:
                 yield site
             finally:
@@ -423,11 +428,9 @@ def main() -> None:
         found["jobs, all at once"] = jobs(sites, given.jobs, given.workers)
         found["an urgent job, two workers"] = waiting(sites, given.queue, given.samples)
         found["nothing to do"] = idle(sites, given.seconds)
-        found["sessions"] = sessions(folder, store, given.sessions)
-        with sites() as site:
-            group = f"uploads of {given.megabytes} MB"
-            found[group] = uploads(folder, site, given.megabytes, times=3)
-        found["live streams"] = watched(folder, store, given.streams, given.seconds)
+        found["sessions"] = sessions(folder, given.sessions)
+        found[f"uploads of {given.megabytes} MB"] = uploads(folder, given.megabytes, times=3)
+        found["live streams"] = watched(folder, given.streams, given.seconds)
         found["sessions, files in the bucket"] = kept(sites, given.jobs)
         found["on paper"] = paper(found)
     keep(given.output, found)

@@ -19,9 +19,11 @@ def stacked(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Host]:
     """A server on a stack, and its worker if it has one."""
     stack: Stack = request.param
     host = Host(tmp_path, {**stack.settings(), "SILO_WORKERS": 1})
-    host.start()
-    yield host
-    host.stop()
+    try:
+        host.start()
+        yield host
+    finally:
+        host.stop()
 
 
 def test_upload_watch_and_download(arrives: Arrives, stacked: Host, tmp_path: Path) -> None:

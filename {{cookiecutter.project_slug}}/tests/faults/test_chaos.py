@@ -17,10 +17,14 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the servers are
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     folder = tmp_path_factory.mktemp("chaos")
     cluster = Cluster(folder, TESTS_WITNESS=folder)
-    cluster.start()
-    yield cluster
-    assert cluster.left_behind() == []
-    assert cluster.stop() == 0
+    try:
+        cluster.start()
+        yield cluster
+        left = cluster.left_behind()
+    finally:
+        code = cluster.stop()
+    assert left == []
+    assert code == 0
     assert cluster.orphans() == []
     assert twice(folder) == []
 

@@ -61,9 +61,12 @@ def running(folder: Path) -> Iterator[Cluster]:
         TESTS_GATE=folder / "gate",
         TESTS_WITNESS=folder,
     )
-    cluster.start()
-    yield cluster
-    assert cluster.stop() == 0
+    try:
+        cluster.start()
+        yield cluster
+    finally:
+        code = cluster.stop()
+    assert code == 0
     assert cluster.orphans() == []
     assert not (folder / "twice").exists(), "two have worked on one job at once"
 

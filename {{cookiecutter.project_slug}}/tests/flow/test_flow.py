@@ -32,9 +32,11 @@ def host(
     stack: Stack = request.param
     own = {"SILO_TTL": TTL_SECONDS, "SILO_CLEANUP_INTERVAL": 0.5, "SILO_WORKERS": 1}
     host = Host(tmp_path_factory.mktemp("flow"), {**stack.settings(), **own})
-    host.start()
-    yield host
-    host.stop()
+    try:
+        host.start()
+        yield host
+    finally:
+        host.stop()
     assert "Traceback" not in host.server.log
     assert " ERROR " not in host.server.log
 
