@@ -21,6 +21,7 @@ from .person import Person, csv_text
 
 FILE = ("sales.csv", csv_text([["Region", "Amount"], ["North", 1]]))
 MINUTES = 300.0
+SECRET = "0123456789abcdef-of-both"
 
 MakeHost = Callable[..., Flask]
 
@@ -37,7 +38,7 @@ def host(valkey: Valkey, prefix: str, tmp_path: Path) -> Iterator[MakeHost]:
 
     def make(name: str, **settings: object) -> Flask:
         given = {
-            "SECRET_KEY": "0123456789abcdef-of-both",
+            "SECRET_KEY": SECRET,
             "SILO_DATA_DIR": tmp_path / name,
             "SILO_FILES_URL": str(tmp_path / "files"),
             "SILO_STORE_URL": f"{valkey.url}?prefix={prefix}",

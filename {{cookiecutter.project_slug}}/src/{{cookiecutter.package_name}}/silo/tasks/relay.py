@@ -109,7 +109,8 @@ class Relay:
             if job and job.logs[-self._doubted :] == self._lines[: self._doubted]:
                 self._lines = self._lines[self._doubted :]
         self._doubted = len(self._lines)
-        self._jobs.report(self._job.id, self._job.attempt, lines=self._lines, **self._news)
+        if self._lines or self._news:
+            self._jobs.report(self._job.id, self._job.attempt, lines=self._lines, **self._news)
         self._news, self._lines, self._doubted = {}, [], 0
 
     def _end(self, said: Message) -> Outcome | None:
