@@ -110,8 +110,12 @@ class Swift:
         self._ports = dict(zip((*STORES, "proxy"), _free_ports(4), strict=True))
         self._processes: list[subprocess.Popen[bytes]] = []
         self._configure()
-        self.start()
-        self._make_bucket()
+        try:
+            self.start()
+            self._make_bucket()
+        except BaseException:
+            self.kill()
+            raise
 
     @property
     def endpoint(self) -> str:
