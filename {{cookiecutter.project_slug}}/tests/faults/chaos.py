@@ -373,9 +373,9 @@ def main(kills: int, seed: int, backend: str) -> None:
             outcome = play(server, stage, victim)
             longest = max(longest, time.monotonic() - began)
             counts[stage.__name__, victim.__name__, outcome] += 1
+        left, code = server.left_behind(), server.stop()
         wrong = {
-            "files left behind": server.left_behind(),
-            "exit code after SIGTERM": server.stop(),
+            "files left behind": left,
             "processes left behind": server.orphans(),
             "jobs done twice at once": twice(folder),
         }
@@ -385,7 +385,8 @@ def main(kills: int, seed: int, backend: str) -> None:
     click.echo(f"{kills} kills, longest round {longest:.1f} s")
     for what, found in wrong.items():
         click.echo(f"{what}: {found or 'none'}")
-    if any(wrong.values()):
+    click.echo(f"exit code after SIGTERM: {code}")
+    if code or any(wrong.values()):
         raise SystemExit(1)
 
 
