@@ -8,7 +8,8 @@ from __future__ import annotations
 import os
 import signal
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from secrets import token_hex
@@ -97,8 +98,14 @@ class Host:
 
     def stop(self) -> None:
         """SIGTERM; whatever ran ends in good order."""
-        running = [program for program in self.programs if program.runs]
-        assert [program.stop() for program in running] == [0] * len(running), self.server.log
+        assert stopped(self.programs) == 0, self.server.log
+
+
+def stopped(programs: Iterable[Program]) -> int:
+    """End all of them at once that run; the worst exit code."""
+    running = [program for program in programs if program.runs]
+    with ThreadPoolExecutor() as pool:
+        return max(pool.map(Program.stop, running), default=0, key=abs)
 
 
 class Cluster:
@@ -130,8 +137,11 @@ class Cluster:
         """Those that stay as they are until `settle`."""
 
     def start(self) -> None:
-        for host in self.hosts:
-            host.start()
+        begun = [program for host in self.hosts for program in host.programs]
+        for program in begun:
+            program.begin()
+        for program in begun:
+            program.wait_ready()
 
     @property
     def port(self) -> int:
@@ -167,10 +177,9 @@ class Cluster:
 
     def stop(self) -> int:
         """SIGTERM for all; the worst exit code."""
-        programs = [program for host in self.hosts for program in host.programs]
-        codes = [program.stop() for program in programs if program.runs]
+        code = stopped(program for host in self.hosts for program in host.programs)
         self.redis.stop()
-        return max(codes, default=0, key=abs)
+        return code
 
     def part_bytes(self) -> int:
         """The bytes in the bucket: of a session that only uploads, what has arrived of it."""

@@ -20,7 +20,7 @@ from {{ cookiecutter.package_name }}.silo.records import Postpone, open_records
 from {{ cookiecutter.package_name }}.silo.sessions.ids import session_key
 from {{ cookiecutter.package_name }}.silo.tasks.jobs import OWNER_CHARS
 
-from .chaos import LARGE, SMALL, Round
+from .chaos import CLUSTER_VICTIMS, LARGE, SMALL, STAGES, Round, Stage, Victim, play, twice
 from .hosts import AHEAD_SECONDS, LEASE_SECONDS, Cluster, Host
 from .server import Answer, Caller, Event
 
@@ -68,7 +68,7 @@ def running(folder: Path) -> Iterator[Cluster]:
         code = cluster.stop()
     assert code == 0
     assert cluster.orphans() == []
-    assert not (folder / "twice").exists(), "two have worked on one job at once"
+    assert twice(folder) == []
 
 
 @pytest.fixture
@@ -227,6 +227,19 @@ def test_s36_of_two_cleaners_one_ends_each_session(cluster: Cluster) -> None:
     for person in people:
         for host in cluster.hosts:
             assert at(host, person).caller.post("/api/process").status == 410
+
+
+@pytest.mark.parametrize(
+    ("stage", "victim"),
+    [*zip(STAGES, CLUSTER_VICTIMS, strict=False)],
+    ids=lambda function: function.__name__,
+)
+def test_s31_a_kill_in_a_cluster_loses_nothing(
+    cluster: Cluster, stage: Stage, victim: Victim
+) -> None:
+    """A few; `make chaos BACKEND=distributed` does it a hundred times."""
+    outcome = play(cluster, stage, victim)
+    assert not outcome.startswith("failed"), outcome
 
 
 def test_in_the_end_nothing_is_left(cluster: Cluster) -> None:

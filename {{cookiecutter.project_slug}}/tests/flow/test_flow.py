@@ -21,7 +21,7 @@ from {{ cookiecutter.package_name }}.silo.tasks.jobs import OWNER_CHARS
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the servers are for Linux")
 
-TTL_SECONDS = 4
+TTL_SECONDS = 3
 
 
 @pytest.fixture(scope="module", params=STACKS, ids=str)
@@ -30,7 +30,7 @@ def host(
 ) -> Iterator[Host]:
     """A machine with the stack. Whatever is done on it leaves no error in its log."""
     stack: Stack = request.param
-    own = {"SILO_TTL": TTL_SECONDS, "SILO_CLEANUP_INTERVAL": 0.5, "SILO_WORKERS": 1}
+    own = {"SILO_TTL": TTL_SECONDS, "SILO_CLEANUP_INTERVAL": 0.25, "SILO_WORKERS": 1}
     host = Host(tmp_path_factory.mktemp("flow"), {**stack.settings(), **own})
     try:
         host.start()
