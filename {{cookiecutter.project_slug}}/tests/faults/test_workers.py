@@ -43,7 +43,8 @@ def port(request: pytest.FixtureRequest, tmp_path: Path, holder: Path) -> Iterat
 @contextlib.contextmanager
 def counter(store: str, holder: Path, lease: float) -> Iterator[int]:
     """The counter app, served by four workers over the store of a URL; its port."""
-    port = free_port()
+    port, ready = free_port(), holder.with_name("ready")
+    ready.mkdir()
     process = subprocess.Popen(
         [
             *(sys.executable, "-m", "gunicorn", "faults.counter:app"),
@@ -55,11 +56,13 @@ def counter(store: str, holder: Path, lease: float) -> Iterator[int]:
             "PYTHONPATH": os.pathsep.join(path for path in sys.path if path),
             "COUNTER_STORE": store,
             "COUNTER_HOLDER": str(holder),
+            "COUNTER_READY": str(ready),
             "COUNTER_LEASE": str(lease),
         },
         stderr=subprocess.DEVNULL,
     )
-    eventually(lambda: answers(port))
+    # Each of them: one that meets no store when it begins would end them all.
+    eventually(lambda: len(list(ready.iterdir())) == WORKERS and answers(port))
     yield port
     process.terminate()
     process.wait(30)
