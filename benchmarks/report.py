@@ -8,6 +8,7 @@ import os
 import platform
 import sys
 import time
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -51,18 +52,29 @@ def keep(output: Path, found: dict[str, Any]) -> None:
     """Store a benchmark's figures, show them, and write the page of all figures beside them."""
     output.write_text(json.dumps(found, indent=2, ensure_ascii=False) + "\n")
     print("\n".join(tables(found)))
+    if output.parent == HERE:
+        write_page()
+
+
+def write_page() -> None:
+    """All figures that are stored, as one page."""
     lines = ["# Measured"]
+    for path in sorted((HERE / "results").glob("*.json")):
+        found = json.loads(path.read_text())
+        lines += ["", *said(found, found["made by"], f"results/{path.name}", [found["words"]])]
     for name, words in PAGES.items():
-        path = output.with_name(f"{name}.json")
+        path = HERE / f"{name}.json"
         if path.exists():
-            lines += ["", *section(name, words, json.loads(path.read_text()))]
-    output.with_name("README.md").write_text("\n".join(lines) + "\n")
+            found = json.loads(path.read_text())
+            lines += ["", *said(found, f"make bench-{name}", path.name, words)]
+    (HERE / "README.md").write_text("\n".join(lines) + "\n")
 
 
-def section(name: str, words: tuple[str, ...], found: dict[str, Any]) -> list[str]:
+def said(found: dict[str, Any], command: str, file: str, words: Iterable[str]) -> list[str]:
+    """The tables of one benchmark, below where they come from and what is to be known."""
     versions = ", ".join(f"{package} {version}" for package, version in found["versions"].items())
     return [
-        f"Made by `make bench-{name}`; the figures are in [{name}.json]({name}.json).",
+        f"Made by `{command}`; the figures are in [{Path(file).name}]({file}).",
         f"{found['machine']}, {versions}; {found['when']}.",
         "",
         *words,
@@ -74,7 +86,7 @@ def tables(found: dict[str, Any]) -> list[str]:
     """The figures as Markdown: a table for each group, a row for each subject."""
     lines: list[str] = []
     for group, rows in found.items():
-        if group in ("machine", "versions", "when"):
+        if group in ("machine", "versions", "when", "made by", "words"):
             continue
         subjects = rows if all(isinstance(row, dict) for row in rows.values()) else {"ours": rows}
         heads = list(dict.fromkeys(key for row in subjects.values() for key in row))
