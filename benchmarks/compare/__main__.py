@@ -72,7 +72,7 @@ def measured(
         found = tried(partial(row.measure, sizes), name, failures)
         return {**head, **results.about(["ours"]), row.title: found}
     found = compared(name, row, subjects, sizes, failures)
-    count = "once" if row.once or sizes.rounds == 1 else f"median of {sizes.rounds} rounds"
+    count = "once" if sizes.rounds == 1 else f"median of {sizes.rounds} rounds"
     about = results.about([subject.environment for subject in subjects])
     return {**head, **about, f"{row.title}, {count}": found}
 
@@ -81,13 +81,15 @@ def compared(
     name: str, row: Row, subjects: Sequence[Subject], sizes: Sizes, failures: Failures
 ) -> dict[str, Any]:
     """The subjects in turn, one way round and then the other."""
-    rounds: dict[str, list[dict[str, Any]]] = {subject.name: [] for subject in subjects}
-    for turn in range(1 if row.once else sizes.rounds):
+    rounds: dict[str, list[dict[str, Any]]] = {}
+    for turn in range(sizes.rounds):
         for subject in subjects if turn % 2 == 0 else reversed(subjects):
             print(f"  {turn + 1}: {subject.name}", file=sys.stderr, flush=True)
             label = f"{name}, {subject.name}"
             figures = tried(partial(row.measure, subject, sizes), label, failures)
-            rounds[subject.name].append(figures)
+            several = all(isinstance(each, dict) for each in figures.values())
+            for way, found in (figures if several else {"": figures}).items():
+                rounds.setdefault(f"{subject.name}, {way}".strip(", "), []).append(found)
     return {subject: results.combined(each) for subject, each in rounds.items()}
 
 

@@ -16,8 +16,6 @@ class Row:
     title: str
     words: str
     measure: Callable[[Subject, Sizes], dict[str, Any]]
-    once: bool = False
-    """Whether one round is enough: what is told does not vary, or takes minutes."""
 
 
 @dataclass(frozen=True)

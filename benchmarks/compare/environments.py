@@ -59,9 +59,7 @@ def install_ours() -> None:
         stdout=subprocess.DEVNULL,
     )
     bake = CACHE / "bake" / SLUG
-    if not python("ours").exists():
-        install("ours", str(bake))
-        return
+    install("ours", str(bake))
     renew = ("--quiet", "--force-reinstall", "--no-deps", str(bake))
     subprocess.run([python("ours"), "-m", "pip", "install", *renew], check=True)
 

@@ -52,7 +52,9 @@ class Watcher:
         """Make a call; the connection, with its answer's head read."""
         reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
         writer.write(f"{head}\r\nHost: localhost:{self.port}\r\n\r\n".encode() + body)
-        await reader.readuntil(b"\r\n\r\n")
+        head = await reader.readuntil(b"\r\n\r\n")
+        if b" 200 " not in head.partition(b"\r\n")[0]:
+            raise ConnectionError(head.decode())
         return reader, writer
 
 
@@ -104,22 +106,19 @@ class Gradio(Streams):
 
 
 class Asks(Watcher):
-    """Asks every two seconds, over a connection that is kept; each answer counts."""
+    """Asks every two seconds, over a new connection: servers close one that waits so long."""
 
     question = "/api/progress"
 
     async def news(self) -> AsyncIterator[None]:
         await asyncio.sleep(POLL * (self.number % 100) / 100)
-        reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
         sid = f"X-Session-ID: {secrets.token_hex(16)}"
-        ask = f"GET {self.question} HTTP/1.1\r\nHost: localhost\r\n{sid}"
+        ask = f"GET {self.question} HTTP/1.1\r\nConnection: close\r\n{sid}"
         while True:
-            writer.write(f"{ask}\r\n\r\n".encode())
-            head = await reader.readuntil(b"\r\n\r\n")
-            sizes = [line for line in head.lower().split(b"\r\n") if line.startswith(b"content-l")]
-            await reader.readexactly(int(sizes[0].partition(b":")[2]))
-            if b" 200 " in head.partition(b"\r\n")[0]:
+            reader, writer = await self._call(ask)
+            if await reader.read():
                 yield
+            writer.close()
             await asyncio.sleep(POLL)
 
 

@@ -49,14 +49,16 @@ def wrk(port: int, seconds: int, path: str, *body: str) -> str:
 
 def read(said: str) -> dict[str, Any]:
     """The figures in what wrk says. Raises CannotRunError if calls were refused."""
-    if errors := re.search(r"(Non-2xx or 3xx responses: \d+|Socket errors: .*)", said):
-        raise CannotRunError(errors[1])
+    if errors := re.search(r"Non-2xx or 3xx responses: \d+", said):
+        raise CannotRunError(errors[0])
     rate = re.search(r"Requests/sec:\s+([0-9.]+)", said)
     if not rate:
         raise CannotRunError(f"wrk said: {said[-200:]}")
     figures: dict[str, Any] = {"requests a second": round(float(rate[1]))}
     for share, value, unit in re.findall(r"\s(50|99)%\s+([0-9.]+)(us|ms|s)", said):
         figures[f"p{share} (ms)"] = round(float(value) * UNITS[unit], 2)
+    if errors := re.search(r"Socket errors: (.*)", said):
+        figures["broken off"] = sum(map(int, re.findall(r"\d+", errors[1])))
     return figures
 
 
@@ -84,10 +86,7 @@ def by_hand(port: int, seconds: int) -> dict[str, Any]:
 
 
 def wrong(subject: Subject, _: Sizes) -> dict[str, Any]:
-    """One session counts, over a new connection each time; wrong is what is not one more.
-
-    The first answer of the session says where it begins, and is right.
-    """
+    """One session counts from 1, over a new connection each time; wrong is any other number."""
     with served(subject, WORKERS, counter=True) as running:
         time.sleep(WORKERS)  # so that each worker has loaded the app
         client, answers = running.client(), 0

@@ -40,16 +40,15 @@ def our_streams(port: int, _: int | None) -> Sequence[Command]:
     return [[env.python("ours"), env.BENCHMARKS / "streams.py", "--serve", str(port)]]
 
 
-def watching(subject: Subject, sizes: Sizes) -> dict[str, Any]:
-    """For each way of watching, what came of it."""
+def watching(subject: Subject, sizes: Sizes) -> dict[str, dict[str, Any]]:
+    """What came of each way of watching."""
     allow_files()
     if subject.environment == "ours":
         subject = replace(subject, commands=our_streams)
-    found: dict[str, Any] = {}
+    found = {}
     for name, way in WAYS[subject.environment].items():
         with served(subject) as running, published(running, sizes):
-            figures = asyncio.run(measured(running, way, sizes))
-        found |= {f"{name}: {head}": figure for head, figure in figures.items()}
+            found[name] = asyncio.run(measured(running, way, sizes))
     return found
 
 
