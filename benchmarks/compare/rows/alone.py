@@ -40,11 +40,11 @@ def growth(sizes: Sizes) -> dict[str, Any]:
 
 
 def sessions(sizes: Sizes) -> dict[str, Any]:
-    return script("sessions", *sizes.sessions)
+    return script("stored", *sizes.sessions)
 
 
 def queue(sizes: Sizes) -> dict[str, Any]:
-    return script("queue", *sizes.queued)
+    return script("queued", *sizes.queued)
 
 
 def limits(sizes: Sizes) -> dict[str, Any]:
