@@ -41,6 +41,8 @@ def run_script(query: str = "") -> bytes:
 class Streamlit(Client):
     """The session is the connection's."""
 
+    _session: str
+
     def __init__(self, port: int) -> None:
         super().__init__(port)
         self._back, self._forward = messages()

@@ -52,9 +52,9 @@ class Watcher:
         """Make a call; the connection, with its answer's head read."""
         reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
         writer.write(f"{head}\r\nHost: localhost:{self.port}\r\n\r\n".encode() + body)
-        head = await reader.readuntil(b"\r\n\r\n")
-        if b" 200 " not in head.partition(b"\r\n")[0]:
-            raise ConnectionError(head.decode())
+        answer = await reader.readuntil(b"\r\n\r\n")
+        if b" 200 " not in answer.partition(b"\r\n")[0]:
+            raise ConnectionError(answer.decode())
         return reader, writer
 
 

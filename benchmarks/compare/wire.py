@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 import re
+import select
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -44,6 +45,7 @@ class Wire:
         """Send JSON, or nothing. Raises RefusedError for an answer that is none of success."""
         data = None if body is None else json.dumps(body).encode()
         kind = {} if data is None else {"Content-Type": "application/json"}
+        self._renew()
         self._connection.request(method, path, data, {**self._own(), **kind})
         return self._answer()
 
@@ -68,6 +70,7 @@ class Wire:
         tail: bytes = b"",
     ) -> Answer:
         """Send a file's bytes, which the system copies to the socket, between `head` and `tail`."""
+        self._renew()
         length = len(head) + file.stat().st_size + len(tail)
         self._connection.putrequest(method, path)
         told = {**self._own(), **headers, "Content-Length": str(length)}
@@ -100,6 +103,12 @@ class Wire:
 
     def close(self) -> None:
         self._connection.close()
+
+    def _renew(self) -> None:
+        """Let go of a connection that the server has closed meanwhile, as browsers do."""
+        sock = self._connection.sock
+        if sock and select.select([sock], [], [], 0)[0]:
+            self._connection.close()
 
     def _own(self) -> dict[str, str]:
         cookie = "; ".join(f"{name}={value}" for name, value in self.cookies.items())
