@@ -43,7 +43,7 @@ def main() -> int:
         print(f"{name}", file=sys.stderr, flush=True)
         found = measured(name, subjects, sizes, failures)
         print("\n".join(tables(found)), flush=True)
-        if not (given.quick or given.peers):
+        if not (given.quick or given.peers or given.rows):
             results.store(name, found)
             write_page()
     for failure in failures:
@@ -67,14 +67,15 @@ def measured(
 ) -> dict[str, Any]:
     """A row with what is to be known of it."""
     row = ROWS.get(name) or ALONE[name]
-    head = {"made by": f"make bench ONLY={name}", "words": row.words}
+    head: dict[str, Any] = {"made by": f"make bench ONLY={name}", "words": row.words}
+    head["place"] = [*ROWS, *ALONE].index(name)
     if isinstance(row, Alone):
         found = tried(partial(row.measure, sizes), name, failures)
         return {**head, **results.about(["ours"]), row.title: found}
     found = compared(name, row, subjects, sizes, failures)
-    count = "once" if sizes.rounds == 1 else f"median of {sizes.rounds} rounds"
     about = results.about([subject.environment for subject in subjects])
-    return {**head, **about, f"{row.title}, {count}": found}
+    head |= {"shown": row.shown, "rounds": sizes.rounds}
+    return {**head, **about, row.title: found}
 
 
 def compared(

@@ -112,7 +112,9 @@ class Gradio(Client):
     def __init__(self, port: int) -> None:
         super().__init__(port)
         self.session = secrets.token_hex(6)
-        self._functions: dict[str, int] = {}
+        config = self.wire.call("GET", "/config").json  # which its page comes with
+        functions = config["dependencies"]
+        self._functions: dict[str, int] = {each["api_name"]: each["id"] for each in functions}
 
     def upload(self, file: Path) -> None:
         path = f"/gradio_api/upload?upload_id={secrets.token_hex(6)}"
@@ -157,9 +159,6 @@ class Gradio(Client):
 
     def number(self, name: str) -> int:
         """Of one of the functions, by its name."""
-        if not self._functions:
-            config = self.wire.call("GET", "/config").json
-            self._functions = {each["api_name"]: each["id"] for each in config["dependencies"]}
         return self._functions[name]
 
 

