@@ -100,7 +100,7 @@ ROWS = {
     "kill": Row(
         "kill -9 mid-task, then asked",
         "All processes but Celery's broker are killed in the middle of a job and started again; "
-        "then the person asks for a minute.",
+        "then the person asks for half a minute, unless an answer is final.",
         kill.kill,
         ("asked",),
     ),
@@ -116,8 +116,8 @@ ROWS = {
 ALONE = {
     "growth": Alone(
         "the job as it grows",
-        "The command line makes the report; seconds and memory are of its job alone, per row too. "
-        "Reading, the step and writing are timed apart.",
+        "A process of its own makes the report, without a server or a limit on memory. A workbook "
+        "may have 5 million cells, which is 625,000 such rows.",
         alone.growth,
     ),
     "sessions": Alone(

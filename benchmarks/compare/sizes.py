@@ -9,7 +9,7 @@ from dataclasses import dataclass
 class Sizes:
     """Counts, rows of a workbook, seconds, megabytes."""
 
-    rounds: int = 5
+    rounds: int = 3
     rows: int = 20_000
     jobs: int = 8
     light_seconds: float = 10.0
@@ -18,8 +18,8 @@ class Sizes:
     watchers: int = 1000
     watch_seconds: float = 15.0
     killed_rows: int = 100_000
-    asked_seconds: float = 60.0
-    growth: tuple[int, ...] = (1_000, 10_000, 100_000, 1_000_000)
+    asked_seconds: float = 30.0
+    growth: tuple[int, ...] = (1_000, 10_000, 100_000, 600_000, 1_000_000)
     sessions: tuple[int, ...] = (1_000, 10_000, 100_000, 1_000_000)
     queued: tuple[int, ...] = (10, 100, 1_000, 10_000)
 

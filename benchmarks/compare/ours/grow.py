@@ -13,7 +13,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from acme_reports.pipeline import Options, process
-from acme_reports.step import SilentProgress
+from acme_reports.step import SilentProgress, UserError
 from acme_reports.tables import read
 from acme_reports.workbook import write_workbook
 
@@ -27,7 +27,11 @@ def peak() -> float:
 def main(name: str, rows: str) -> None:
     file, count, before = Path(name), int(rows), peak()
     times = [time.perf_counter()]
-    report = process([file], Options(), SilentProgress())
+    try:
+        report = process([file], Options(), SilentProgress())
+    except UserError as sentence:
+        print(json.dumps({"refused": str(sentence)}))
+        return
     times.append(time.perf_counter())
     with tempfile.TemporaryDirectory() as folder:
         write_workbook(report, Path(folder) / "report.xlsx")
