@@ -43,7 +43,9 @@ ROWS = {
     ),
     "eight-at-once": Row(
         "eight at once",
-        "Eight such people at the same moment, until all have theirs.",
+        "Eight such people at the same moment, until all have theirs. Each subject runs as many "
+        "jobs at a time as it does by default: Gradio one, ours and Celery as many as there are "
+        "cores, the others all of them in threads of one process.",
         jobs.eight,
         ("all (s)",),
     ),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib.metadata
 import subprocess
 import sys
@@ -49,7 +50,7 @@ def install_broker() -> Path:
 
 
 def install_ours() -> None:
-    """A fresh bake with the default answers, installed as a package, each time anew."""
+    """A fresh bake with the default answers, installed as a package; anew if it has changed."""
     subprocess.run(
         [
             *(sys.executable, "-m", "cookiecutter", TEMPLATE, "--no-input", "--default-config"),
@@ -60,8 +61,19 @@ def install_ours() -> None:
     )
     bake = CACHE / "bake" / SLUG
     install("ours", str(bake))
-    renew = ("--quiet", "--force-reinstall", "--no-deps", str(bake))
-    subprocess.run([python("ours"), "-m", "pip", "install", *renew], check=True)
+    installed, now = CACHE / "ours" / "bake", digest(bake)
+    if not installed.exists() or installed.read_text() != now:
+        renew = ("--quiet", "--force-reinstall", "--no-deps", str(bake))
+        subprocess.run([python("ours"), "-m", "pip", "install", *renew], check=True)
+        installed.write_text(now)
+
+
+def digest(folder: Path) -> str:
+    """Of all files below a folder, their names too."""
+    found = hashlib.sha256()
+    for file in sorted(path for path in folder.rglob("*") if path.is_file()):
+        found.update(f"{file.relative_to(folder)}\0".encode() + file.read_bytes())
+    return found.hexdigest()
 
 
 def packages(name: str) -> dict[str, str]:
