@@ -64,9 +64,9 @@ ROWS = {
     ),
     "post": Row(
         "a session-bearing POST, 32 connections",
-        "Each connection counts in a session of its own. Ours is in SQLite (2 processes); Flask + "
-        "Celery's is in the cookie (2 processes); all others' are in the memory of one process. "
-        "Streamlit's is a press of a button over a WebSocket.",
+        "Each connection counts in a session of its own. Ours is in SQLite; Flask + Celery's is in "
+        "the cookie (2 processes); all others' are in the memory of one process. flask-silo's "
+        "README names no server. Streamlit's is a press of a button over a WebSocket.",
         sessions.post,
         ("requests a second",),
     ),

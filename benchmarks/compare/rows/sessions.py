@@ -6,15 +6,17 @@ import re
 import shutil
 import subprocess
 import time
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any
 
 from ..clients import Client, Gradio
-from ..environments import BENCHMARKS
+from ..environments import BENCHMARKS, python
 from ..processes import CannotRunError
 from ..sizes import Sizes
 from ..streamlit import Streamlit
-from ..subjects import Subject, served
+from ..subjects import Command, Subject, served
 from ..wire import RefusedError
 
 CONNECTIONS = 32
@@ -26,7 +28,22 @@ GRADIO_BODY = '{"data": [null], "session_hash": "SESSION"}'
 
 
 def post(subject: Subject, sizes: Sizes) -> dict[str, Any]:
-    with served(subject, counter=True) as running:
+    """Served as everywhere else; ours by one process too, flask-silo by `flask run` too."""
+    if subject.environment == "ours":
+        return {f"{count} of gunicorn": counted(subject, sizes, count) for count in (2, 1)}
+    if subject.environment == "flask_silo":
+        run = replace(subject, commands=flask_run)
+        return {"gunicorn": counted(subject, sizes), "flask run": counted(run, sizes)}
+    return counted(subject, sizes)
+
+
+def flask_run(port: int, _: int | None) -> Sequence[Command]:
+    flask = ["-m", "flask", "--app", "app:app", "run", "--port", str(port)]
+    return [[python("flask_silo"), *flask]]
+
+
+def counted(subject: Subject, sizes: Sizes, workers: int | None = None) -> dict[str, Any]:
+    with served(subject, workers, counter=True) as running:
         if subject.client is Streamlit:
             return by_hand(running.port, sizes.post_seconds)
         if subject.client is Gradio:
