@@ -10,6 +10,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from acme_reports.silo.records import open_records
@@ -57,11 +58,9 @@ def measured(count: int) -> dict[str, Any]:
             taken.append(job)
 
         figures = {
-            "put in": timed([lambda job=job: add(job) for job in new]),
+            "put in": timed([partial(add, job) for job in new]),
             "taken": timed([take] * some),
-            "ended": timed(
-                [lambda job=job: jobs.finish(job.id, "complete", "Done") for job in taken]
-            ),
+            "ended": timed([partial(jobs.finish, job.id, "complete", "Done") for job in taken]),
         }
         records.close()
     return figures
