@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import http.client
-import multiprocessing
+import json
+import os
+import select
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from multiprocessing.connection import Connection
+
+from .environments import BENCHMARKS
+from .processes import CannotRunError
 
 EVERY = 0.01
 LONGEST = 5.0
@@ -32,32 +38,30 @@ def call(port: int, method: str, path: str) -> float:
     return time.perf_counter() - began
 
 
-def ask(port: int, method: str, path: str, end: Connection) -> None:
-    """Ask until told to end, then send the seconds of each call, sorted."""
-    taken = []
-    while not end.poll(EVERY):
-        taken.append(call(port, method, path))
-    end.send(sorted(taken))
-
-
 @contextmanager
 def asking(port: int, light: tuple[str, str]) -> Iterator[Callable[[], list[float]]]:
-    """Ask during the block; what it yields ends that, and gives the seconds of each call."""
-    context = multiprocessing.get_context("spawn")
-    ours, theirs = context.Pipe()
-    process = context.Process(target=ask, args=(port, *light, theirs))
-    process.start()
+    """Ask during the block; what it yields ends that, and gives the seconds of each call, sorted.
+
+    Raises CannotRunError if nothing was asked.
+    """
+    process = subprocess.Popen(
+        [sys.executable, "-m", __name__, str(port), *light],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        env={**os.environ, "PYTHONPATH": str(BENCHMARKS)},
+    )
 
     def end() -> list[float]:
-        ours.send(None)
-        taken: list[float] = ours.recv()
+        taken: list[float] = json.loads(process.communicate()[0])
+        if not taken:
+            raise CannotRunError("no light call was made")
         return taken
 
     try:
         yield end
     finally:
-        process.terminate()
-        process.join()
+        process.kill()
+        process.wait()
 
 
 def told(taken: list[float]) -> dict[str, float]:
@@ -68,3 +72,15 @@ def told(taken: list[float]) -> dict[str, float]:
     }
     lost = 100 * sum(each >= LONGEST for each in taken) / len(taken)
     return {**figures, **({"unanswered (%)": round(lost, 1)} if lost else {})}
+
+
+def main(port: str, method: str, path: str) -> None:
+    """Ask until the input closes, then tell the seconds of each call."""
+    taken = []
+    while not select.select([sys.stdin], [], [], EVERY)[0]:
+        taken.append(call(int(port), method, path))
+    print(json.dumps(sorted(taken)))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -118,7 +118,7 @@ class Gradio(Client):
 
     def upload(self, file: Path) -> None:
         path = f"/gradio_api/upload?upload_id={secrets.token_hex(6)}"
-        self._path = self.wire.send_form("POST", path, file).json[0]
+        self._path = self.wire.send_form("POST", path, file, "files").json[0]
 
     def start(self) -> None:
         self.join("work", [{"path": self._path, "meta": {"_type": "gradio.FileData"}}])

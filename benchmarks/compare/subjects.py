@@ -20,7 +20,8 @@ Command = Sequence[str | Path]
 SECRET = "only-of-the-benchmark-0123456789"
 THREADS = 16
 """Of all gunicorn workers of a peer together."""
-CELERY_WORKERS = 2
+WORKERS = 2
+"""Web processes of those whose sessions are not in one process."""
 
 
 @dataclass(frozen=True)
@@ -151,7 +152,7 @@ def uvicorn(name: str, port: int, workers: int | None) -> Sequence[Command]:
 
 def celery(port: int, workers: int | None) -> Sequence[Command]:
     """The web server and Celery's worker, which has as many processes as there are cores."""
-    web = workers or CELERY_WORKERS
+    web = workers or WORKERS
     return [
         gunicorn("celery", "app:app", port, web, THREADS // web),
         [
@@ -184,7 +185,8 @@ def ours(port: int, workers: int | None) -> Sequence[Command]:
 
 def our_counter(port: int, workers: int | None) -> Sequence[Command]:
     """The README's counter on our extension, which the app itself has no use for."""
-    return [gunicorn("ours", "apps:ours()", port, workers or CELERY_WORKERS, 32)]
+    web = workers or WORKERS
+    return [gunicorn("ours", "apps:ours()", port, web, THREADS // web)]
 
 
 SUBJECTS = [

@@ -49,11 +49,10 @@ class Wire:
         self._connection.request(method, path, data, {**self._own(), **kind})
         return self._answer()
 
-    def send_form(self, method: str, path: str, file: Path) -> Answer:
-        """Send a file as the field `file` (Gradio: `files`) of a form."""
-        field_name = "files" if "gradio" in path else "file"
+    def send_form(self, method: str, path: str, file: Path, name: str = "file") -> Answer:
+        """Send a file as the only field of a form."""
         head = (
-            f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="{field_name}"; '
+            f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="{name}"; '
             f'filename="{file.name}"\r\nContent-Type: application/octet-stream\r\n\r\n'
         ).encode()
         tail = f"\r\n--{BOUNDARY}--\r\n".encode()
