@@ -62,7 +62,7 @@ def keep(output: Path, found: dict[str, Any]) -> None:
 
 
 def write_page() -> None:
-    """All figures that are stored, as one page."""
+    """All figures that are stored, as one page; `tried.md` is written by hand and goes into it."""
     compared = [(path, json.loads(path.read_text())) for path in RESULTS.glob("*.json")]
     compared.sort(key=lambda each: each[1]["place"])
     lines = ["# Measured", *glance([found for _, found in compared if "shown" in found])]
