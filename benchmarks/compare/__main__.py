@@ -11,6 +11,7 @@ median of the rounds counts. A row that cannot run for somebody says so, and the
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -32,6 +33,7 @@ Failures = list[str]
 
 def main() -> int:
     given = arguments()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # and no server is left behind
     (CACHE / "inputs").mkdir(parents=True, exist_ok=True)
     sizes = QUICK if given.quick else Sizes()
     sizes = replace(sizes, rounds=given.rounds or sizes.rounds, rows=given.rows or sizes.rows)
