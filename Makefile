@@ -6,7 +6,7 @@ EXAMPLE ?= profile
 DEMO := .demo/acme-reports
 SAMPLE := $(DEMO)/src/acme_reports/static/sample.xlsx
 
-.PHONY: help demo dev pictures docs test matrix chaos fuzz bench-store bench-streams bench-upload bench-scale lock lint fmt clean
+.PHONY: help demo dev pictures docs test matrix chaos fuzz bench bench-store bench-streams bench-upload bench-scale lock lint fmt clean
 .DEFAULT_GOAL := help
 
 help: ## list these targets
@@ -41,6 +41,9 @@ fuzz: dev ## calls and files made by chance, for a baked app: make fuzz EXAMPLES
 chaos: dev ## kill a baked app at every stage: make chaos KILLS=100 SEED=1 BACKEND=distributed
 	@$(MAKE) --no-print-directory -C .dev/acme-reports chaos
 
+bench: .venv/.bench ## ours beside what people would use instead: make bench PEERS="gradio ours" ONLY="one-user"
+	PYTHONPATH=benchmarks $(BIN)/python -m compare $(if $(PEERS),--peers $(PEERS)) $(if $(ONLY),--only $(ONLY)) $(ARGS)
+
 bench-store: dev ## the session store beside flask-silo's; needs wrk
 	@$(MAKE) --no-print-directory -C .dev/acme-reports .venv/.run
 	.dev/acme-reports/.venv/bin/python -m pip install --quiet flask-silo==0.1.6
@@ -74,7 +77,7 @@ fmt: .venv/.dev ## format the template's own Python
 	$(BIN)/ruff format benchmarks hooks tests tools
 
 clean: ## remove all that the targets above made
-	rm -rf .venv .demo .dev .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv .demo .dev .bench .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
 # Stamps: the environment is made again only when the list of requirements changes.
 .venv/.made:
@@ -92,3 +95,8 @@ clean: ## remove all that the targets above made
 .venv/.dev: .venv/.made pyproject.toml
 	$(BIN)/python -m pip install --quiet '.[dev]'
 	@touch $@ .venv/.demo
+
+# The browser is one that is there; the baked app's tests know how to bring one.
+.venv/.bench: .venv/.demo
+	$(BIN)/python -m pip install --quiet openpyxl playwright
+	@touch $@

@@ -1,0 +1,1 @@
+"""Ours beside what people would use instead: the same job for all, in turn, in one run."""

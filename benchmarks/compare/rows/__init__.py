@@ -1,0 +1,1 @@
+"""The rows of the comparison: each measures one subject in one round, and is told the sizes."""

@@ -1,0 +1,85 @@
+"""From the upload to the report: one person, eight at once, and how much faster that is."""
+
+from __future__ import annotations
+
+import io
+import time
+import zipfile
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+from .. import inputs
+from ..environments import CACHE
+from ..processes import CannotRunError
+from ..sizes import Sizes
+from ..subjects import Served, Subject, served
+
+FOLDER = CACHE / "inputs"
+
+
+def check(report: bytes) -> None:
+    """Raises CannotRunError unless it is a workbook with two sheets at least and a chart."""
+    names = zipfile.ZipFile(io.BytesIO(report)).namelist()
+    sheets = sum(name.startswith("xl/worksheets/sheet") for name in names)
+    if sheets < 2 or not any("charts/chart" in name for name in names):
+        raise CannotRunError(f"this is not the report: {names}")
+
+
+def job(running: Served, file: Path) -> float:
+    """Seconds that somebody needs who has just come to the page."""
+    client = running.client()
+    try:
+        began = time.perf_counter()
+        report = client.report(file)
+        taken = time.perf_counter() - began
+    finally:
+        client.close()
+    check(report)
+    return taken
+
+
+def serial(running: Served, file: Path, count: int) -> list[float]:
+    """Seconds of each of so many jobs, one after the other, sorted; one more warms up."""
+    job(running, file)
+    return sorted(job(running, file) for _ in range(count))
+
+
+def at_once(running: Served, file: Path, count: int) -> tuple[float, list[float]]:
+    """Seconds until all of them have their report, and of each, sorted."""
+    with ThreadPoolExecutor(count) as pool:
+        began = time.perf_counter()
+        taken = list(pool.map(lambda _: job(running, file), range(count)))
+        return time.perf_counter() - began, sorted(taken)
+
+
+def middle(taken: list[float]) -> float:
+    return round(taken[len(taken) // 2], 3)
+
+
+def one_user(subject: Subject, sizes: Sizes) -> dict[str, Any]:
+    file = inputs.workbook(FOLDER, sizes.rows)
+    with served(subject) as running:
+        taken = serial(running, file, sizes.jobs)
+    return {"p50 (s)": middle(taken), "slowest (s)": round(taken[-1], 3)}
+
+
+def eight(subject: Subject, sizes: Sizes) -> dict[str, Any]:
+    file = inputs.workbook(FOLDER, sizes.rows)
+    with served(subject) as running:
+        job(running, file)
+        whole, taken = at_once(running, file, sizes.jobs)
+    return {"all (s)": round(whole, 3), "p50 (s)": middle(taken), "first (s)": round(taken[0], 3)}
+
+
+def speed_up(subject: Subject, sizes: Sizes) -> dict[str, Any]:
+    """The same jobs one after the other and at once, on the same server."""
+    file = inputs.workbook(FOLDER, sizes.rows)
+    with served(subject) as running:
+        alone = sum(serial(running, file, sizes.jobs))
+        whole, _ = at_once(running, file, sizes.jobs)
+    return {
+        "times": round(alone / whole, 2),
+        "one after the other (s)": round(alone, 2),
+        "at once (s)": round(whole, 2),
+    }
