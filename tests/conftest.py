@@ -130,7 +130,7 @@ def make(folder: Path, *args: str, **environment: str) -> str:
         stderr=subprocess.STDOUT,
         text=True,
         encoding="utf-8",
-        timeout=1200,
+        timeout=2400,
     )
     assert done.returncode == 0, done.stdout[-20_000:]
     return done.stdout
