@@ -362,6 +362,7 @@ def test_a_workbook_is_written_to_a_path_and_to_an_open_file(tmp_path: Path) -> 
         (Column("C", "percent", decimals=0), 0.5, "0%"),
         (Column("C", "number", unit="EUR"), 1.5, '#,##0.00" EUR"'),
         (Column("C", "integer", unit='"x"'), 7, "#,##0\" ''x''\""),
+        (Column("C", "number", unit="s; h"), 1.5, '#,##0.00" s, h"'),
         (Column("C", "number", unit="kg"), 1e-9, '0.00E+00" kg"'),
         (Column("C", "number", unit="kg"), "none", "General"),
     ],

@@ -24,6 +24,7 @@ from .values import Cell, clean, duration, exact
 CELL_LENGTH = 32_767
 NAME_LENGTH = 31
 UNIT_LENGTH = 100
+IN_QUOTES = str.maketrans({'"': "''", "\n": " ", ";": ","})
 """Limits of Excel, which counts UTF-16 units: an emoji is two."""
 FIRST_MONTH = (1900, 3)
 """Excel believes in 29 February 1900, so programs disagree about the days before."""
@@ -122,8 +123,11 @@ def numbers_format(shown: Shown) -> str:
 
 
 def with_unit(form: str, unit: str) -> str:
-    """The unit stands in quotes, where nothing in it is a sign of the format's own."""
-    text = cut(clean(unit).replace('"', "''").replace("\n", " "), UNIT_LENGTH)
+    """The unit stands in quotes, where nothing in it is a sign of the format's own.
+
+    A semicolon is one to some readers even there, and the number becomes a date to them.
+    """
+    text = cut(clean(unit).translate(IN_QUOTES), UNIT_LENGTH)
     return f'{form}" {text}"' if text else form
 
 

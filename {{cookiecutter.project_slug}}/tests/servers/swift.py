@@ -195,20 +195,15 @@ class Swift:
         return True
 
     def _configure(self) -> None:
-        from swift.common.ring.builder import RingBuilder  # type: ignore[import-untyped]
-
         self._etc.mkdir(parents=True)
         (self._devices / "one").mkdir(parents=True)
         (self._etc / "swift.conf").write_text(HASH)
         for kind in STORES:
             self._write(kind, STORE)
-            ring = RingBuilder(part_power=4, replicas=1, min_part_hours=1)
-            here = {"ip": HOST, "port": self._ports[kind]}
-            there = {f"replication_{name}": value for name, value in here.items()}
-            rest = {"region": 1, "zone": 1, "device": "one", "weight": 1, "meta": ""}
-            ring.add_dev({**here, **there, **rest})
-            ring.rebalance()
-            ring.get_ring().save(str(self._etc / f"{kind}.ring.gz"))
+        rings = [f"{kind}={self._ports[kind]}" for kind in STORES]
+        script = str(Path(__file__).with_name("rings.py"))
+        # -P, or it would find this file where it looks for Swift's package.
+        subprocess.run([sys.executable, "-P", script, str(self._etc), *rings], check=True)
         sections = [
             "\n".join([f"[filter:{name}]", *_lines({"use": f"egg:swift#{name}", **options}), ""])
             for name, options in FILTERS.items()
