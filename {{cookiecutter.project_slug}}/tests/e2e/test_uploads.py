@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from faults.server import Server
-from playwright.sync_api import expect
+from playwright.sync_api import Route, expect
 from support import eventually
 
 from .conftest import Arrives, Served
@@ -213,3 +213,16 @@ def test_what_the_server_refuses_is_told_before_anything_is_sent(visitor: Visito
     visitor.sees("empty")
     assert offsets(visitor) == []
     visitor.upload()
+
+
+def test_files_chosen_right_after_a_cancel_are_sent(visitor: Visitor) -> None:
+    """The cancelled upload may still be about to begin."""
+    held: list[Route] = []
+    visitor.page.route("**/upload.js", lambda route: held.append(route))
+    visitor.choose(csv("older.csv"))
+    visitor.sees("uploading")
+    visitor.press("Cancel the upload")
+    visitor.choose(csv("newer.csv"))
+    held[0].continue_()
+    visitor.sees("ready")
+    visitor.reads("newer.csv")

@@ -196,7 +196,7 @@ def test_asking_makes_nothing(files: FileStore, tmp_path: Path) -> None:
 
 def test_a_session_has_a_directory_of_its_own(files: FileStore) -> None:
     directory = Path(files.session_dir(SID))
-    assert directory.is_dir() or files.session_dir(SID).startswith("s3://")
+    assert directory.is_dir() or "://" in files.session_dir(SID)
     assert directory == Path(files.session_dir(SID))
     assert directory != Path(files.session_dir("another"))
     assert Path(files.save(SID, "a", b"")).parent == directory

@@ -123,6 +123,7 @@ async function module(name, signal) {
 // Upload
 
 async function send(files) {
+  while (sending?.signal.aborted) await pause(0.05);
   if (!files.length || sending) return;
   await readable(files);
   if (sending) return;
