@@ -6,8 +6,6 @@ python limits.py WORKBOOK BULK SECONDS
 from __future__ import annotations
 
 import json
-import multiprocessing
-import os
 import re
 import shutil
 import socket
@@ -23,10 +21,10 @@ from acme_reports.pipeline import Options, process
 from acme_reports.step import SilentProgress
 from acme_reports.tables import read
 from acme_reports.workbook import write_workbook
+from copying import bare
 from python_calamine import CalamineWorkbook
 
 TIMES = 7
-PIECE = 2**20
 
 
 def timed(work: Callable[[], Any]) -> dict[str, float]:
@@ -63,41 +61,10 @@ def bare_read(file: Path) -> Any:
     return CalamineWorkbook.from_path(str(file)).get_sheet_by_index(0).to_python()
 
 
-def receive(listener: socket.socket, target: Path, size: int) -> None:
-    """Copy what comes on each connection to the disk, force it there, and answer."""
-    buffer = memoryview(bytearray(PIECE))
-    while True:
-        connection, _ = listener.accept()
-        with connection, target.open("wb", buffering=0) as file:
-            left = size
-            while left:
-                count = connection.recv_into(buffer)
-                file.write(buffer[:count])
-                left -= count
-            os.fsync(file.fileno())
-            connection.sendall(b"!")
-        target.unlink()
-
-
 def socket_to_disk(file: Path, folder: Path) -> dict[str, Any]:
-    size = file.stat().st_size
-    listener = socket.create_server(("127.0.0.1", 0))
-    context = multiprocessing.get_context("fork")
-    server = context.Process(target=receive, args=(listener, folder / "bulk", size))
-    server.start()
-
-    def send() -> None:
-        with socket.create_connection(listener.getsockname()) as connection:
-            with file.open("rb") as source:
-                connection.sendfile(source)
-            assert connection.recv(1) == b"!"
-
-    try:
-        figures = timed(send)
-    finally:
-        server.terminate()
-        server.join()
-    return {**figures, "MB/s": round(size / 1e6 / figures["p50 (ms)"] * 1e3)}
+    with bare(file, folder) as copy:
+        figures = timed(copy)
+    return {**figures, "MB/s": round(file.stat().st_size / 1e6 / figures["p50 (ms)"] * 1e3)}
 
 
 def bare_flask(folder: Path, seconds: str) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -23,7 +24,14 @@ OURS = env.BENCHMARKS / "compare" / "ours"
 def script(name: str, *arguments: object) -> dict[str, Any]:
     """What a script says that runs in the environment of ours."""
     command = [str(env.python("ours")), str(OURS / f"{name}.py"), *map(str, arguments)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=env.CACHE)
+    done = subprocess.run(
+        command,
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=env.CACHE,
+        env={**os.environ, "PYTHONPATH": str(env.BENCHMARKS)},
+    )
     if done.returncode:
         raise CannotRunError(done.stderr[-300:].strip())
     found: dict[str, Any] = json.loads(done.stdout)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from typing import Any
-from urllib.parse import urlsplit
 
 from flask import Flask
 from flask_cors import CORS
@@ -12,6 +11,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 
 from . import (
     arrival,
+    choices,
     contract,
     development,
     downloads,
@@ -38,7 +38,6 @@ from .jobs import ENCRYPTION_KEY, FILES
 from .opening import files_of, records_of
 from .silo import Silo
 from .silo.clock import steady_clock
-from .silo.files.base import EXTRAS
 from .silo.records import Records
 from .silo.tasks.base import Runner
 from .silo.tasks.child import Limits
@@ -174,7 +173,7 @@ def make_runner(settings: Settings, records: Records, clock: Callable[[], float]
     preload = [f"{__package__}.jobs"]
     if settings.encryption_key:
         preload.append(f"{__package__}.silo.files.encrypted")
-    if urlsplit(settings.files_url).scheme in EXTRAS:
+    if choices.in_a_bucket(settings):
         preload.append(f"{__package__}.silo.files.objects")
     if settings.silo_runner == "celery":
         from .silo.tasks.celery import CeleryRunner  # here, since it needs an extra

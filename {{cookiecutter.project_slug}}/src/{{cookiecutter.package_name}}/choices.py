@@ -8,10 +8,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from .silo.files.base import EXTRAS as BUCKETS
+
 if TYPE_CHECKING:
     from .config import Settings
 
 log = logging.getLogger(__name__)
+
+REDIS = ("redis", "rediss")
 
 
 @dataclass(frozen=True)
@@ -28,7 +32,7 @@ class Rule:
 
 
 def in_redis(settings: Settings) -> bool:
-    return urlsplit(settings.store_url).scheme in ("redis", "rediss")
+    return urlsplit(settings.store_url).scheme in REDIS
 
 
 def in_memory(settings: Settings) -> bool:
@@ -40,7 +44,7 @@ def in_sqlite(settings: Settings) -> bool:
 
 
 def in_a_bucket(settings: Settings) -> bool:
-    return urlsplit(settings.silo_files_url).scheme in ("s3", "gs", "az")
+    return urlsplit(settings.silo_files_url).scheme in BUCKETS
 
 
 def by_celery(settings: Settings) -> bool:

@@ -40,7 +40,6 @@ SAMPLE_WORDS = re.compile(
 OFF = "off"
 LIMIT = re.compile(r"[1-9][0-9]{0,8}/([1-9][0-9]{0,3} )?(second|minute|hour|day)s?")
 ORIGIN = re.compile(r"https?://[a-z0-9.-]+(:[0-9]{1,5})?", re.I)
-BROKERS = ("redis", "rediss")
 SECRETS = ("SECRET_KEY", "SILO_ENCRYPTION_KEY", "SILO_BROKER_URL")
 """Settings that no message shows."""
 
@@ -254,7 +253,7 @@ class Settings(BaseModel):
     @classmethod
     def _is_broker(cls, url: str) -> str:
         parts = urlsplit(url)
-        if parts.scheme not in BROKERS or not parts.hostname:
+        if parts.scheme not in choices.REDIS or not parts.hostname:
             raise ValueError("it must be like redis://host:6379/1, or rediss:// for TLS")
         _ = parts.port  # a ValueError if it is no number
         return url
@@ -308,7 +307,7 @@ class Settings(BaseModel):
     def broker_url(self) -> str:
         """Raises ConfigError if none is named."""
         url = self.silo_broker_url or self.store_url
-        if urlsplit(url).scheme not in BROKERS:
+        if urlsplit(url).scheme not in choices.REDIS:
             raise ConfigError(
                 "SILO_BROKER_URL is empty, and SILO_RUNNER=celery needs a broker: name a Redis "
                 "server, such as redis://localhost:6379/1."

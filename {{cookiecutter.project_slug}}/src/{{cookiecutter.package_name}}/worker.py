@@ -13,10 +13,9 @@ from collections.abc import Callable
 from . import choices, logs
 from .alive import alive_file
 from .app import create_app
-from .config import ConfigError, load_settings
-from .opening import reach_files
+from .config import load_settings
+from .opening import reach_broker, reach_files
 from .silo import Silo, SiloError
-from .silo.tasks.broker import BrokerAway
 from .silo.tasks.celery import CeleryRunner
 from .silo.tasks.listener import CeleryWorker
 from .silo.tasks.presence import Presence
@@ -46,7 +45,9 @@ def work(concurrency: int | None, ready: Ready) -> int:
             presence.renew()
 
     try:
-        runner = reached(silo)
+        reach_broker(settings)
+        runner = silo.store.runner
+        assert isinstance(runner, CeleryRunner)  # as SILO_RUNNER says
         count = concurrency or settings.silo_workers
         worker = CeleryWorker(
             runner,
@@ -63,15 +64,3 @@ def work(concurrency: int | None, ready: Ready) -> int:
         with contextlib.suppress(SiloError):
             presence.end()
             app.extensions["metrics"].counts.flush()
-
-
-def reached(silo: Silo) -> CeleryRunner:
-    """The runner, whose broker answers. Raises ConfigError."""
-    runner = silo.store.runner
-    assert isinstance(runner, CeleryRunner)  # as SILO_RUNNER says
-    try:
-        runner.broker.waiting()
-    except BrokerAway as error:
-        reason = str(error).rstrip(".")
-        raise ConfigError(f"SILO_BROKER_URL is {runner.broker.address!r}: {reason}.") from error
-    return runner

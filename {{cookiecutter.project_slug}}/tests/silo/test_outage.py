@@ -62,15 +62,20 @@ def progressed(jobs: Jobs, job_id: str) -> Job | None:
     return job if job and job.progress else None
 
 
+def end_while_away(store: Absent, gate: Path, asked: int) -> None:
+    """Let the target go on, and the store come back once it has refused more than so often."""
+    store.away = True
+    gate.touch()
+    eventually(lambda: store.refused > asked)
+    store.away = False
+
+
 def test_s34_a_job_that_ends_meanwhile_is_told_later(
     runner: Runner, store: Absent, gate: Path
 ) -> None:
     """Once, with all that it has said."""
     job = begun(runner, targets.reports, str(gate))
-    store.away = True
-    gate.touch()
-    eventually(lambda: store.refused > 8)
-    store.away = False
+    end_while_away(store, gate, asked=8)
     eventually(lambda: status(runner.jobs, job.id) != "running")
     found = runner.jobs.read(job.id)
     assert found
@@ -82,10 +87,7 @@ def test_s34_a_job_that_fails_meanwhile_is_told_later(
     runner: Runner, store: Absent, gate: Path
 ) -> None:
     job = begun(runner, targets.refuses_later, str(gate))
-    store.away = True
-    gate.touch()
-    eventually(lambda: store.refused > 5)
-    store.away = False
+    end_while_away(store, gate, asked=5)
     eventually(lambda: status(runner.jobs, job.id) == "failed")
     found = runner.jobs.read(job.id)
     assert found

@@ -452,6 +452,15 @@ def deaf(server: Valkey) -> Iterator[Deaf]:
     proxy.close()
 
 
+def losing_an_answer(deaf: Deaf, opened: Callable[[str], Records]) -> Records:
+    """A store that the server knows by now, and whose next answer does not arrive."""
+    records = opened(f"redis://127.0.0.1:{deaf.port}")
+    for known in (put("a"), Delete("kind", "none")):
+        records.apply(known)
+    deaf.passed, deaf.losing = 0, 1
+    return records
+
+
 @pytest.mark.parametrize(
     "step", [put("b"), put("a", expect=NEW), Delete("kind", "a", 99), Put("other", "b", b"", 1)]
 )
@@ -459,10 +468,7 @@ def test_a_step_whose_answer_was_lost_is_not_sent_again(
     deaf: Deaf, opened: Callable[[str], Records], step: Any
 ) -> None:
     """It may have been done, and done twice it would do something else."""
-    records = opened(f"redis://127.0.0.1:{deaf.port}")
-    for known in (put("a"), Delete("kind", "none")):
-        records.apply(known)
-    deaf.passed, deaf.losing = 0, 1
+    records = losing_an_answer(deaf, opened)
     with pytest.raises(StoreUnavailable):
         records.apply(Delete("kind", "none"), step)
     assert deaf.passed == 1
@@ -472,10 +478,7 @@ def test_a_step_whose_answer_was_lost_is_not_sent_again(
 def test_a_harmless_step_whose_answer_was_lost_is_sent_once_more(
     deaf: Deaf, opened: Callable[[str], Records], step: Any
 ) -> None:
-    records = opened(f"redis://127.0.0.1:{deaf.port}")
-    for known in (put("a"), Delete("kind", "none")):
-        records.apply(known)
-    deaf.passed, deaf.losing = 0, 1
+    records = losing_an_answer(deaf, opened)
     assert records.apply(step)
     assert deaf.passed == 2
     deaf.losing = 2
