@@ -13,7 +13,7 @@ from backends import KEY
 from click.testing import CliRunner, Result
 from servers import swift, valkey
 
-from {{ cookiecutter.package_name }} import checkup, cli, create_app, secretmark
+from {{ cookiecutter.package_name }} import checkup, cli, contract, create_app, secretmark
 from {{ cookiecutter.package_name }}.silo.records import open_records
 from {{ cookiecutter.package_name }}.silo.tasks.presence import Presence
 
@@ -30,7 +30,7 @@ Check = Callable[..., Result]
 def check(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Check:
     """`check(NAME=value)` is the command with these settings, in an empty folder."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(cli, "step", lambda: known_step)
+    monkeypatch.setattr(contract, "load", lambda: known_step)
     return lambda **settings: CliRunner(env=settings).invoke(cli.main, ["check"])
 
 

@@ -18,7 +18,7 @@ from click.testing import CliRunner, Result
 from pydantic import BaseModel, Field
 from web import steps
 
-from {{ cookiecutter.package_name }} import cli
+from {{ cookiecutter.package_name }} import cli, contract, offline
 from {{ cookiecutter.package_name }}.about import TITLE
 from {{ cookiecutter.package_name }}.config import load_settings
 from {{ cookiecutter.package_name }}.step import Accepts
@@ -32,7 +32,7 @@ Run = Callable[..., Result]
 def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
     """`run("process", "a.csv")` in a folder that holds sales.xlsx and sales.csv."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(cli, "step", lambda: known_step)
+    monkeypatch.setattr(contract, "load", lambda: known_step)
     book = openpyxl.Workbook()
     for row in ROWS:
         book.worksheets[0].append(row)
@@ -215,16 +215,17 @@ def test_the_command_has_an_option_for_every_option_of_the_step(
     given = "--choice b --several x --several y --level 2 --since 2024-02-29 --two-words 0.25"
     with monkeypatch.context() as patch:
         read = Mock(return_value={})
-        patch.setattr(cli, "read_options", read)
+        patch.setattr(offline, "read_options", read)
         assert run("process", "sales.csv", *given.split()).exit_code == 0
-    assert cli.read_options(read.call_args.args[0]) == {
+    assert offline.read_options(read.call_args.args[0]) == {
         "choice": "b",
         "several": ["x", "y"],
         "level": 2,
         "since": "2024-02-29",
         "two_words": 0.25,
     }
-    assert cli.read_options({"choice": None, "several": ()}) == Various().model_dump(mode="json")
+    defaults = Various().model_dump(mode="json")
+    assert offline.read_options({"choice": None, "several": ()}) == defaults
     for wrong in (["--choice", "c"], ["--level", "3"], ["--since", "soon"], ["--two-words", "2"]):
         result = run("process", "sales.csv", *wrong)
         assert result.exit_code == 2

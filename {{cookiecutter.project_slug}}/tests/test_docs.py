@@ -126,7 +126,7 @@ def test_the_commands_are_those_of_the_command_line(
     load: Loaded, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     step = load(WHOLE)
-    monkeypatch.setattr(cli, "step", lambda: step)
+    monkeypatch.setattr(contract, "load", lambda: step)
     monkeypatch.chdir(tmp_path)
     (tmp_path / "orders.csv").write_text("Customer,Amount\nAnn,2\n")
     lines = [line for kind, text in BLOCKS if kind == "sh" for line in text.splitlines()]

@@ -23,7 +23,7 @@ import pytest
 from click.testing import CliRunner, Result
 from support import eventually
 
-from {{ cookiecutter.package_name }} import cli, server
+from {{ cookiecutter.package_name }} import cli, contract, server
 from {{ cookiecutter.package_name }}.about import TITLE
 from {{ cookiecutter.package_name }}.address import address
 
@@ -351,7 +351,7 @@ BROKER = {"SILO_RUNNER": "celery", "SILO_BROKER_URL": f"redis://:{PASSWORD}@127.
 
 def serve(monkeypatch: pytest.MonkeyPatch, *arguments: str, **settings: str) -> Result:
     """`serve` in this process, up to where it would serve."""
-    monkeypatch.setattr(cli, "step", lambda: known_step)
+    monkeypatch.setattr(contract, "load", lambda: known_step)
     monkeypatch.setattr(server, "_gunicorn", Mock(side_effect=AssertionError("it serves")))
     return CliRunner(env=settings).invoke(cli.main, ["serve", *arguments])
 

@@ -6,6 +6,7 @@ such a step, and the command `check` tells of it.
 
 from __future__ import annotations
 
+import importlib
 import inspect
 import re
 import sys
@@ -47,6 +48,14 @@ class Breach:
 
     def __str__(self) -> str:
         return f"{self.file}, line {self.line}: {self.sentence}"
+
+
+def load() -> ModuleType:
+    """The processing step, imported when it is needed. Raises StepError."""
+    try:
+        return importlib.import_module(".pipeline", __package__)
+    except (Exception, SystemExit) as error:
+        raise StepError(str(unloadable(error))) from error
 
 
 def demand(module: ModuleType) -> None:
@@ -92,8 +101,8 @@ def unloadable(error: BaseException) -> Breach:
 
 
 def _is_of(path: Path, folder: Path) -> bool:
-    """Whether a module is the app's, but not one of those that load the step."""
-    return path.is_relative_to(folder) and path.name not in ("cli.py", "contract.py")
+    """Whether a module is the app's, but not this one, which loads the step."""
+    return path.is_relative_to(folder) and path != Path(__file__)
 
 
 class Source:
