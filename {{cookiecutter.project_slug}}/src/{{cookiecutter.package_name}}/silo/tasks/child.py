@@ -104,8 +104,6 @@ def attend() -> None:
     # Native readers and stray prints write to standard output; the parent must not hear them.
     out = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
-    # The client of a bucket would start a thread a core, and each takes of the address space.
-    os.environ.setdefault("TOKIO_WORKER_THREADS", "1")
     prepare = json.loads(sys.stdin.readline() or "{}")
     for module in prepare.get("preload", []):
         import_module(module)
@@ -152,13 +150,16 @@ def _listen(task: ChildTask) -> None:
     os._exit(1)
 
 
-def die_with_parent() -> None:
-    """Ask Linux to kill us when the parent dies; elsewhere the closing input has to do."""
+def die_with_parent(yes: bool = True) -> None:
+    """Ask Linux to kill us when the parent dies; elsewhere the closing input has to do.
+
+    What counts as the parent is the very thread that started us.
+    """
     if sys.platform == "linux":
         import ctypes
 
         pr_set_pdeathsig = 1
-        ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGKILL)
+        ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGKILL if yes else 0)
 
 
 def _limit(limits: Limits) -> None:

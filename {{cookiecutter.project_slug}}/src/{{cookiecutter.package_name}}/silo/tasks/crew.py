@@ -26,7 +26,7 @@ class Crew:
     """Children that keep to `limits`, import the modules `preload` first, and know `secrets`.
 
     Their temporary files go with them if there is a folder `scratch` for those. Once it is
-    dismissed, the jobs under way are handed back and no spare child is made.
+    dismissed, the jobs under way are handed back and no child waits for another.
     """
 
     def __init__(

@@ -47,7 +47,7 @@ def main() -> None:
     Says so when that can begin, and ends at once where it cannot. Each child leaves from here, too.
     """
     control = socket.socket(fileno=os.dup(0))
-    gc.disable()
+    die_with_parent()
     for module in sys.argv[1:]:
         import_module(module)
     if not can_fork():
@@ -55,9 +55,9 @@ def main() -> None:
     gc.freeze()  # so that no child's collections touch, and thereby copy, what all share
     for stream in (sys.stdout, sys.stderr):  # or each child would say it anew
         stream.flush()
+    die_with_parent(False)  # whose thread may be the first to end; the socket tells of all
     control.send(READY)
     if Server(control).serve():
-        gc.enable()
         attend()
 
 
@@ -162,6 +162,8 @@ class Server:
         if folder:
             os.environ["TMPDIR"] = folder
             tempfile.tempdir = None
+        if numpy := sys.modules.get("numpy.random"):  # Python's own chance does so by itself
+            numpy.seed()
 
 
 def kill(child: Child) -> None:

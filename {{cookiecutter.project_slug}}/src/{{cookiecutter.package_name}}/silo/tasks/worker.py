@@ -62,7 +62,7 @@ class Worker:
         self._say({"preload": list(preload), "secrets": dict(secrets or {})})
 
     def give(self, job: Job, limits: Limits) -> bool:
-        """Hand over the work. False if the child turns out to have died before, as a spare may."""
+        """Hand over the work. False if the child turns out to have died before, as one may."""
         self._say(
             {
                 "name": job.name,
