@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,6 +23,7 @@ from {{ cookiecutter.package_name }}.silo.tasks.child import Limits
 from {{ cookiecutter.package_name }}.silo.tasks.forked import ForkServer
 from {{ cookiecutter.package_name }}.silo.tasks.jobs import Job, Jobs
 from {{ cookiecutter.package_name }}.silo.tasks.process import ProcessRunner
+from {{ cookiecutter.package_name }}.silo.tasks.relay import Relay
 from {{ cookiecutter.package_name }}.silo.tasks.slots import Slots
 from {{ cookiecutter.package_name }}.silo.tasks.spawn import spawn
 from {{ cookiecutter.package_name }}.silo.tasks.worker import Worker
@@ -248,6 +250,31 @@ def test_a_fork_server_that_is_killed_between_jobs_costs_none_an_attempt() -> No
         after = result_of(task)
         assert task.state.attempt == 1
         assert after["parent"] != before["parent"]
+
+
+class Dead:
+    """A child whose fork server, or the thread that spawned it, has ended a moment before."""
+
+    was_killed = True
+
+    def listen(self, _: float) -> None: ...
+
+
+@pytest.mark.parametrize(("stopping", "attempts"), [(True, 3), (False, 2)])
+def test_a_runner_that_stops_costs_no_attempt_if_it_loses_the_child_first(
+    stopping: bool, attempts: int
+) -> None:
+    jobs, stopped = Jobs(MemoryRecords(), Clock()), threading.Event()
+    jobs.records.apply(*jobs.creation(Job("id", "name", target="targets:nothing", attempts=2)))
+    job = jobs.claim_next()
+    assert job
+    if stopping:
+        stopped.set()
+    dead: Any = Dead()
+    assert Relay(jobs, job, dead, Limits()).run(stopped) is None
+    found = jobs.read("id")
+    assert found
+    assert (found.status, found.attempts) == ("queued", attempts)
 
 
 RUNNER = """

@@ -52,16 +52,15 @@ class Crew:
         """
         worker = self._hire(job)
         try:
-            self.warm()
+            self._keep_spare()
             return Relay(jobs, job, worker, self.limits).run(self.dismissed)
         finally:
             worker.kill()
 
     def warm(self) -> None:
-        """See to it that the next job finds its imports done."""
-        with self._lock:
-            if not self.dismissed.is_set() and not self._forks.warm() and self._spare is None:
-                self._spare = self._new()
+        """See to it that the first job finds its imports done."""
+        self._forks.warm()
+        self._keep_spare()
 
     def disband(self) -> None:
         """Dismiss it, and end who waits; those at work end with their jobs."""
@@ -71,6 +70,12 @@ class Crew:
                 self._spare.kill()
             self._spare = None
         self._forks.close()
+
+    def _keep_spare(self) -> None:
+        """Have a spare child where there are no forks; never waits, since a job's lease runs."""
+        with self._lock:
+            if self._forks.impossible and not self._spare and not self.dismissed.is_set():
+                self._spare = self._new()
 
     def _hire(self, job: Job) -> Worker:
         """A child with the work in its hands; another one if it turns out to have died before."""

@@ -63,7 +63,8 @@ class ForkServer:
         self._preload = preload
         self._lock = threading.Lock()
         self._running: tuple[subprocess.Popen[bytes], socket.socket] | None = None
-        self._impossible = sys.platform != "linux"
+        self.impossible = sys.platform != "linux"
+        """Whether it is known that there can be none."""
 
     def warm(self) -> bool:
         """See to it that it runs and has done its imports. False if it cannot be."""
@@ -97,14 +98,14 @@ class ForkServer:
     def close(self) -> None:
         """End it, and all its children."""
         with self._lock:
-            self._impossible = True
+            self.impossible = True
             self._end()
 
     def _control(self) -> socket.socket | None:
         with self._lock:
             if self._running and self._running[0].poll() is not None:
                 self._end()
-            if not self._running and not self._impossible:
+            if not self._running and not self.impossible:
                 self._begin()
             return self._running[1] if self._running else None
 
@@ -117,14 +118,13 @@ class ForkServer:
         self._running = process, ours
         ours.settimeout(READY_SECONDS)
         try:
-            ready, killed = bool(ours.recv(16)), False
-            if not ready:
-                killed = process.wait() < 0
+            said = ours.recv(16)
+            # What has ended by itself would do so again; what somebody has killed would not.
+            self.impossible = not said and process.wait() >= 0
         except TimeoutError:
-            ready, killed = False, False
+            said, self.impossible = b"", True
         ours.settimeout(None)
-        if not ready:
-            self._impossible = not killed  # whatever ended it by itself would do so again
+        if not said:
             self._end()
 
     def _end(self) -> None:

@@ -48,8 +48,11 @@ def main() -> None:
     """
     control = socket.socket(fileno=os.dup(0))
     die_with_parent()
-    for module in sys.argv[1:]:
-        import_module(module)
+    try:
+        for module in sys.argv[1:]:
+            import_module(module)
+    except BaseException:  # whatever it is, each job's own child will meet it, and say so
+        return
     if not can_fork():
         return
     gc.freeze()  # so that no child's collections touch, and thereby copy, what all share
@@ -82,36 +85,38 @@ class Server:
 
     def serve(self) -> bool:
         """True in each child; False once the runner is gone, and all children with it."""
-        forked: bool | None = None
-        while forked is None:
+        while True:
             for key, _ in self._selector.select():
-                forked = key.data()
+                forked: bool | None = key.data()
                 if forked is not None:
-                    break
-        if not forked:
-            for child in self._children.values():
-                kill(child)
-        return forked
+                    return forked
 
     def _asked(self) -> bool | None:
         message, descriptors, _, _ = socket.recv_fds(self._control, MESSAGE_BYTES, 4)
         if not message:
+            for child in self._children.values():
+                kill(child)
             return False
         *streams, status = descriptors
         runner = socket.socket(fileno=status)
-        try:
-            pid = os.fork()
-        except OSError:  # the runner sees that there is no child
+        if self._forked(runner):
             runner.close()
-        else:
-            if pid == 0:
-                self._become(streams, json.loads(message))
-                runner.close()
-                return True
-            self._begun(pid, runner)
+            self._become(streams, json.loads(message))
+            return True
         for stream in streams:
             os.close(stream)
         return None
+
+    def _forked(self, runner: socket.socket) -> bool:
+        """Whether this process is the child. If there can be none, the runner hears nothing."""
+        try:
+            pid = os.fork()
+        except OSError:
+            runner.close()
+            return False
+        if pid:
+            self._begun(pid, runner)
+        return not pid
 
     def _begun(self, pid: int, runner: socket.socket) -> None:
         os.setpgid(pid, pid)  # here, so that it is so before anybody knows the id
