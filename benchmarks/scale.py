@@ -87,7 +87,7 @@ class Site:
                 assert process.stdout
                 if not process.stdout.readline():
                     raise SystemExit("a worker has ended by itself")
-            time.sleep(1.5)  # so that each has a spare child
+            time.sleep(1.5)  # so that each has done the imports of its children
             yield
         finally:
             for process in processes:

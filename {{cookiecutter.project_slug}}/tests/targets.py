@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import os
+import random
+import secrets
 import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
+import uuid
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -45,6 +49,23 @@ def tell_secret(task: Reporter) -> str:
 
 def environment(task: Reporter) -> dict[str, str]:
     return dict(os.environ)
+
+
+def whereabouts(task: Reporter, gate: str = "") -> dict[str, Any]:
+    """What a child has of its own, and what of its parent."""
+    if gate:
+        task.update(message="here")
+        wait_for(gate)
+    return {
+        "pid": os.getpid(),
+        "parent": os.getppid(),
+        "group": os.getpgrp(),
+        "threads": sorted(each.name for each in threading.enumerate()),
+        "files": len(list(Path("/proc/self/fd").iterdir())),
+        "temporary": tempfile.gettempdir(),
+        "chance": [random.random(), secrets.token_hex(8), uuid.uuid4().hex],
+        "numpy": getattr(sys.modules.get("numpy.random"), "seeded", None),
+    }
 
 
 def litter(task: Reporter) -> None:
@@ -212,8 +233,8 @@ def is_alarmed(task: Reporter) -> None:
     os.kill(os.getpid(), signal.SIGALRM)
 
 
-def leaves(task: Reporter) -> None:
-    os._exit(0)
+def leaves(task: Reporter, code: int = 0) -> None:
+    os._exit(code)
 
 
 def eats_memory(task: Reporter) -> None:

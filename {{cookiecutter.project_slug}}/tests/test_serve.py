@@ -106,7 +106,7 @@ class Server:
         return self._process.returncode, said + self.log
 
     def descendants(self) -> set[int]:
-        """Every process below it, the spare child for the next job among them."""
+        """Every process below it, those that are there for jobs among them."""
         return below(self._process.pid)
 
     def stop(self) -> None:

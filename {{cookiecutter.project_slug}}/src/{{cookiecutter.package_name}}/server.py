@@ -69,7 +69,7 @@ def check(host: str, port: int, workers: int) -> None:
 
 
 def warmed_app() -> Flask:
-    """The app, with a spare child process ready for the first job."""
+    """The app, with all that is ready which the first job needs."""
     app = create_app()
     runner = app.extensions["silo"].store.runner
     if isinstance(runner, ProcessRunner):

@@ -276,10 +276,14 @@ def tree(server: Server) -> None:
 
 
 def child(server: Server) -> None:
-    server.kill(*server.job_processes())
+    server.kill(*server.job_children())
 
 
-VICTIMS = (web_worker, master, tree, child)
+def fork_server(server: Server) -> None:
+    server.kill(*server.fork_servers())
+
+
+VICTIMS = (web_worker, master, tree, child, fork_server)
 
 
 def web(cluster: Cluster) -> None:
@@ -296,7 +300,7 @@ def worker(cluster: Cluster) -> None:
 
 
 def job(cluster: Cluster) -> None:
-    """The children of all workers."""
+    """The children of all workers, and the fork servers."""
     for host in cluster.hosts:
         assert host.worker
         host.worker.kill(*host.worker.job_processes())

@@ -24,7 +24,7 @@ from support import eventually
 
 from {{ cookiecutter.package_name }}.silo.files.objects import PIECE_BYTES
 
-from .server import Program, Server, children_of, processes_of
+from .server import Program, Server, descendants_of, processes_of
 
 READY = "works on jobs from"
 LEASE_SECONDS = 3
@@ -47,8 +47,8 @@ class Worker(Program):
         eventually(lambda: self.log.count(READY) > self._before or self._ended(), 30)
 
     def job_processes(self) -> list[int]:
-        """The children that work on jobs or wait for one."""
-        return children_of(self.master)
+        """The fork server, and the child that works on a job."""
+        return descendants_of(self.master)
 
     def everyone(self) -> list[int]:
         return [self.master, *self.job_processes()]
@@ -165,7 +165,7 @@ class Cluster:
         """The host on which a job is worked on."""
         for host in self.hosts:
             assert host.worker
-            # Besides the child at work there is a spare one.
+            # Besides the child at work there is the fork server.
             if host.worker.runs and len(host.worker.job_processes()) > 1:
                 return host
         return None

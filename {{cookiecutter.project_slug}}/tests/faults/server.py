@@ -19,7 +19,8 @@ from typing import Any
 from {{ cookiecutter.package_name }} import __name__ as package
 from {{ cookiecutter.package_name }}.silo.files.local import PIECE_BYTES
 
-CHILD = f"{package}.silo.tasks.child"
+TASKS = f"{package}.silo.tasks."
+"""What the commands have in common of processes that are there for jobs."""
 ORPHAN_SECONDS = 10
 LOG = "server.log"
 BOUNDARY = "one-part-and-no-more"
@@ -142,11 +143,19 @@ class Server(Program):
 
     def workers(self) -> list[int]:
         """The web processes."""
-        return [pid for pid in children_of(self.master) if CHILD not in command(pid)]
+        return [pid for pid in children_of(self.master) if TASKS not in command(pid)]
+
+    def fork_servers(self) -> list[int]:
+        """Those of the web processes, which fork a child for each job."""
+        return [pid for each in self.workers() for pid in children_of(each)]
+
+    def job_children(self) -> list[int]:
+        """Those that work on a job."""
+        return [pid for each in self.fork_servers() for pid in children_of(each)]
 
     def job_processes(self) -> list[int]:
-        """The children that work on jobs or wait for one."""
-        return [pid for each in self.workers() for pid in children_of(each)]
+        """Whatever is there for jobs."""
+        return [*self.fork_servers(), *self.job_children()]
 
     def everyone(self) -> list[int]:
         return [self.master, *self.workers(), *self.job_processes()]

@@ -45,7 +45,7 @@ def test_s31_a_poison_file_stops_after_its_attempts(server: Server) -> None:
     poisoned.process()
     for attempt in (1, 2):
         poisoned.until(partial(works_on, attempt))
-        working = [pid for pid in server.job_processes() if alive(pid)]
+        working = [pid for pid in server.job_children() if alive(pid)]
         server.kill(*working)
     assert poisoned.ended_well().startswith("failed: Processing was killed each time")
     healthy.upload(SMALL)

@@ -450,11 +450,12 @@ def test_a_store_that_fails_for_a_while_stops_no_worker(
     assert "the store went away" in caplog.text
 
 
-def test_a_preload_that_cannot_be_imported_fails_the_job_and_is_logged(
-    caplog: pytest.LogCaptureFixture,
+def test_a_preload_that_cannot_be_imported_fails_the_job_and_is_logged_for_it_alone(
+    caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
 ) -> None:
     with running(Limits(), slots=1, preload=["no_such_module"]) as runner:
         task = BackgroundTask(runner=runner)
         task.start(targets.nothing)
         assert end_of(task).startswith("Processing crashed")
     assert "No module named 'no_such_module'" in caplog.text
+    assert capfd.readouterr().err == ""

@@ -1,9 +1,10 @@
-"""The child's side of the process runner: a new Python calls `main`, runs one target, and ends.
+"""The child's side of the process runner: a process calls `main`, runs one target, and ends.
 
-It speaks JSON, a line a message. First it is told its runner's secrets, and what to import, so that
-a spare child has done its imports before there is work; then comes the work; then perhaps the word
-`cancel`. It answers with progress and with its end. When its input closes, the parent is dead, and
-so is the child.
+It is a new Python, or a fork of one that has done the imports; see `forkserver`. It speaks JSON, a
+line a message. First it is told its runner's secrets, and what to import, so that a spare child has
+done its imports before there is work; then comes the work; then perhaps the word `cancel`. It
+answers with progress and with its end. When its input closes, the runner is dead, and so is the
+child.
 """
 
 from __future__ import annotations
@@ -93,13 +94,16 @@ class ChildTask:
 
 
 def main() -> None:
+    """What a new Python calls."""
+    die_with_parent()
+    attend()
+
+
+def attend() -> None:
     """Prepare, wait for work, do it, end."""
     # Native readers and stray prints write to standard output; the parent must not hear them.
     out = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
-    _die_with_parent()
-    # The client of a bucket would start a thread a core, and each takes of the address space.
-    os.environ.setdefault("TOKIO_WORKER_THREADS", "1")
     prepare = json.loads(sys.stdin.readline() or "{}")
     for module in prepare.get("preload", []):
         import_module(module)
@@ -146,13 +150,16 @@ def _listen(task: ChildTask) -> None:
     os._exit(1)
 
 
-def _die_with_parent() -> None:
-    """Ask Linux to kill us when the parent dies; elsewhere the closing input has to do."""
+def die_with_parent(yes: bool = True) -> None:
+    """Ask Linux to kill us when the parent dies; elsewhere the closing input has to do.
+
+    What counts as the parent is the very thread that started us.
+    """
     if sys.platform == "linux":
         import ctypes
 
         pr_set_pdeathsig = 1
-        ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGKILL)
+        ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGKILL if yes else 0)
 
 
 def _limit(limits: Limits) -> None:

@@ -1,7 +1,9 @@
-"""The children that work on jobs, each on one, and a spare one that has done its imports already.
+"""The children that work on jobs, each on one, and who has done their imports already.
 
-The thread that starts a child must live for as long as the child: Linux kills a child that has
-asked to die with its parent when the very thread ends that started it.
+That is a fork server, whose children begin with all that it has; where there can be none, it is a
+spare child that waits for the next job. The thread that spawns a child must live for as long as the
+child: Linux kills a child that has asked to die with its parent when the very thread ends that
+started it.
 """
 
 from __future__ import annotations
@@ -9,19 +11,22 @@ from __future__ import annotations
 import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import IO
 
 from .base import Outcome
 from .child import Limits
+from .forked import ForkServer
 from .jobs import Job, Jobs
 from .relay import Relay
-from .worker import Worker
+from .spawn import spawn
+from .worker import Process, Worker
 
 
 class Crew:
     """Children that keep to `limits`, import the modules `preload` first, and know `secrets`.
 
     Their temporary files go with them if there is a folder `scratch` for those. Once it is
-    dismissed, the jobs under way are handed back and no spare child is made.
+    dismissed, the jobs under way are handed back and no child waits for another.
     """
 
     def __init__(
@@ -36,6 +41,7 @@ class Crew:
         self._preload = preload
         self._secrets = secrets
         self._scratch = scratch
+        self._forks = ForkServer(preload)
         self._spare: Worker | None = None
         self._lock = threading.Lock()
 
@@ -46,42 +52,47 @@ class Crew:
         """
         worker = self._hire(job)
         try:
-            self.warm()
+            self._keep_spare()
             return Relay(jobs, job, worker, self.limits).run(self.dismissed)
         finally:
             worker.kill()
 
     def warm(self) -> None:
-        """See to it that there is a spare child."""
-        with self._lock:
-            if self._spare is None and not self.dismissed.is_set():
-                self._spare = self._new()
+        """See to it that the first job finds its imports done."""
+        self._forks.warm()
+        self._keep_spare()
 
     def disband(self) -> None:
-        """Dismiss it, and end the spare child; those at work end with their jobs."""
+        """Dismiss it, and end who waits; those at work end with their jobs."""
         self.dismissed.set()
         with self._lock:
             if self._spare:
                 self._spare.kill()
             self._spare = None
+        self._forks.close()
+
+    def _keep_spare(self) -> None:
+        """Have a spare child where there are no forks; never waits, since a job's lease runs."""
+        with self._lock:
+            if self._forks.impossible and not self._spare and not self.dismissed.is_set():
+                self._spare = self._new()
 
     def _hire(self, job: Job) -> Worker:
-        """A child with the work in its hands: the spare, or a new one if that has died."""
-        worker = self._take()
+        """A child with the work in its hands; another one if it turns out to have died before."""
+        worker = self._take() or self._new()
         if not worker.give(job, self.limits):
             worker.kill()
             worker = self._new()
             worker.give(job, self.limits)
         return worker
 
-    def _take(self) -> Worker:
+    def _take(self) -> Worker | None:
         with self._lock:
             worker, self._spare = self._spare, None
-        if worker and worker.alive:
-            return worker
-        if worker:
-            worker.kill()
-        return self._new()
+        return worker
 
     def _new(self) -> Worker:
-        return Worker(self._preload, self._secrets, self._scratch)
+        return Worker(self._preload, self._secrets, self._scratch, self._start)
+
+    def _start(self, stderr: IO[bytes], folder: Path | None) -> Process:
+        return self._forks.fork(stderr, folder) or spawn(stderr, folder)

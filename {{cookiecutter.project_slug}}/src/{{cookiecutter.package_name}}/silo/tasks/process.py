@@ -2,8 +2,8 @@
 
 A parser that aborts, a step that eats all memory or never ends takes its child along and nothing
 else. A few threads of this process, as many as jobs may run at a time, each take a slot, claim a
-job, hand it to a child and relay what the child says. One spare child has done its imports already
-and waits, so that a start costs milliseconds.
+job, hand it to a child and relay what the child says. The child is forked off a process that has
+done the imports already, so that a start costs milliseconds.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ class ProcessRunner(Runner):
             self._wake.notify()
 
     def begin(self) -> None:
-        """Start the threads, once; they warm up a spare child and then look for jobs."""
+        """Start the threads, once; they warm up the crew and then look for jobs."""
         with self._wake:
             if self._threads or self.stopped.is_set():
                 return

@@ -78,11 +78,17 @@ class Relay:
         return True
 
     def _died(self) -> Outcome | None:
-        """A child that others killed did nothing wrong, so its job may have another attempt."""
+        """A child that others killed did nothing wrong, so its job may have another attempt.
+
+        One that ends because this process does has cost none: whoever started it has ended before.
+        """
         if not self._worker.was_killed:
             return self._worker.death(self._limits)
         job = self._job
-        insist(lambda: self._jobs.hand_back(job.id, job.attempt, KILLED), self._stopped)
+        if self._stopped.is_set():
+            self._jobs.release(job.id, job.attempt)
+        else:
+            insist(lambda: self._jobs.hand_back(job.id, job.attempt, KILLED), self._stopped)
         return None
 
     def _note(self, messages: list[Message]) -> None:

@@ -12,15 +12,17 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from .base import Outcome
 from .child import Limits
+from .forked import Forked
 from .jobs import Job
 from .scratch import Scratch
+from .spawn import spawn
 
 Message = dict[str, Any]
 
@@ -28,15 +30,18 @@ STDERR_TAIL = 4000
 TICK_SECONDS = 0.1
 BEGIN_SECONDS = 5
 QUEUED_MESSAGES = 1000
-WITHHELD = ("SECRET_KEY", "SILO_ENCRYPTION_KEY", "SILO_STORE_URL", "SILO_BROKER_URL")
-"""What a child gets no sight of, because no job needs it from there."""
+Process = subprocess.Popen[bytes] | Forked
+Start = Callable[[IO[bytes], Path | None], Process]
+"""Starts a child, with a file for its standard error and a folder for its temporary files."""
 
 
 class Worker:
-    """A spawned child. Spawned and never forked: a fork of a threaded process may deadlock.
+    """A child process: spawned, or forked off a fork server; never forked off this process.
 
-    `secrets` reach it through its input, where nobody else sees them. Its temporary files are below
-    the folder `scratch`, and go with it; without one they are where the system has them.
+    This one has threads, and a fork copies the locks that they hold, but not them: it may wait for
+    ever. `secrets` reach the child through its input, where nobody else sees them. Its temporary
+    files are below the folder `scratch`, and go with it; without one they are where the system has
+    them.
     """
 
     def __init__(
@@ -44,17 +49,11 @@ class Worker:
         preload: Sequence[str],
         secrets: Mapping[str, str] | None = None,
         scratch: Path | None = None,
+        start: Start = spawn,
     ) -> None:
         self._scratch = Scratch(scratch) if scratch else None
         self._stderr = tempfile.TemporaryFile()  # noqa: SIM115 - closed in close()
-        self._process = subprocess.Popen(  # noqa: S603 - our own interpreter and module
-            [sys.executable, "-c", f"from {__package__}.child import main; main()"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=self._stderr,
-            env=_environment(self._scratch),
-            start_new_session=True,
-        )
+        self._process = start(self._stderr, self._scratch.path if self._scratch else None)
         self._ended = False
         self._unread: list[Message] = []
         self._messages: queue.Queue[Message | None] = queue.Queue(QUEUED_MESSAGES)
@@ -62,13 +61,8 @@ class Worker:
         self._hearing.start()
         self._say({"preload": list(preload), "secrets": dict(secrets or {})})
 
-    @property
-    def alive(self) -> bool:
-        """Whether the child runs."""
-        return self._process.poll() is None
-
     def give(self, job: Job, limits: Limits) -> bool:
-        """Hand over the work. False if the child turns out to have died before, as a spare may."""
+        """Hand over the work. False if the child turns out to have died before, as one may."""
         self._say(
             {
                 "name": job.name,
@@ -123,6 +117,8 @@ class Worker:
             with contextlib.suppress(OSError):
                 if pipe:
                     pipe.close()
+        if isinstance(self._process, Forked):
+            self._process.let_go()
         self._stderr.close()
         if self._scratch:
             self._scratch.remove()
@@ -162,15 +158,6 @@ class Worker:
         size = self._stderr.seek(0, 2)
         self._stderr.seek(max(0, size - STDERR_TAIL))
         return self._stderr.read().decode(errors="replace")
-
-
-def _environment(scratch: Scratch | None) -> dict[str, str]:
-    """Ours, with a module path that finds what we find, and without its secrets."""
-    return {
-        **{name: value for name, value in os.environ.items() if name not in WITHHELD},
-        **({"TMPDIR": str(scratch.path)} if scratch else {}),
-        "PYTHONPATH": os.pathsep.join(path or str(Path.cwd()) for path in sys.path),
-    }
 
 
 KILLED = (
