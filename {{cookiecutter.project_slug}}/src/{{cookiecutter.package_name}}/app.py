@@ -90,7 +90,7 @@ def create_app(
     app.register_blueprint(headings.blueprint)
     app.register_blueprint(reviewing.blueprint)
     app.register_blueprint(downloads.blueprint)
-    ratelimits.init_app(app, silo, settings)
+    ratelimits.init_app(app, silo)
     return app
 
 
