@@ -170,7 +170,7 @@ def make_runner(settings: Settings, records: Records, clock: Callable[[], float]
     limits = Limits(settings.silo_task_memory_mb, settings.silo_task_timeout)
     if settings.silo_runner == "thread":
         return ThreadRunner(jobs, secrets, limits, settings.scratch)
-    preload = [f"{__package__}.jobs"]
+    preload = [f"{__package__}.jobs", f"{__package__}.workbook"]
     if settings.encryption_key:
         preload.append(f"{__package__}.silo.files.encrypted")
     if choices.in_a_bucket(settings):
