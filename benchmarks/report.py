@@ -16,6 +16,7 @@ from typing import Any
 import quotes
 from distances import distances
 from goals import cell, glance, rows_of
+from growth import growth
 
 HERE = Path(__file__).parent
 RESULTS = HERE / "results"
@@ -138,6 +139,15 @@ def summary(compared: dict[str, dict[str, Any]]) -> list[str]:
             "Measured in the same run; the parts are [below](#the-physical-limit).",
             "",
             *left,
+        ]
+    if grown := growth(results):
+        lines += [
+            "",
+            "## Growth: what one costs, of many",
+            "",
+            "It must not rise with their number; the percentiles are below.",
+            "",
+            *grown,
         ]
     return lines
 

@@ -8,6 +8,7 @@ import pytest
 import quotes
 import report
 from goals import Goal, Rows, Word, glance
+from growth import growth
 
 ROWS: Rows = {
     "ours, two": {"s": 0.5, "said": "complete"},
@@ -55,3 +56,13 @@ def test_what_was_not_measured_is_neither_met_nor_missed() -> None:
     *_, bake, make_test = glance({"bake": {"ours": {"p50 (s)": 0.5}}})
     assert bake.endswith("| 0.5 | - | - | - | - | - | under 1 | met |")
     assert make_test.endswith("| not measured |")
+
+
+def test_growth_is_of_the_largest_number_beside_the_smallest() -> None:
+    rows: Rows = {
+        f"{n:,} rows, csv": {"µs a row": cost} for n, cost in ((1000, 8.0), (10_000, 4.0))
+    }
+    rows["1,000,000 rows, csv"] = {"refused": "too many"}
+    assert growth({"growth": rows})[0] == "| of so many | 1,000 | 10,000 | last / first |"
+    assert growth({"growth": rows})[-1].endswith("| 8.0 | 4.0 | 0.5 |")
+    assert growth({}) == []
