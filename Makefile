@@ -41,7 +41,7 @@ fuzz: dev ## calls and files made by chance, for a baked app: make fuzz EXAMPLES
 chaos: dev ## kill a baked app at every stage: make chaos KILLS=100 SEED=1 BACKEND=distributed
 	@$(MAKE) --no-print-directory -C .dev/acme-reports chaos
 
-bench: .venv/.bench ## ours beside what people would use instead: make bench PEERS="gradio ours" ONLY="one-user"
+bench: .venv/.bench ## ours beside what people would use instead: make bench PEERS="gradio ours" ONLY="jobs"
 	PYTHONPATH=benchmarks $(BIN)/python -m compare $(if $(PEERS),--peers $(PEERS)) $(if $(ONLY),--only $(ONLY)) $(ARGS)
 
 bench-store: dev ## the session store beside flask-silo's; needs wrk

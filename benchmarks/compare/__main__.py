@@ -1,7 +1,7 @@
 """Ours beside what people would use instead; `make bench` runs it.
 
     make bench                                       every row, every subject
-    make bench PEERS="gradio ours" ONLY="one-user"   some of them
+    make bench PEERS="gradio ours" ONLY="jobs"       some of them
     make bench ARGS=--quick                          to see that all runs; keeps no figures
 
 Each row takes all subjects in turn, for several rounds, one way round and then the other; the
@@ -76,7 +76,7 @@ def measured(
         return {**head, **results.about(["ours"]), row.title: found}
     found = compared(name, row, subjects, sizes, failures)
     about = results.about([subject.environment for subject in subjects])
-    head |= {"shown": row.shown, "rounds": sizes.rounds}
+    head["rounds"] = sizes.rounds
     return {**head, **about, row.title: found}
 
 

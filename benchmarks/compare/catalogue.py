@@ -16,8 +16,6 @@ class Row:
     title: str
     words: str
     measure: Callable[[Subject, Sizes], dict[str, Any]]
-    shown: tuple[str, ...]
-    """The figures that the page shows at a glance, too."""
 
 
 @dataclass(frozen=True)
@@ -32,35 +30,22 @@ class Alone:
 
 
 ROWS = {
-    "one-user": Row(
-        "one user, upload to report",
+    "jobs": Row(
+        "from upload to report: one user, eight at once",
         "A person whose page is loaded sends a workbook of 20,000 rows, waits, and fetches the "
-        "report. Where there is no live progress (flask-silo, FastAPI, Celery) the client asks "
-        "every 50 ms. All peers read and write with openpyxl, as their users would; ours makes one "
-        "sheet more.",
-        jobs.one_user,
-        ("p50 (s)",),
-    ),
-    "eight-at-once": Row(
-        "eight at once",
-        "Eight such people at the same moment, until all have theirs. Each subject runs as many "
-        "jobs at a time as it does by default: Gradio one, ours and Celery as many as there are "
-        "cores, the others all of them in threads of one process.",
-        jobs.eight,
-        ("all (s)",),
-    ),
-    "speed-up": Row(
-        "speed-up of 8 jobs over serial",
-        "The same jobs one after the other, then at once, on the same server.",
-        jobs.speed_up,
-        ("times",),
+        "report: eight times in turn, of which the median is shown, then eight such people at the "
+        "same moment, until all have theirs. The speed-up is how much longer it took in turn. Each "
+        "subject runs as many jobs at a time as it does by default: Gradio one, ours and Celery as "
+        "many as there are cores, the others all of them in threads of one process. Where there is "
+        "no live progress (flask-silo, FastAPI, Celery) the client asks every 50 ms. All peers "
+        "read and write with openpyxl, as their users would; ours makes one sheet more.",
+        jobs.jobs,
     ),
     "light": Row(
         "a light call, idle and while 4 jobs run",
         "One call after the other, each over a new connection, by a process of its own. Gradio: a "
         "function that is not queued; Streamlit: its health; all others: a route that says ok.",
         light.light,
-        ("idle p99 (ms)", "busy p99 (ms)"),
     ),
     "post": Row(
         "a session-bearing POST, 32 connections",
@@ -68,21 +53,18 @@ ROWS = {
         "the cookie (2 processes); all others' are in the memory of one process. flask-silo's "
         "README names no server. Streamlit's is a press of a button over a WebSocket.",
         sessions.post,
-        ("requests a second",),
     ),
     "upload": Row(
         "a large upload",
         "As the page of each sends it, until the server has it all. Ours alone has it forced to "
         "disk and hashed. Growth is of all processes together, each at its highest.",
         uploads.upload,
-        ("MB/s", "growth (MB)"),
     ),
     "first-load": Row(
         "first load",
         "In Chromium with an empty cache. KB are as they come over the wire, heads too; what goes "
         "over WebSockets is not counted. The control is there once the page's scripts have run.",
         page.first_load,
-        ("requests", "KB", "upload control (s)"),
     ),
     "cold-start": Row(
         "cold start, and what is installed",
@@ -90,28 +72,24 @@ ROWS = {
         "worker, until it says ready). Packages are all that the app brings with it; MB are "
         "without what Python compiles.",
         start.cold_start,
-        ("seconds", "packages", "MB installed"),
     ),
     "watchers": Row(
         "live watchers",
         "News comes every 2 s; counted is who had some in the last 3 s. For ours another process "
         "publishes it through the store; with the others it is made in the answer itself.",
         watching.watching,
-        ("of 1,000 with news", "light p99 (ms)"),
     ),
     "kill": Row(
         "kill -9 mid-task, then asked",
         "All processes but Celery's broker are killed in the middle of a job and started again; "
         "then the person asks for half a minute, unless an answer is final.",
         kill.kill,
-        ("asked",),
     ),
     "wrong": Row(
         "wrong answers, four workers",
         "One session counts to 200, each time over a new connection, before four web processes. "
         "Streamlit runs as one process only.",
         sessions.wrong,
-        ("wrong of 200",),
     ),
 }
 

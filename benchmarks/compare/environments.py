@@ -6,6 +6,7 @@ import hashlib
 import importlib.metadata
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
@@ -28,15 +29,15 @@ def site_packages(name: str) -> Path:
     return CACHE / name / "lib" / version / "site-packages"
 
 
-def install(name: str, *wanted: str) -> None:
-    """Make an environment with these packages, unless it is there and complete."""
-    stamp = CACHE / name / "installed"
-    if stamp.exists() and stamp.read_text() == "\n".join(wanted):
+def install(name: str, *wanted: str, stamp: str = "") -> None:
+    """Make an environment with these packages, unless it is there, complete and of this stamp."""
+    made, stamp = CACHE / name / "installed", stamp or "\n".join(wanted)
+    if made.exists() and made.read_text() == stamp:
         return
     print(f"Installing {name}", file=sys.stderr, flush=True)
     subprocess.run([sys.executable, "-m", "venv", "--clear", CACHE / name], check=True)
     subprocess.run([python(name), "-m", "pip", "install", "--quiet", *wanted], check=True)
-    stamp.write_text("\n".join(wanted))
+    made.write_text(stamp)
 
 
 def install_peer(name: str) -> None:
@@ -50,7 +51,10 @@ def install_broker() -> Path:
 
 
 def install_ours() -> None:
-    """A fresh bake with the default answers, installed as a package; anew if it has changed."""
+    """A fresh bake with the default answers, installed as a package; anew if it has changed.
+
+    The environment is made anew if what the app asks for has, lest it keep what is asked no more.
+    """
     subprocess.run(
         [
             *(sys.executable, "-m", "cookiecutter", TEMPLATE, "--no-input", "--default-config"),
@@ -60,7 +64,8 @@ def install_ours() -> None:
         stdout=subprocess.DEVNULL,
     )
     bake = CACHE / "bake" / SLUG
-    install("ours", str(bake))
+    asked = tomllib.loads((bake / "pyproject.toml").read_text("utf-8"))["project"]
+    install("ours", str(bake), stamp=repr(asked["dependencies"]))
     installed, now = CACHE / "ours" / "bake", digest(bake)
     if not installed.exists() or installed.read_text() != now:
         renew = ("--quiet", "--force-reinstall", "--no-deps", str(bake))

@@ -12,11 +12,11 @@ class Sizes:
     rounds: int = 3
     rows: int = 20_000
     jobs: int = 8
-    light_seconds: float = 10.0
+    light_seconds: float = 7.0
     post_seconds: int = 6
     upload_megabytes: int = 500
     watchers: int = 1000
-    watch_seconds: float = 15.0
+    watch_seconds: float = 10.0
     killed_rows: int = 100_000
     asked_seconds: float = 30.0
     growth: tuple[int, ...] = (1_000, 10_000, 100_000, 600_000, 1_000_000)

@@ -46,7 +46,20 @@ class Wire:
         data = None if body is None else json.dumps(body).encode()
         kind = {} if data is None else {"Content-Type": "application/json"}
         self._renew()
-        self._connection.request(method, path, data, {**self._own(), **kind})
+        kept = self._connection.sock is not None
+        try:
+            return self._ask(method, path, data, kind)
+        except ConnectionError:
+            if method != "GET" or not kept:
+                raise
+        # The server gave the connection up at that very moment: browsers ask again.
+        self._connection.close()
+        return self._ask(method, path, data, kind)
+
+    def _ask(
+        self, method: str, path: str, data: bytes | None, headers: Mapping[str, str]
+    ) -> Answer:
+        self._connection.request(method, path, data, {**self._own(), **headers})
         return self._answer()
 
     def send_form(self, method: str, path: str, file: Path, name: str = "file") -> Answer:

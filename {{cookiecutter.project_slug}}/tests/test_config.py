@@ -13,10 +13,10 @@ from typing import Any
 
 import pytest
 from backends import KEY, OTHER_KEY
-from limits import parse_many
 
 from {{ cookiecutter.package_name }} import config, create_app
 from {{ cookiecutter.package_name }}.config import ConfigError, Settings, load_settings
+from {{ cookiecutter.package_name }}.ratelimits import windows
 from {{ cookiecutter.package_name }}.silo.files.keyring import Keyring
 
 SECRET = "kS8vPq2wXz7mLr4t"
@@ -211,18 +211,25 @@ def test_s06_the_secret_is_kept_out_of_the_repository() -> None:
 
 
 @pytest.mark.parametrize(
-    ("given", "limit"),
+    ("given", "limit", "meant"),
     [
-        ("", "1000/hour"),
-        ("100/hour", "100/hour"),
-        ("1/Second ; 20/5 minutes;100/days", "1/second;20/5 minutes;100/days"),
-        ("OFF", "off"),
+        ("", "1000/hour", [(3600, 1000)]),
+        ("100/hour", "100/hour", [(3600, 100)]),
+        ("100/hour; 10/minute", "100/hour;10/minute", [(60, 10), (3600, 100)]),
+        (
+            "1/Second ; 20/5 minutes;100/days",
+            "1/second;20/5 minutes;100/days",
+            [(1, 1), (300, 20), (86400, 100)],
+        ),
+        ("OFF", "off", []),
     ],
 )
-def test_s38_limits_are_written_like_this(given: str, limit: str) -> None:
+def test_s38_limits_are_written_like_this(
+    given: str, limit: str, meant: list[tuple[int, int]]
+) -> None:
     settings = load_settings({"SILO_LIMIT_SESSIONS": given})
     assert settings.limit("sessions") == limit
-    assert limit == "off" or parse_many(limit)
+    assert windows(limit) == meant, "seconds, and how often"
 
 
 def test_every_wrong_value_is_named() -> None:

@@ -98,6 +98,22 @@ def test_behind_nginx_large_uploads_come_in_and_events_come_out(
     assert curl(f"{proxied}/api/report", *shown).startswith("200 {")
 
 
+@missing("nginx", "openssl", "curl")
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="processes are found in /proc")
+def test_nginx_compresses_the_page_and_nothing_that_may_hold_a_secret(proxied: str) -> None:
+    def head(path: str) -> str:
+        asked = ["-H", "Accept-Encoding: gzip", f"{proxied}{path}"]
+        return subprocess.run(
+            ["curl", "-sk", "-D", "-", "-o", os.devnull, *asked], capture_output=True, text=True
+        ).stdout
+
+    for path in ("/", "/static/app.js", "/static/app.css"):
+        assert "Content-Encoding: gzip" in head(path)
+    for path in ("/api/status", "/api/openapi.json", "/static/sample.xlsx"):
+        assert head(path).startswith("HTTP/1.1 200")
+        assert "Content-Encoding" not in head(path)
+
+
 def analyze(*arguments: object) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         ["systemd-analyze", *map(str, arguments)],

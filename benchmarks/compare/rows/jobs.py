@@ -39,10 +39,20 @@ def job(running: Served, file: Path) -> float:
     return taken
 
 
-def serial(running: Served, file: Path, count: int) -> list[float]:
-    """Seconds of each of so many jobs, one after the other, sorted; one more warms up."""
-    job(running, file)
-    return sorted(job(running, file) for _ in range(count))
+def jobs(subject: Subject, sizes: Sizes) -> dict[str, Any]:
+    """One after the other, then all at once, on the same server; one more before warms up."""
+    file = inputs.workbook(FOLDER, sizes.rows)
+    with served(subject) as running:
+        job(running, file)
+        alone = sorted(job(running, file) for _ in range(sizes.jobs))
+        whole, taken = at_once(running, file, sizes.jobs)
+    return {
+        "one user (s)": round(alone[len(alone) // 2], 3),
+        "slowest (s)": round(alone[-1], 3),
+        "all at once (s)": round(whole, 3),
+        "first of them (s)": round(taken[0], 3),
+        "speed-up": round(sum(alone) / whole, 2),
+    }
 
 
 def at_once(running: Served, file: Path, count: int) -> tuple[float, list[float]]:
@@ -51,35 +61,3 @@ def at_once(running: Served, file: Path, count: int) -> tuple[float, list[float]
         began = time.perf_counter()
         taken = list(pool.map(lambda _: job(running, file), range(count)))
         return time.perf_counter() - began, sorted(taken)
-
-
-def middle(taken: list[float]) -> float:
-    return round(taken[len(taken) // 2], 3)
-
-
-def one_user(subject: Subject, sizes: Sizes) -> dict[str, Any]:
-    file = inputs.workbook(FOLDER, sizes.rows)
-    with served(subject) as running:
-        taken = serial(running, file, sizes.jobs)
-    return {"p50 (s)": middle(taken), "slowest (s)": round(taken[-1], 3)}
-
-
-def eight(subject: Subject, sizes: Sizes) -> dict[str, Any]:
-    file = inputs.workbook(FOLDER, sizes.rows)
-    with served(subject) as running:
-        job(running, file)
-        whole, taken = at_once(running, file, sizes.jobs)
-    return {"all (s)": round(whole, 3), "p50 (s)": middle(taken), "first (s)": round(taken[0], 3)}
-
-
-def speed_up(subject: Subject, sizes: Sizes) -> dict[str, Any]:
-    """The same jobs one after the other and at once, on the same server."""
-    file = inputs.workbook(FOLDER, sizes.rows)
-    with served(subject) as running:
-        alone = sum(serial(running, file, sizes.jobs))
-        whole, _ = at_once(running, file, sizes.jobs)
-    return {
-        "times": round(alone / whole, 2),
-        "one after the other (s)": round(alone, 2),
-        "at once (s)": round(whole, 2),
-    }

@@ -48,5 +48,6 @@ def light(subject: Subject, sizes: Sizes) -> dict[str, Any]:
     return {
         **{f"idle {name}": value for name, value in idle.items()},
         **{f"busy {name}": value for name, value in busy.items()},
+        "busy p99 / idle p99": round(busy["p99 (ms)"] / idle["p99 (ms)"], 2),
         "jobs done": done,
     }

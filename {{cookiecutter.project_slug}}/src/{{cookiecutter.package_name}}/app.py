@@ -90,7 +90,7 @@ def create_app(
     app.register_blueprint(headings.blueprint)
     app.register_blueprint(reviewing.blueprint)
     app.register_blueprint(downloads.blueprint)
-    ratelimits.init_app(app, silo, settings)
+    ratelimits.init_app(app, silo)
     return app
 
 
@@ -170,7 +170,7 @@ def make_runner(settings: Settings, records: Records, clock: Callable[[], float]
     limits = Limits(settings.silo_task_memory_mb, settings.silo_task_timeout)
     if settings.silo_runner == "thread":
         return ThreadRunner(jobs, secrets, limits, settings.scratch)
-    preload = [f"{__package__}.jobs"]
+    preload = [f"{__package__}.jobs", f"{__package__}.workbook"]
     if settings.encryption_key:
         preload.append(f"{__package__}.silo.files.encrypted")
     if choices.in_a_bucket(settings):

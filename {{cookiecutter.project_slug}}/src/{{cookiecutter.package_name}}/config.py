@@ -38,7 +38,7 @@ SAMPLE_WORDS = re.compile(
     "change|default|example|insecure|key|me|password|please|sample|secret|test|this|your", re.I
 )
 OFF = "off"
-LIMIT = re.compile(r"[1-9][0-9]{0,8}/([1-9][0-9]{0,3} )?(second|minute|hour|day)s?")
+LIMIT = re.compile(r"([1-9][0-9]{0,8})/(?:([1-9][0-9]{0,3}) )?(second|minute|hour|day)s?")
 ORIGIN = re.compile(r"https?://[a-z0-9.-]+(:[0-9]{1,5})?", re.I)
 SECRETS = ("SECRET_KEY", "SILO_ENCRYPTION_KEY", "SILO_BROKER_URL")
 """Settings that no message shows."""
@@ -49,7 +49,7 @@ class ConfigError(Exception):
 
 
 def _is_limit(value: str) -> str:
-    """A part of what Flask-Limiter understands, in which there is no typing error."""
+    """Limits as they are kept: in lower case, separated by semicolons alone."""
     limits = [each.strip() for each in value.lower().split(";")]
     if limits != [OFF] and not all(map(LIMIT.fullmatch, limits)):
         raise ValueError("it must be like 100/hour, or 10/minute; 100/hour, or off for no limit")
@@ -295,7 +295,7 @@ class Settings(BaseModel):
         return tuple(origin.lower() for origin in origins)
 
     def limit(self, name: str) -> str:
-        """How often something may be done: `OFF`, or as Flask-Limiter takes it."""
+        """How often something may be done: `OFF`, or what `LIMIT` finds in it."""
         return str(getattr(self, f"silo_limit_{name}"))
 
     @property

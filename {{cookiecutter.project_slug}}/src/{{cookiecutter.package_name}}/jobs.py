@@ -27,7 +27,6 @@ from .silo.tasks.base import Reporter
 from .step import InputFile, UserError
 from .tables import read
 from .values import BYTES, XLSX, clean_name
-from .workbook import write_workbook
 
 Made = Report | Attachment | Review
 Finish = Callable[[Review, Options], Report | Attachment]
@@ -199,10 +198,17 @@ def as_report(made: Report | Attachment) -> Report:
     return Report(made.name, files=[made]) if isinstance(made, Attachment) else made
 
 
+def write_report(report: Report, to: Path | BinaryIO) -> None:
+    """Write the workbook of a report."""
+    from .workbook import write_workbook  # here: web processes know jobs, and need no openpyxl
+
+    write_workbook(report, to)
+
+
 def write_bundle(report: Report, bundle: BinaryIO) -> None:
     """All files of a report, one after the other: its workbook, if any, and what is attached."""
     if report.has_workbook:
-        write_workbook(report, bundle)
+        write_report(report, bundle)
     bundle.seek(0, io.SEEK_END)
     for file in report.files:
         with file.open() as stream:
@@ -307,7 +313,7 @@ def run_paths(
     task.update(STEP_PERCENT, "Writing the report")
     if report.has_workbook:
         with replaced(Path(output)) as part:
-            write_workbook(report, part)
+            write_report(report, part)
     names = unique(clean_name(file.name) for file in report.files)
     for name, file in zip(names, report.files, strict=True):
         Path(folder).mkdir(exist_ok=True)

@@ -1,8 +1,8 @@
 """How often one client may do what costs something: begin sessions, upload, process, download.
 
-Flask-Limiter counts, in the app's own store, so all workers count together. Calls that bring or
-fetch something are counted before their body is read, sessions and jobs where they begin. A call
-that is refused does nothing else, and keeps no session alive. How often is in the settings.
+Counted is in the app's own store, so all workers count together. Calls that bring or fetch
+something are counted before their body is read, sessions and jobs where they begin. A call that is
+refused does nothing else, and keeps no session alive. How often is in the settings.
 """
 
 from __future__ import annotations
@@ -11,30 +11,23 @@ import ipaddress
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
-from typing import Any, NoReturn, cast
+from functools import cache, partial, wraps
+from typing import Any, cast
 
 from flask import Flask, current_app, g, has_request_context, request
 from flask.typing import ResponseReturnValue
-from flask_limiter import Limiter, RequestLimit
-from limits import parse_many
 
-from .config import OFF, Settings
+from .config import LIMIT, Settings
 from .links import read_link
 from .problems import Problem
 from .silo import Silo
-from .silo.counters import RecordsStorage
+from .silo.counters import Counters
 
 View = Callable[..., ResponseReturnValue]
 
 IPV6_NETWORK_BITS = 64
 """What one subscriber is given at the least, so what counts as one client."""
-
-
-def storage_of(silo: Silo) -> tuple[str, dict[str, Any]]:
-    """Where counts are kept: the URL of a storage of `limits`, and what it is made with."""
-    scheme = RecordsStorage.STORAGE_SCHEME[0]
-    return f"{scheme}://", {"records": silo.store.records, "clock": silo.store.clock}
+SECONDS = {"second": 1, "minute": 60, "hour": 3600, "day": 86400}
 
 
 # Whom a count belongs to
@@ -88,14 +81,6 @@ class Limited:
     said: str
     endpoints: tuple[str, ...] = ()
 
-    def exempt(self) -> bool:
-        """Whether this very call is not counted: it is nobody's, or brings nothing new.
-
-        To take uploads brings none; they were counted when they began.
-        """
-        takes = request.endpoint == "arrival.upload" and request.is_json
-        return takes or not self.whose()
-
 
 UPLOADS = ("arrival.upload", "resumable.create")
 DOWNLOADS = (
@@ -114,59 +99,65 @@ SESSIONS = Limited("sessions", client, "Too many people begin where you are.")
 JOBS = Limited("jobs", session, "You start jobs too often.")
 
 
-def init_app(app: Flask, silo: Silo, settings: Settings) -> None:
+def init_app(app: Flask, silo: Silo) -> None:
     """Limit the app's calls, after its views, and whatever begins a session."""
-    app.extensions["ratelimits"] = limiter = make_limiter(app, silo)
-    for limited in CALLS:
-        allowed = settings.limit(limited.name)
-        if allowed == OFF:
-            continue
-        limit = limiter.shared_limit(
-            allowed,
-            limited.name,
-            key_func=limited.whose,
-            exempt_when=limited.exempt,
-            on_breach=partial(refuse, limited),
-        )
+    app.extensions["ratelimits"] = Counters(silo.store.records, silo.store.clock)
+    for limited in reversed(CALLS):  # the last to be put around a view is the first to count
         for endpoint in limited.endpoints:
             view = cast(View, app.view_functions[endpoint])
-            app.view_functions[endpoint] = limit(view)
+            app.view_functions[endpoint] = counted(limited, view)
     silo.store.before_create(partial(count, SESSIONS))
 
 
-def make_limiter(app: Flask, silo: Silo) -> Limiter:
-    """A limiter that looks at the calls which have a limit, and at no other.
+def counted(limited: Limited, view: View) -> View:
+    """The view, counted before it is called."""
 
-    It would ask itself at every call whether that has one, which takes a third as long as a short
-    call does, unless it finds itself at work in the app already.
-    """
-    uri, options = storage_of(silo)
-    limiter = Limiter(client, storage_uri=uri, storage_options=options)
-    app.extensions["limiter"] = {limiter}
-    limiter.init_app(app)
-    return limiter
+    @wraps(view)
+    def call(*args: Any, **kwargs: Any) -> ResponseReturnValue:
+        if not takes_uploads():
+            count(limited)
+        return view(*args, **kwargs)
+
+    return call
+
+
+def takes_uploads() -> bool:
+    """Whether the call only takes uploads, which were counted when they began."""
+    return request.endpoint == "arrival.upload" and request.is_json
 
 
 def count(limited: Limited) -> None:
-    """Count what this request is about to do. Raises Problem if that is too often."""
-    if not has_request_context():
+    """Count what this request is about to do, unless it is nobody's.
+
+    Raises Problem if that is too often.
+    """
+    whose = limited.whose() if has_request_context() else ""
+    if not whose:
         return
-    limiter: Limiter = current_app.extensions["ratelimits"]
     settings: Settings = current_app.config["SETTINGS"]
-    allowed = settings.limit(limited.name)
-    for limit in parse_many(allowed) if allowed != OFF else ():
-        whose = [limited.whose(), limited.name]
-        if not limiter.limiter.hit(limit, *whose):
-            refuse(limited, RequestLimit(limiter, limit, whose, True, True))
+    counters: Counters = current_app.extensions["ratelimits"]
+    for seconds, allowed in windows(settings.limit(limited.name)):
+        key = f"{limited.name} {allowed}/{seconds} {whose}"
+        times, ends = counters.hit(key, seconds)
+        if times > allowed:
+            left = math.ceil(ends - current_app.extensions["silo"].store.clock())
+            raise too_often(limited, min(max(left, 1), seconds))
 
 
-def refuse(limited: Limited, breached: RequestLimit) -> NoReturn:
-    """Raises Problem that says when the next call may come."""
-    now = current_app.extensions["silo"].store.clock()
-    left = math.ceil(breached.window.reset_time - now)
-    seconds = min(max(left, 1), breached.limit.get_expiry())
+@cache
+def windows(limit: str) -> list[tuple[int, int]]:
+    """Seconds, and how often within them, for each part of a setting; `off` has none.
+
+    The shortest comes first: what it refuses is not counted in the longer ones.
+    """
+    parts = LIMIT.findall(limit)
+    return sorted((int(many or 1) * SECONDS[unit], int(often)) for often, many, unit in parts)
+
+
+def too_often(limited: Limited, seconds: int) -> Problem:
+    """It says when the next call may come."""
     detail = f"{limited.said} Try again in {in_words(seconds)}."
-    raise Problem("too_often", detail, {"Retry-After": str(seconds)})
+    return Problem("too_often", detail, {"Retry-After": str(seconds)})
 
 
 def in_words(seconds: int) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from os import PathLike
 
 from ..step import UserError
-from . import native, ods, second
+from . import native, ods
 from .grid import Grid, Unreadable
 from .inspection import Inspection, check_depth, inspect
 from .layout import lay_out
@@ -86,6 +86,8 @@ def _grids(
         if suffix not in _TWO_READERS:
             raise _unreadable(name, suffix) from error
     check_depth(path, name)
+    from . import second  # here: few files need it, and no web process, which would load openpyxl
+
     try:
         others = second.read(path, name, progress)
     except Unreadable as error:
