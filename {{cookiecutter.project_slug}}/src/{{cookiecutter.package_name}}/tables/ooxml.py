@@ -138,14 +138,15 @@ class SheetScan:
         ends = _CELL.findall(data[:_END]) + _CELL.findall(data[-_END:])
         if len(data) > 2 * _END and ends:
             bottom = max(survey.bottom, *(int(row) for _, row in ends))
-            right = max(survey.right, *(column_number(column) for column, _ in ends))
-            if bottom * (right + 1) <= limits.MAX_SHEET_CELLS and not beyond(right, bottom, data):
+            columns = {column_number(column) for column, _ in ends}
+            right = max(survey.right, *columns)
+            small = bottom * (right + 1) <= limits.MAX_SHEET_CELLS and 2 * min(columns) <= right
+            if small and not beyond(right, bottom, data):
                 survey.cover((1, bottom), (0, right))
                 return
-        found = _CELL.findall(data)
-        # Rows follow each other, so each column's first and last cell tell enough.
-        first, last = dict(reversed(found)), dict(found)
-        survey.cover(map(int, (*first.values(), *last.values())), map(column_number, last))
+        if found := _CELL.findall(data):
+            letters, rows = map(set, zip(*found, strict=True))
+            survey.cover(map(int, rows), map(column_number, letters))
 
 
 def beyond(right: int, bottom: int, data: bytes) -> bool:
