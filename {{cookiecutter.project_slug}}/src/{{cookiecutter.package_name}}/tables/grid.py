@@ -68,7 +68,7 @@ class Budget:
 
     def spend(self, cells: int) -> None:
         self._cells += cells
-        if self._cells > limits.MAX_SHEET_CELLS:
+        if self._cells > limits.sheet_cells():
             raise over_budget(self.name)
 
     def clean(self, value: Cell) -> Cell:

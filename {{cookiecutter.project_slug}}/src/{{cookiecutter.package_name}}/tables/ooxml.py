@@ -140,7 +140,7 @@ class SheetScan:
             bottom = max(survey.bottom, *(int(row) for _, row in ends))
             columns = {column_number(column) for column, _ in ends}
             right = max(survey.right, *columns)
-            small = bottom * (right + 1) <= limits.MAX_SHEET_CELLS and 2 * min(columns) <= right
+            small = bottom * (right + 1) <= limits.sheet_cells() and 2 * min(columns) <= right
             if small and not beyond(right, bottom, data):
                 survey.cover((1, bottom), (0, right))
                 return
