@@ -96,8 +96,9 @@ ROWS = {
 ALONE = {
     "growth": Alone(
         "the job as it grows",
-        "A process of its own makes the report, without a server or a limit on memory. A workbook "
-        "may have 5 million cells, which is 625,000 such rows.",
+        "A process of its own makes the report without a server, as with SILO_TASK_MEMORY_MB=2048. "
+        "With the default, 1024, a workbook of more than 625,000 such rows is refused: it may have "
+        "5 million cells, a csv file 10 million.",
         alone.growth,
     ),
     "sessions": Alone(

@@ -19,7 +19,7 @@ class Sizes:
     watch_seconds: float = 10.0
     killed_rows: int = 100_000
     asked_seconds: float = 30.0
-    growth: tuple[int, ...] = (1_000, 10_000, 100_000, 600_000, 1_000_000)
+    growth: tuple[int, ...] = (1_000, 10_000, 100_000, 1_000_000)
     sessions: tuple[int, ...] = (1_000, 10_000, 100_000, 1_000_000)
     queued: tuple[int, ...] = (10, 100, 1_000, 10_000)
 

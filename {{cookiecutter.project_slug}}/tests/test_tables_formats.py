@@ -13,14 +13,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from openpyxl import Workbook as Book
 from openpyxl.chart import BarChart
 from openpyxl.worksheet.worksheet import Worksheet
 
 from {{ cookiecutter.package_name }}.step import UserError
 from {{ cookiecutter.package_name }}.tables import Sheet, native, read, second
-from {{ cookiecutter.package_name }}.tables.grid import Grid
-from {{ cookiecutter.package_name }}.tables.ooxml import SheetScan
+from {{ cookiecutter.package_name }}.tables.grid import Budget, Grid
+from {{ cookiecutter.package_name }}.tables.ooxml import SheetScan, beyond, column_letters, column_number
 
 MAIN = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
 STRICT = "http://purl.oclc.org/ooxml/spreadsheetml/main"
@@ -394,6 +396,61 @@ def test_a_sheet_is_looked_through_alike_wherever_it_is_cut() -> None:
         scan(sheet[cut:])
         found = scan.close()
         assert (found.errors, found.unsaved, found.area) == (1, 1, 26), cut
+
+
+FAR = [
+    (number("XFD5", 1), (16383, 2000)),
+    (number("A1048576", 1), (2, 1048576)),
+    (number("D2001", 1), (3, 2001)),
+    (number("aa7", 1), (26, 2000)),
+    ("<c s='1' r='C99999'><f>A1</f></c>", (2, 99999)),
+    ('<c r="XFD1048576" s="1"/>', (2, 2000)),
+]
+
+
+@pytest.mark.parametrize(("far", "corner"), FAR)
+@pytest.mark.parametrize("at", [1, 700, 1999])
+def test_s24_a_cell_far_from_all_others_is_seen_wherever_it_stands(
+    far: str, corner: tuple[int, int], at: int
+) -> None:
+    rows = [f'<row r="{r}">{number(f"A{r}", r)}{number(f"C{r}", r)}</row>' for r in range(1, 2001)]
+    rows[at] = rows[at].replace("</row>", f"{far}</row>")
+    scan = SheetScan()
+    scan("".join(rows).encode())
+    found = scan.close()
+    assert (found.right, found.bottom) == corner
+    assert (found.left, found.top) == (0, 1)
+
+
+@given(right=st.integers(0, 16382), bottom=st.integers(1, 1048575))
+def test_s24_beyond_a_cell_is_what_lies_right_of_it_or_below(right: int, bottom: int) -> None:
+    def seen(column: int, row: int) -> bool:
+        return beyond(right, bottom, b'<c r="%s%d">' % (column_letters(column), row))
+
+    assert not any(seen(column, row) for column in (0, right) for row in (1, bottom))
+    assert seen(right + 1, 1)
+    assert seen(0, bottom + 1)
+    assert seen(16383, 1)
+    assert seen(0, 9999999)
+    assert column_number(column_letters(right)) == right
+
+
+CELLS = st.lists(
+    st.sampled_from(["", " ", "x", "1"])
+    | st.floats()
+    | st.integers(-3, 3).map(float)
+    | st.booleans()
+    | st.none()
+    | st.dates(),
+    min_size=1,
+)
+
+
+@given(cells=CELLS, kind=st.sampled_from([object, str, float, bool]))
+def test_a_column_becomes_what_its_cells_become_one_by_one(cells: list[Any], kind: type) -> None:
+    budget, cells = Budget("a.xlsx"), [cell for cell in cells if isinstance(cell, kind)]
+    found = budget.clean_column(cells)
+    assert list(map(repr, found)) == [repr(budget.clean(cell)) for cell in cells]
 
 
 def test_s27_a_sheet_whose_part_is_missing_is_named(tmp_path: Path) -> None:

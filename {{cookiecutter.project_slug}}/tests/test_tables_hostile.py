@@ -8,6 +8,7 @@ from __future__ import annotations
 import random
 import socket
 import struct
+import sys
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
@@ -306,6 +307,19 @@ def test_s24_more_cells_than_the_budget_are_refused(
     assert "spans more than 1,000 cells" in refusal(path)
     path = save(tmp_path / "b.xlsx", *([at, 2] for at in range(400)))
     assert len(read(path).sheets[0].rows) == 400
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="knows no limit on memory")
+@pytest.mark.parametrize(("megabytes", "cells"), [(512, 1000), (1024, 1000), (3072, 3000)])
+def test_s24_the_budget_grows_with_the_memory_that_a_job_may_use(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, megabytes: int, cells: int
+) -> None:
+    monkeypatch.setattr("resource.getrlimit", lambda _kind: (megabytes * 2**20, -1))
+    monkeypatch.setattr(limits, "MAX_SHEET_CELLS", 1000)
+    path = save(tmp_path / "a.xlsx", *([at] for at in range(cells)))
+    assert len(read(path).sheets[0].rows) == cells
+    path = save(tmp_path / "b.xlsx", *([at] for at in range(cells + 1)))
+    assert f"spans more than {cells:,} cells" in refusal(path)
 
 
 def test_s24_a_cell_with_more_text_than_the_budget_is_refused(

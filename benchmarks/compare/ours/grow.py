@@ -1,11 +1,14 @@
 """One job in a process of its own: its stages, the memory it took at most, and that per row.
 
-python grow.py FILE ROWS
+It may use so much memory as with `SILO_TASK_MEMORY_MB` at that number.
+
+python grow.py FILE ROWS MEGABYTES
 """
 
 from __future__ import annotations
 
 import json
+import resource
 import sys
 import tempfile
 import time
@@ -24,8 +27,9 @@ def peak() -> float:
     return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM")) * 1024 / 10**6
 
 
-def main(name: str, rows: str) -> None:
+def main(name: str, rows: str, megabytes: str) -> None:
     file, count, before = Path(name), int(rows), peak()
+    resource.setrlimit(resource.RLIMIT_AS, (int(megabytes) * 2**20,) * 2)
     times = [time.perf_counter()]
     try:
         report = process([file], Options(), SilentProgress())

@@ -19,6 +19,8 @@ from ..sizes import Sizes
 from .jobs import FOLDER
 
 OURS = env.BENCHMARKS / "compare" / "ours"
+MEGABYTES = 2048
+"""Of memory for the job that grows: in 1024 a workbook may have 5 million cells."""
 
 
 def script(name: str, *arguments: object) -> dict[str, Any]:
@@ -43,7 +45,7 @@ def growth(sizes: Sizes) -> dict[str, Any]:
     for count in sizes.growth:
         for make in (inputs.text, inputs.workbook):
             file = make(FOLDER, count)
-            found[f"{count:,} rows, {file.suffix[1:]}"] = script("grow", file, count)
+            found[f"{count:,} rows, {file.suffix[1:]}"] = script("grow", file, count, MEGABYTES)
     return found
 
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
-from itertools import pairwise
+from itertools import count
+from operator import eq
 from typing import Any
 
 from .values import Cell
@@ -79,9 +80,13 @@ def profile(name: str, cells: Sequence[Cell]) -> Profile:
     )
 
 
-def group(cells: Iterable[Cell]) -> list[tuple[Cell, list[int]]]:
+def group(cells: Sequence[Cell]) -> list[tuple[Cell, list[int]]]:
     """Each value, with the places where it stands; True and 1 are two values."""
-    places: dict[tuple[bool, Cell], list[int]] = defaultdict(list)
+    places: dict[Any, list[int]] = defaultdict(list)
+    if bool not in map(type, cells):
+        for place, cell in enumerate(cells):
+            places[cell].append(place)
+        return list(places.items())
     for place, cell in enumerate(cells):
         places[isinstance(cell, bool), cell].append(place)
     return [(value, found) for (_, value), found in places.items()]
@@ -95,8 +100,12 @@ def shorten(value: Cell) -> Cell:
     return line if len(line) <= LONGEST else line[: LONGEST - 1] + "…"
 
 
-def _families(cells: Iterable[Cell]) -> list[tuple[str, list[Any]]]:
+def _families(cells: Sequence[Cell]) -> list[tuple[str, list[Any]]]:
     """The cells by kinds that compare with each other, the largest first."""
+    kinds = set(map(type, cells)) - {type(None)}
+    names = {FAMILIES[kind] for kind in kinds}
+    if len(names) == 1:
+        return [(names.pop(), [cell for cell in cells if cell is not None])]
     found: dict[str, list[Any]] = defaultdict(list)
     for cell in cells:
         if cell is not None:
@@ -107,7 +116,10 @@ def _families(cells: Iterable[Cell]) -> list[tuple[str, list[Any]]]:
 
 
 def _type(family: str, members: list[Any]) -> str:
-    if family == "number" and all(isinstance(n, int) or n.is_integer() for n in members):
+    if family == "number" and (
+        set(map(type, members)) == {int}
+        or all(isinstance(n, int) or n.is_integer() for n in members)
+    ):
         return "integer"
     return family
 
@@ -115,4 +127,4 @@ def _type(family: str, members: list[Any]) -> str:
 def _only_names(numbers: Sequence[int | float]) -> bool:
     """Whether whole numbers are years, or number the rows."""
     years = min(numbers) >= 1900 and max(numbers) <= 2100
-    return years or all(after == before + 1 for before, after in pairwise(numbers))
+    return years or all(map(eq, numbers, count(int(numbers[0]))))

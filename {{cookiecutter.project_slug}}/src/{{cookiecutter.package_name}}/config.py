@@ -141,7 +141,10 @@ class Settings(BaseModel):
     )
     silo_task_timeout: float = Field(900, gt=0, description="Seconds that one job may take.")
     silo_task_memory_mb: int = Field(
-        1024, ge=256, description="Megabytes of memory that one job may use."
+        1024,
+        ge=256,
+        description="Megabytes of memory that one job may use. A spreadsheet may have 5 million "
+        "cells, and above 1024 MB more in proportion.",
     )
 
     silo_max_upload_mb: int = Field(

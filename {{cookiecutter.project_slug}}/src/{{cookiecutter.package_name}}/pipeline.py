@@ -131,13 +131,14 @@ def total_by(
     Sorted by the last column of amounts, which is also what the chart draws. With all columns that
     a sheet can have there is no room for the one of rows, so the last of them has no sum.
     """
-    groups = group(row[category] for row in sheet.rows)
+    groups = group([row[category] for row in sheet.rows])
     numeric = [n for n, column in enumerate(columns) if column.is_numeric and n != category]
     del numeric[MAX_COLUMNS - 2 :]
     sums = []
     for place, part in zip(numeric, bar.split(len(numeric)), strict=True):
         part(0, f"Adding up {sheet.name}: {sheet.header[place]}")
-        sums.append([total(sheet.rows[n][place] for n in rows) for _, rows in groups])
+        column = [row[place] for row in sheet.rows]
+        sums.append([total(map(column.__getitem__, rows)) for _, rows in groups])
     labels = ["(empty)" if value is None else shorten(value) for value, _ in groups]
     counts = [len(rows) for _, rows in groups]
     names = unique(

@@ -8,6 +8,7 @@ import unicodedata
 from collections.abc import Iterable, Sequence
 from datetime import date, datetime, time, timedelta
 from fractions import Fraction
+from typing import Any
 
 Cell = str | int | float | bool | datetime | date | time | timedelta | None
 
@@ -59,15 +60,18 @@ def duration(value: timedelta) -> str:
 
 def numbers(cells: Iterable[Cell]) -> list[int | float]:
     """The numbers among the cells; True and False are none."""
-    return [c for c in cells if isinstance(c, int | float) and not isinstance(c, bool)]
+    found: list[Any] = list(cells)
+    kinds = set(map(type, found))
+    wanted = {kind for kind in kinds if issubclass(kind, int | float) and kind is not bool}
+    return found if wanted == kinds else [cell for cell in found if type(cell) in wanted]
 
 
 def total(cells: Iterable[Cell]) -> int | float:
     """The sum of the numbers among the cells, exact, and rounded once where it is not whole."""
     found = numbers(cells)
-    if all(isinstance(number, int) for number in found):
+    if all(issubclass(kind, int) for kind in set(map(type, found))):
         return sum(found)
-    if all(abs(number) <= MAX_WHOLE for number in found):
+    if all(map(float(MAX_WHOLE).__ge__, map(abs, found))):
         return math.fsum(found)
     if not all(map(is_finite, found)):
         return sum(map(float, found))

@@ -209,11 +209,12 @@ def _sheet(source: Source, plan: Plan, progress: Fraction) -> Sheet:
     ]
     caches = [Cache(converter(tallies[c], source.delimiter)) for c in used]
     rows: list[list[Cell]] = []
-    for record in islice(source.records(progress), plan.before, None):
-        record += [""] * (width - len(record))
-        if len(used) < width:
-            record = [record[c] for c in used]
-        rows.append([cache[text] for cache, text in zip(caches, record, strict=True)])
+    records = islice(source.records(progress), plan.before, None)
+    while batch := list(islice(records, _BATCH)):
+        columns = [*zip_longest(*batch, fillvalue="")]
+        columns += [("",) * len(batch)] * (width - len(columns))
+        cells = [map(cache.__getitem__, columns[c]) for c, cache in zip(used, caches, strict=True)]
+        rows += map(list, zip(*cells, strict=True))
     names = unique_names([header[c] for c in used], [c + 1 for c in used])
     return Sheet(
         source.name, PurePath(source.name).stem, names, rows, _told(source, plan), hidden=False

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from math import isfinite
+from typing import Any
 
 from ..step import UserError
 from . import limits
@@ -41,38 +43,76 @@ class Grid:
             self.rows.append(row)
             self.blank, self._pending = self.blank + self._pending, 0
 
+    def extend(self, rows: list[list[Cell]]) -> None:
+        """Add rows of one width, at least one."""
+        if [None] * len(rows[0]) in rows:
+            for row in rows:
+                self.add(row)
+        else:
+            self.rows += rows
+            self.blank, self._pending = self.blank + self._pending, 0
+
 
 class Budget:
-    """Counts the cells of one file and refuses what is too much, with a sentence."""
+    """Counts the cells of one file and refuses what is too much, with a sentence.
+
+    Makes of its cells, as a reader gives them, values by our rules: text without a visible
+    character is blank, a whole float is an integer where that is exact, and what is no finite
+    number is text.
+    """
 
     def __init__(self, name: str) -> None:
         self.name = name
         self._cells = 0
-        self._texts: dict[str, str] = {}
+        self._texts = _Texts(name)
 
     def spend(self, cells: int) -> None:
         self._cells += cells
-        if self._cells > limits.MAX_SHEET_CELLS:
+        if self._cells > limits.sheet_cells():
             raise over_budget(self.name)
 
     def clean(self, value: Cell) -> Cell:
-        """A cell's value by our rules: text without a visible character is blank, a whole float
-        is an integer where that is exact, and what is no finite number is text."""
+        """A cell's value."""
         if isinstance(value, str):
-            if len(value) > limits.MAX_TEXT:
-                raise too_long(self.name)
-            return self._shared(value) if value and not value.isspace() else None
-        if isinstance(value, float):
-            if value.is_integer() and -EXACT <= value <= EXACT:
-                return int(value)
-            return value if isfinite(value) else str(value)
-        return value
+            return self._texts[value]
+        return _number(value) if isinstance(value, float) else value
 
-    def _shared(self, text: str) -> str:
-        """One object for equal texts: a column of categories takes no memory of its own."""
-        if len(self._texts) > _SHARED:
-            self._texts.clear()
-        return self._texts.setdefault(text, text)
+    def clean_column(self, cells: Sequence[Any]) -> Sequence[Cell]:
+        """The values of many cells, which most often are of one type."""
+        types = set(map(type, cells))
+        if types == {str}:
+            return [*map(self._texts.__getitem__, cells)]
+        if types == {float} and _all_whole(cells):
+            return [*map(int, cells)]
+        if types.isdisjoint((str, float)):
+            return cells
+        return [*map(self.clean, cells)]
+
+
+def _all_whole(numbers: Sequence[float]) -> bool:
+    return all(map(float.is_integer, numbers)) and max(map(abs, numbers)) <= EXACT
+
+
+def _number(number: float) -> Cell:
+    if number.is_integer() and -EXACT <= number <= EXACT:
+        return int(number)
+    return number if isfinite(number) else str(number)
+
+
+class _Texts(dict[str, str | None]):
+    """One object for equal texts: a column of categories takes no memory of its own."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__()
+        self._name = name
+
+    def __missing__(self, text: str) -> str | None:
+        if len(text) > limits.MAX_TEXT:
+            raise too_long(self._name)
+        if len(self) >= _SHARED:
+            self.clear()
+        value = self[text] = text if text and not text.isspace() else None
+        return value
 
 
 def too_long(name: str) -> UserError:

@@ -31,7 +31,7 @@ def inspect(path: PathLike[str], name: str, suffix: str, progress: Fraction) -> 
         with open_archive(path, name) as archive:
             found = _look_inside(archive, suffix, progress)
     for survey in found.surveys:
-        if survey.area > limits.MAX_SHEET_CELLS:
+        if survey.area > limits.sheet_cells():
             found.native = False
     if not found.native and suffix not in (".xlsx", ".xlsm"):
         raise over_budget(name)
@@ -41,7 +41,7 @@ def inspect(path: PathLike[str], name: str, suffix: str, progress: Fraction) -> 
 def over_budget(name: str) -> UserError:
     """The sentence for a spreadsheet with more cells than can be read."""
     return UserError(
-        f"{name} spans more than {limits.MAX_SHEET_CELLS:,} cells, which is more than can be read. "
+        f"{name} spans more than {limits.sheet_cells():,} cells, which is more than can be read. "
         "Split it into smaller files, or save the sheet as .csv."
     )
 

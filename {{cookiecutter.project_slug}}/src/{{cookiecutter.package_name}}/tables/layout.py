@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from datetime import date, datetime, time, timedelta
+from operator import itemgetter
 from statistics import median_high
 
 from .model import Cell, Sheet
@@ -106,7 +107,8 @@ def lay_out(
     width = max(map(len, [header, *rows]))
     header = [*header, *[None] * (width - len(header))]
     for row in rows:
-        row.extend([None] * (width - len(row)))
+        if len(row) < width:
+            row.extend([None] * (width - len(row)))
     used = [
         column
         for column in range(width)
@@ -124,7 +126,7 @@ def unify(rows: list[list[Cell]], width: int) -> None:
     its times of day durations if it holds one: the two kinds cannot be compared with each other.
     """
     for column in range(width):
-        kinds = {type(row[column]) for row in rows}
+        kinds = set(map(type, map(itemgetter(column), rows)))
         if {date, datetime} <= kinds or {time, timedelta} <= kinds:
             for row in rows:
                 row[column] = _widened(row[column], kinds)

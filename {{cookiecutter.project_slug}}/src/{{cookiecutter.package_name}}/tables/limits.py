@@ -6,6 +6,8 @@ them is read inside that limit, a file beyond them gets a sentence instead of a 
 
 from __future__ import annotations
 
+import sys
+
 MAX_ROWS = 1_048_576
 """Rows of one sheet: a spreadsheet's own limit."""
 
@@ -17,7 +19,10 @@ MAX_TEXT_CELLS = 10_000_000
 
 MAX_SHEET_CELLS = 5_000_000
 """Cells of one spreadsheet file, blank ones between filled ones included: the native reader
-lays each sheet out as a full rectangle beside its list of cells."""
+lays each sheet out as a full rectangle beside its list of cells. See `sheet_cells`."""
+
+MEASURED = 1024 * 1024 * 1024
+"""The bytes of memory that these budgets are for."""
 
 MAX_TEXT = 1_000_000
 """Characters in one cell. Spreadsheets stop at 32,767; a csv cell may be longer."""
@@ -44,3 +49,15 @@ MAX_DEPTH = 64
 
 HEAD = 64 * 1024
 """Bytes at the start of a file that decide what it is."""
+
+
+def sheet_cells() -> int:
+    """`MAX_SHEET_CELLS`, or in proportion more where this process is allowed more memory."""
+    if sys.platform == "win32":
+        return MAX_SHEET_CELLS
+    import resource
+
+    allowed, _ = resource.getrlimit(resource.RLIMIT_AS)
+    if allowed == resource.RLIM_INFINITY:
+        return MAX_SHEET_CELLS
+    return MAX_SHEET_CELLS * max(MEASURED, allowed) // MEASURED

@@ -26,7 +26,7 @@ from ..step import UserError
 from .grid import Budget, Grid, Unreadable
 from .progress import Fraction
 
-_BATCH = 1_000
+_BATCH_ROWS, _BATCH_CELLS = 1_000, 64_000
 
 Row = list[int | float | str | bool | time | date | datetime | timedelta]
 
@@ -61,18 +61,19 @@ def _fill(
     grid: Grid, cells: CalamineSheet, budget: Budget, progress: Fraction, place: tuple[int, int]
 ) -> None:
     index, sheets = place
-    clean, rows, done = budget.clean, iter(cells.iter_rows()), 0
-    while batch := _take(rows, budget.name):
-        for row in batch:
-            grid.add([clean(cell) for cell in row])
-        done += len(batch)
+    rows, done = iter(cells.iter_rows()), 0
+    size = max(1, min(_BATCH_ROWS, _BATCH_CELLS // max(1, cells.width)))
+    while batch := _take(rows, size, budget.name):
         budget.spend(len(batch) * cells.width)
+        columns = map(budget.clean_column, zip(*batch, strict=True))
+        grid.extend([*map(list, zip(*columns, strict=True))])
+        done += len(batch)
         progress((index + done / max(1, cells.height)) / sheets)
 
 
-def _take(rows: Iterator[Row], name: str) -> list[Row]:
+def _take(rows: Iterator[Row], size: int, name: str) -> list[Row]:
     with _native(name):
-        return list(islice(rows, _BATCH))
+        return list(islice(rows, size))
 
 
 @contextmanager
