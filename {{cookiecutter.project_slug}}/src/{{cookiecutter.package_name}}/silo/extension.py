@@ -276,8 +276,8 @@ class Silo:
         g.silo = visit = Visit(self.store, self._presented(path))
         if visit.sid is None:
             return
-        route = request.url_rule.rule if request.url_rule else None
-        is_data = path in self.data_endpoints or route in self.data_endpoints
+        rule = request.url_rule
+        is_data = path in self.data_endpoints or (rule and rule.rule in self.data_endpoints)
         if is_data and not self.store.exists(visit.sid):
             raise SessionExpired
 
@@ -300,8 +300,9 @@ class Silo:
 
     def _teardown_request(self, error: BaseException | None) -> None:
         """Let go of the lock if no response came about."""
-        if "silo" in g:
-            self._visit.drop()
+        visit: Visit | None = g.get("silo")
+        if visit:
+            visit.drop()
         self._settle(None)
 
     def _settle(self, response: Response | None) -> None:
