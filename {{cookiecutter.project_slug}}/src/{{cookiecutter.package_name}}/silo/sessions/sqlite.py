@@ -4,8 +4,9 @@ The file is in WAL mode, so readers never wait for a writer. SQLite lets one wri
 and its own way of waiting, to sleep and ask again, would starve some writers for seconds where
 others hold the store for long; so these take turns before they ask: threads at a lock, processes at
 a locked file, which the kernel hands on in order. A single step is one statement, over in
-microseconds, while turns last as long as each thread waits for the interpreter's lock. So single
-steps ask at once, and take their turn only if that is in vain.
+microseconds, and keeps the store from nobody while its thread waits for the interpreter's lock, as
+a turn would. So of each process one thread at a time asks for a single step at once, and takes its
+turn only if that is in vain.
 
 What is committed outlives the death of every process at any moment. After a power cut the last
 moments may be missing (`synchronous=NORMAL`), and the file is whole.
@@ -60,6 +61,7 @@ class SqliteRecords(Records):
         self._pid = os.getpid()
         self._idle: list[sqlite3.Connection] = []
         self._versions = _Versions()
+        self._single = threading.Lock()
         self._turn = Turn(self._path.with_suffix(".turn"))
         self._locks = self.file_locks = FileLocks(self._path.with_suffix(".lock"))
         self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -81,7 +83,8 @@ class SqliteRecords(Records):
 
         def write(connection: sqlite3.Connection) -> int:
             if len(steps) == 1:
-                return version if _do(connection, steps[0], version) else 0
+                with self._single:
+                    return version if _do(connection, steps[0], version) else 0
             with _transaction(connection):
                 if not all(_do(connection, step, version) for step in steps):
                     connection.rollback()
