@@ -12,7 +12,8 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
-from flask import Flask, Response, g, request
+from flask import Flask, Request, Response, g, request
+from flask.sessions import SecureCookieSession, SecureCookieSessionInterface
 
 from .answers import Answers
 from .cleanup import CleanupDaemon
@@ -117,6 +118,8 @@ class Silo:
         if not secret:
             log.warning("no SECRET_KEY is set: sessions will not outlive this process")
         self.store.ids = SessionIds(secret or secrets.token_bytes(32), self.store.generate_sid)
+        if type(app.session_interface) is SecureCookieSessionInterface:
+            app.session_interface = CookieSessions()
         app.extensions["silo"] = self
         app.before_request(self._before_request)
         app.after_request(self._after_request)
@@ -273,8 +276,8 @@ class Silo:
         g.silo = visit = Visit(self.store, self._presented(path))
         if visit.sid is None:
             return
-        route = request.url_rule.rule if request.url_rule else None
-        is_data = path in self.data_endpoints or route in self.data_endpoints
+        rule = request.url_rule
+        is_data = path in self.data_endpoints or (rule and rule.rule in self.data_endpoints)
         if is_data and not self.store.exists(visit.sid):
             raise SessionExpired
 
@@ -297,8 +300,9 @@ class Silo:
 
     def _teardown_request(self, error: BaseException | None) -> None:
         """Let go of the lock if no response came about."""
-        if "silo" in g:
-            self._visit.drop()
+        visit: Visit | None = g.get("silo")
+        if visit:
+            visit.drop()
         self._settle(None)
 
     def _settle(self, response: Response | None) -> None:
@@ -340,6 +344,19 @@ class Silo:
     def _remove_files(self, key: SessionKey) -> None:
         for files in self._files.values():
             files.cleanup(key)
+
+
+class CookieSessions(SecureCookieSessionInterface):
+    """Flask's own sessions, for an app that has a use for them, too.
+
+    Flask makes what verifies a cookie at every call, which takes as long as Silo needs to load a
+    session. Here who sends no cookie has none verified.
+    """
+
+    def open_session(self, app: Flask, request: Request) -> SecureCookieSession | None:
+        if app.secret_key and "HTTP_COOKIE" not in request.environ:
+            return self.session_class()
+        return super().open_session(app, request)
 
 
 def streamed(text: Stream, headers: Mapping[str, str]) -> Response:

@@ -145,8 +145,9 @@ class SessionStore:
         session = self.touch(sid)
         if session:
             return session
-        with self.locks.held(session_key(sid)):
-            return self._load(sid)
+        key = session_key(sid)
+        with self.locks.held(key):
+            return self._load(sid, key)
 
     def state_of(
         self, session: Session, launch: Callable[[str, Call], Job] | None = None
@@ -209,7 +210,7 @@ class SessionStore:
         key = session_key(sid)
         held = Transaction(self, key, self.locks.acquire(key))
         try:
-            held.session = self._load(sid)
+            held.session = self._load(sid, key)
             held.state = self.state_of(held.session, held.launch)
         except BaseException:
             held.rollback()
@@ -277,9 +278,9 @@ class SessionStore:
 
     # Told more than once
 
-    def _load(self, sid: str) -> Session:
+    def _load(self, sid: str, key: SessionKey) -> Session:
         """The live session, or a new one in the place of none or of an expired one."""
-        session, key = self.peek(sid), session_key(sid)
+        session = self.peek(key)
         if session:
             return session
         for check in self._before_create:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 from ..codec import Reference, decode, dump, encode
@@ -14,6 +15,9 @@ from ..tasks.base import Runner
 from ..tasks.task import BackgroundTask, Launch
 
 Factory = Callable[[], dict[str, Any]]
+
+REMEMBERED_LINES = 1024
+"""What stands before a session's state seldom changes, so it is read and written from memory."""
 
 
 @dataclass(frozen=True)
@@ -34,16 +38,27 @@ class Session:
 def read_session(record: Record) -> Session:
     """The session that a record holds: a line about it, then its state."""
     about, _, state = record.value.partition(b"\n")
-    bare, created, tasks = json.loads(about.decode())
-    return Session(bare, created, tasks, state, record.version, record.due)
+    bare, created, tasks = _read_line(about)
+    return Session(bare, created, list(tasks), state, record.version, record.due)
 
 
 def write_session(session: Session, state: dict[str, Any], runner: Runner) -> bytes:
     """The record's value for a session with this state. Raises NotEncodable or TaskError."""
     value, referred = encode(state)
     tasks = [_job_of(each, runner) for each in referred if isinstance(each, BackgroundTask)]
-    about = dump([session.bare, session.created, [job for job in tasks if job]])
+    about = _line(session.bare, session.created, *filter(None, tasks))
     return b"%b\n%b" % (about, value)
+
+
+@lru_cache(REMEMBERED_LINES)
+def _read_line(about: bytes) -> tuple[str, float, tuple[str, ...]]:
+    bare, created, tasks = json.loads(about)
+    return bare, created, tuple(tasks)
+
+
+@lru_cache(REMEMBERED_LINES, typed=True)
+def _line(bare: str, created: float, *tasks: str) -> bytes:
+    return dump([bare, created, tasks])
 
 
 def fresh_state(

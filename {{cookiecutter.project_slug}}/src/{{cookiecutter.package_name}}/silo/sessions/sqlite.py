@@ -1,9 +1,12 @@
 """Records in a SQLite file: nothing to install, shared by every process of a machine, and durable.
 
 The file is in WAL mode, so readers never wait for a writer. SQLite lets one writer in at a time,
-and its own way of waiting, to sleep and ask again, starves some writers for seconds; so they take
-turns before they ask: threads at a lock, processes at a locked file, which the kernel hands on in
-order.
+and its own way of waiting, to sleep and ask again, would starve some writers for seconds where
+others hold the store for long; so these take turns before they ask: threads at a lock, processes at
+a locked file, which the kernel hands on in order. A single step is one statement, over in
+microseconds, and keeps the store from nobody while its thread waits for the interpreter's lock, as
+a turn would. So of each process one thread at a time asks for a single step at once, and takes its
+turn only if that is in vain.
 
 What is committed outlives the death of every process at any moment. After a power cut the last
 moments may be missing (`synchronous=NORMAL`), and the file is whole.
@@ -31,6 +34,8 @@ from .turn import Turn
 T = TypeVar("T")
 
 BUSY_SECONDS = 5
+ASK_SECONDS = 0.03
+"""For which SQLite asks again and again by itself, without the interpreter's lock."""
 MARKS = 2**16
 MIGRATIONS = [
     """
@@ -56,11 +61,12 @@ class SqliteRecords(Records):
         self._pid = os.getpid()
         self._idle: list[sqlite3.Connection] = []
         self._versions = _Versions()
+        self._single = threading.Lock()
         self._turn = Turn(self._path.with_suffix(".turn"))
         self._locks = self.file_locks = FileLocks(self._path.with_suffix(".lock"))
         self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._path.touch(mode=0o600)
-        self._use(self._migrate)
+        self._use(self._migrate, at_once=False)
 
     def read(self, kind: str, key: str) -> Record | None:
         row = self._use(lambda connection: connection.execute(SELECT, (kind, key)).fetchone())
@@ -76,16 +82,16 @@ class SqliteRecords(Records):
         version = self._versions.next()
 
         def write(connection: sqlite3.Connection) -> int:
-            with self._turn:
-                if len(steps) == 1:
+            if len(steps) == 1:
+                with self._single:
                     return version if _do(connection, steps[0], version) else 0
-                with _transaction(connection):
-                    if not all(_do(connection, step, version) for step in steps):
-                        connection.rollback()
-                        return 0
+            with _transaction(connection):
+                if not all(_do(connection, step, version) for step in steps):
+                    connection.rollback()
+                    return 0
             return version
 
-        return self._use(write)
+        return self._use(write, at_once=len(steps) == 1)
 
     def due(self, kind: str, now: float, limit: int = 100) -> list[tuple[str, Record]]:
         rows = self._rows(DUE, (kind, now, limit))
@@ -110,12 +116,12 @@ class SqliteRecords(Records):
     def _rows(self, statement: str, values: tuple[object, ...]) -> list[tuple[Any, ...]]:
         return self._use(lambda connection: connection.execute(statement, values).fetchall())
 
-    def _use(self, work: Callable[[sqlite3.Connection], T]) -> T:
+    def _use(self, work: Callable[[sqlite3.Connection], T], at_once: bool = True) -> T:
         """Do something with a connection that nobody else uses meanwhile."""
         try:
             connection = self._take()
             try:
-                result = work(connection)
+                result = self._done(work, connection, at_once)
             except BaseException:
                 connection.close()
                 raise
@@ -123,6 +129,25 @@ class SqliteRecords(Records):
             raise translated(error) from error
         self._idle.append(connection)
         return result
+
+    def _done(
+        self, work: Callable[[sqlite3.Connection], T], connection: sqlite3.Connection, at_once: bool
+    ) -> T:
+        """Do it at once, or else in our turn, as soon as the store is free."""
+        try:
+            if at_once:
+                return work(connection)
+        except sqlite3.OperationalError as error:
+            if not _is_busy(error):
+                raise
+        deadline = time.monotonic() + BUSY_SECONDS
+        with self._turn:
+            while True:
+                try:
+                    return work(connection)
+                except sqlite3.OperationalError as error:
+                    if not _is_busy(error) or time.monotonic() > deadline:
+                        raise
 
     def _take(self) -> sqlite3.Connection:
         if self._pid != os.getpid():
@@ -140,10 +165,11 @@ class SqliteRecords(Records):
         with self._turn:  # a file that is not in WAL mode yet lets nobody wait who would have it so
             connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = NORMAL")
+        connection.execute(f"PRAGMA busy_timeout = {ASK_SECONDS * 1000:.0f}")
         return connection
 
     def _migrate(self, connection: sqlite3.Connection) -> None:
-        with self._turn, _transaction(connection):
+        with _transaction(connection):
             (version,) = connection.execute("PRAGMA user_version").fetchone()
             for number, script in enumerate(MIGRATIONS[version:], version + 1):
                 for statement in script.split(";"):
@@ -157,6 +183,11 @@ def translated(error: sqlite3.Error) -> SiloError:
     if "full" in said or "readonly" in said or "disk I/O" in said:
         return StoreFull()
     return StoreUnavailable()
+
+
+def _is_busy(error: sqlite3.OperationalError) -> bool:
+    """Whether somebody else writes."""
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_BUSY
 
 
 @contextlib.contextmanager
