@@ -186,8 +186,8 @@ def test_s01_safe_requests_make_no_session(client: FlaskClient, silo: Silo, meth
         "my-own-session-id-of-some-length",
         "../../../../etc/passwd",
         "/some/dir/that/is/long/enough",
-        SessionIds("another secret").issue(),
-        SessionIds(SECRET).issue()[:-1],
+        pytest.param(SessionIds("another secret").issue(), id="of another server"),
+        pytest.param(SessionIds(SECRET).issue()[:-1], id="cut short"),
         "é" * 40,
     ],
 )
