@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -114,8 +115,20 @@ def bake(tmp_path_factory: pytest.TempPathFactory) -> Bake:
 
 
 @pytest.fixture(scope="session")
-def default(bake: Bake) -> Path:
-    baked = bake()
+def kept(bake: Bake) -> Bake:
+    """The same for tests that only read: each set of answers is baked once."""
+    return cache(bake)
+
+
+@pytest.fixture(scope="session")
+def types(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """Settings by which mypy keeps what it has found, for all bakes: they differ in little."""
+    return {"MYPY_CACHE_DIR": str(tmp_path_factory.mktemp("types"))}
+
+
+@pytest.fixture(scope="session")
+def default(kept: Bake) -> Path:
+    baked = kept()
     assert baked.code == 0, baked.out + baked.err
     return baked.project
 
