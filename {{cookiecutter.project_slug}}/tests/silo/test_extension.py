@@ -337,12 +337,12 @@ def test_a_busy_session_is_a_409(make_app: MakeApp) -> None:
 def test_a_request_that_lost_its_lock_is_a_409_and_keeps_nothing(
     make_app: MakeApp, clock: Clock
 ) -> None:
-    app, other = make_app(), make_app()
+    app, other = make_app(lease=1), make_app(lease=1)
 
     @app.post("/api/slow")
     def slow() -> Any:
         app.extensions["silo"].state("counter")["value"] += 100
-        clock.advance(LEASE)
+        clock.advance(1)
         other.test_client().post("/api/add", headers=session)
         return {}
 
