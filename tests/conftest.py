@@ -10,7 +10,9 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +41,15 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         terminalreporter.section("measured")
         for line in SUMMARY:
             terminalreporter.line(line)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What waits for the app's own tests comes last: they run beside all others."""
+    items.sort(key=waits_for_own_tests)
+
+
+def waits_for_own_tests(item: pytest.Item) -> bool:
+    return "own_tests" in getattr(item, "fixturenames", ())
 
 
 def clean_environment(**changes: str) -> dict[str, str]:
@@ -104,19 +115,53 @@ def bake(tmp_path_factory: pytest.TempPathFactory) -> Bake:
 
 
 @pytest.fixture(scope="session")
-def default(bake: Bake) -> Path:
-    baked = bake()
+def kept(bake: Bake) -> Bake:
+    """The same for tests that only read: each set of answers is baked once."""
+    return cache(bake)
+
+
+@pytest.fixture(scope="session")
+def types(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """Settings by which mypy keeps what it has found, for all bakes: they differ in little."""
+    return {"MYPY_CACHE_DIR": str(tmp_path_factory.mktemp("types"))}
+
+
+@pytest.fixture(scope="session")
+def default(kept: Bake) -> Path:
+    baked = kept()
     assert baked.code == 0, baked.out + baked.err
     return baked.project
 
 
 @pytest.fixture(scope="session")
 def fresh(bake: Bake) -> Iterator[Path]:
-    """A bake whose Makefile has made `.venv` with the app and its tools in it."""
+    """A bake, committed, whose Makefile has made `.venv` with the app and its tools in it."""
     project = bake().project
+    git(project, "init", "--quiet")
+    git(project, "add", "--all")
+    git(project, "commit", "--quiet", "--message=x")
     make(project, ".venv/.dev")
     yield project
     shutil.rmtree(project)
+
+
+@pytest.fixture(scope="session")
+def own_tests(fresh: Path) -> Iterator[Future[tuple[str, float]]]:
+    """`make test` of the fresh app, once it has ended: what it said, and its seconds."""
+
+    def run() -> tuple[str, float]:
+        started = time.monotonic()
+        return make(fresh, "test"), time.monotonic() - started
+
+    with ThreadPoolExecutor(1) as thread:
+        yield thread.submit(run)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def beside(request: pytest.FixtureRequest) -> None:
+    """Begin the app's own tests, which take longest, before any other test."""
+    if any(map(waits_for_own_tests, request.session.items)):
+        request.getfixturevalue("own_tests")
 
 
 def make(folder: Path, *args: str, **environment: str) -> str:
@@ -133,6 +178,14 @@ def make(folder: Path, *args: str, **environment: str) -> str:
         timeout=2400,
     )
     assert done.returncode == 0, done.stdout[-20_000:]
+    return done.stdout
+
+
+def git(project: Path, *args: str) -> str:
+    identity = ["-c", "user.name=a", "-c", "user.email=a@b"]
+    done = subprocess.run(
+        ["git", *identity, *args], cwd=project, capture_output=True, text=True, check=True
+    )
     return done.stdout
 
 

@@ -8,10 +8,11 @@ import re
 import shutil
 import subprocess
 import time
+from concurrent.futures import Future
 from pathlib import Path
 
 import pytest
-from conftest import CHOICES, SUMMARY, TEMPLATE, Bake, clean_environment, make
+from conftest import CHOICES, SUMMARY, TEMPLATE, Bake, clean_environment, git, make
 from pairs import each_answer
 from serving import answers, report_of, served
 from test_bake import EXPECTED
@@ -21,22 +22,11 @@ README_STEP = re.compile(r"```python\n(.*?)```", re.DOTALL)
 STEP = "src/acme_reports/pipeline.py"
 
 
-def git(project: Path, *args: str) -> str:
-    identity = ["-c", "user.name=a", "-c", "user.email=a@b"]
-    done = subprocess.run(
-        ["git", *identity, *args], cwd=project, capture_output=True, text=True, check=True
-    )
-    return done.stdout
-
-
-def test_the_apps_own_tests_pass_and_leave_nothing_to_commit(fresh: Path) -> None:
-    git(fresh, "init", "--quiet")
-    git(fresh, "add", "--all")
+def test_the_apps_own_tests_pass_and_leave_nothing_to_commit(
+    fresh: Path, own_tests: Future[tuple[str, float]]
+) -> None:
     assert sorted(git(fresh, "ls-files").split()) == sorted(EXPECTED)
-    git(fresh, "commit", "--quiet", "--message=x")
-    started = time.monotonic()
-    said = make(fresh, "test")
-    seconds = time.monotonic() - started
+    said, seconds = own_tests.result()
     last = [line for line in said.splitlines() if re.search(r"\d+ passed", line)][-1]
     SUMMARY.append(f"`make test` of the app: {seconds:.0f} s: {last.strip('= ')}")
     assert " 0 passed" not in last
@@ -108,13 +98,15 @@ def test_every_name_in_the_environment_is_refused_as_an_answer(fresh: Path) -> N
 
 
 @pytest.mark.parametrize("readme", ["README.md", "{{cookiecutter.project_slug}}/README.md"])
-def test_the_step_in_the_readme_works_as_it_stands(bake: Bake, fresh: Path, readme: str) -> None:
+def test_the_step_in_the_readme_works_as_it_stands(
+    bake: Bake, fresh: Path, types: dict[str, str], readme: str
+) -> None:
     snippets = README_STEP.findall((TEMPLATE / readme).read_text("utf-8"))
     [step] = [snippet for snippet in snippets if "def process(" in snippet]
     project = bake().project
     (project / STEP).write_text(step, "utf-8")
     (project / "sales.csv").write_text("Region,Amount\nNorth,2\nSouth,3\n")
-    environment = clean_environment(PYTHONPATH=str(project / "src"))
+    environment = clean_environment(PYTHONPATH=str(project / "src"), **types)
     python = fresh / ".venv/bin/python"
     for arguments in (
         ["-m", "ruff", "check", STEP],
@@ -134,7 +126,9 @@ def test_the_step_in_the_readme_works_as_it_stands(bake: Bake, fresh: Path, read
     assert read.stdout == "['File', 'Sheet', 'Rows'] ['sales.csv', 'sales', 2]\n", read.stderr
 
 
-def test_the_code_in_the_docs_is_as_clean_as_the_app_s(bake: Bake, fresh: Path) -> None:
+def test_the_code_in_the_docs_is_as_clean_as_the_app_s(
+    bake: Bake, fresh: Path, types: dict[str, str]
+) -> None:
     project = bake().project
     page = (project / "docs/customising.md").read_text("utf-8")
     for number, code in enumerate(README_STEP.findall(page)):
@@ -148,6 +142,7 @@ def test_the_code_in_the_docs_is_as_clean_as_the_app_s(bake: Bake, fresh: Path) 
         done = subprocess.run(
             [fresh / ".venv/bin/python", "-m", *command],
             cwd=project,
+            env=clean_environment(**types),
             capture_output=True,
             text=True,
         )

@@ -73,8 +73,8 @@ def test_the_matrix_holds_every_answer_and_begins_with_the_defaults() -> None:
 
 
 @pytest.mark.parametrize("row", ROWS, ids=label)
-def test_a_bake_holds_the_expected_files_and_only_those(bake: Bake, row: Row) -> None:
-    baked = bake(**row)
+def test_a_bake_holds_the_expected_files_and_only_those(kept: Bake, row: Row) -> None:
+    baked = kept(**row)
     assert baked.code == 0, baked.out + baked.err
     unchosen = set().union(*(LEFT_OUT.get(answer, set()) for answer in row.items()))
     chosen = set().union(*(BROUGHT_IN.get(answer, set()) for answer in row.items()))
@@ -100,9 +100,9 @@ def test_unrendered_files_are_copied_byte_for_byte(default: Path) -> None:
 
 @pytest.mark.parametrize("example", ["merge", "reconcile"])
 def test_the_chosen_example_is_the_step_and_its_test_is_the_step_s(
-    bake: Bake, default: Path, example: str
+    kept: Bake, default: Path, example: str
 ) -> None:
-    project = bake(example=example).project
+    project = kept(example=example).project
     for step, folder in (("pipeline", f"src/{PACKAGE}"), ("test_pipeline", "tests")):
         source = (SOURCE / folder / f"{step}_{example}.py").read_text("utf-8")
         name = folder.replace(PACKAGE, "acme_reports") + f"/{step}.py"
@@ -127,8 +127,8 @@ def test_tests_use_the_template_language_to_name_the_package_alone() -> None:
 
 
 @pytest.mark.parametrize("row", ROWS, ids=label)
-def test_no_template_language_is_left(bake: Bake, row: Row) -> None:
-    for name, data in files_of(bake(**row).project).items():
+def test_no_template_language_is_left(kept: Bake, row: Row) -> None:
+    for name, data in files_of(kept(**row).project).items():
         assert b"cookiecutter." not in data, name
         assert PACKAGE not in name
         if not is_copied(name.replace("acme_reports", PACKAGE)):

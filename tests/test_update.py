@@ -269,7 +269,9 @@ def test_an_app_made_without_cruft_can_follow_later(tmp_path: Path, template: Pa
     assert differing(files_of_app(app), expected(tmp_path / "now", answers)) == set()
 
 
-def test_an_updated_app_passes_its_own_tests(fresh: Path, template: Path) -> None:
+def test_an_updated_app_passes_its_own_tests(
+    fresh: Path, template: Path, types: dict[str, str]
+) -> None:
     app = worked_on(create(template, answers_with("merge")))
     update(app, template)
     started = time.monotonic()
@@ -278,7 +280,7 @@ def test_an_updated_app_passes_its_own_tests(fresh: Path, template: Path) -> Non
         done = subprocess.run(
             [python, "-m", *tool],
             cwd=app,
-            env=clean_environment(PYTHONPATH=str(app / "src")),
+            env=clean_environment(PYTHONPATH=str(app / "src"), **types),
             capture_output=True,
             text=True,
         )

@@ -7,6 +7,7 @@ in a moment.
 from __future__ import annotations
 
 import csv
+import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from importlib import import_module
@@ -29,6 +30,21 @@ def pytest_collectstart(collector: pytest.Collector) -> None:
     """Before tests of anything but the step, load the app, with the step that they know."""
     if isinstance(collector, pytest.Module) and collector.path.name != "test_pipeline.py":
         stand_in.load_app()
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """How many processes `-n auto` is: one more than there are processors, as tests often wait.
+
+    Each has servers and a browser of its own, for which a machine must have the memory.
+    """
+    return min((os.cpu_count() or 1) + 1, 6)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_setupnodes() -> None:
+    """Give the processes for the tests the step that ships: each loads the app by itself."""
+    stand_in.unload_path()
 
 
 @pytest.hookimpl(tryfirst=True)

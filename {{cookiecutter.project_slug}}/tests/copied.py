@@ -52,8 +52,7 @@ class Copy:
         assert found
         assert found.origin
         self.package = folder / "copy" / package
-        ignored = shutil.ignore_patterns("__pycache__")
-        shutil.copytree(Path(found.origin).parent, self.package, ignore=ignored)
+        shutil.copytree(Path(found.origin).parent, self.package)
         self.change("pipeline.py", STEP)
         self.servers: list[Server] = []
 

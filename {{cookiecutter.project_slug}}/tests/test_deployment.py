@@ -10,7 +10,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from faults.server import Server, free_port
+from faults.server import Server
+from servers.ports import free_port
 from support import eventually
 
 PROJECT = Path(__file__).parents[1]

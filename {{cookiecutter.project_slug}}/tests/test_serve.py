@@ -21,6 +21,7 @@ from unittest.mock import Mock
 import known_step
 import pytest
 from click.testing import CliRunner, Result
+from servers.ports import free_port
 from support import eventually
 
 from {{ cookiecutter.package_name }} import cli, contract, server
@@ -143,13 +144,6 @@ def lives(pid: int) -> bool:
     except ProcessLookupError:
         return False
     return True
-
-
-def free_port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port: int = free.getsockname()[1]
-        return port
 
 
 Start = Callable[..., Server]

@@ -32,8 +32,9 @@ from collections.abc import Callable, Iterator, Mapping
 from itertools import chain
 from pathlib import Path
 
-from faults.server import Caller, free_port
+from faults.server import Caller
 from servers import swift
+from servers.ports import free_port
 from servers.valkey import Valkey
 from support import eventually
 

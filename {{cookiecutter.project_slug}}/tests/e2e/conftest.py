@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -16,6 +15,7 @@ from urllib.request import urlopen
 
 import pytest
 from playwright.sync_api import BrowserContext, Playwright, expect
+from servers.ports import free_port
 from stand_in import shipped_path
 
 from {{ cookiecutter.package_name }} import cli
@@ -99,9 +99,7 @@ class Served:
     """The app as `serve` runs it: processes of its own, on a port that stays the same."""
 
     def __init__(self, folder: Path, **settings: str) -> None:
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
+        self.port = free_port()
         self._environment = {**os.environ, "SILO_DATA_DIR": str(folder), **settings}
         self.start()
 

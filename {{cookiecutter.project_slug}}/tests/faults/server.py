@@ -16,6 +16,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from servers.ports import free_port
+
 from {{ cookiecutter.package_name }} import __name__ as package
 from {{ cookiecutter.package_name }}.silo.files.local import PIECE_BYTES
 
@@ -24,12 +26,6 @@ TASKS = f"{package}.silo.tasks."
 ORPHAN_SECONDS = 10
 LOG = "server.log"
 BOUNDARY = "one-part-and-no-more"
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 class Program:

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 from openpyxl import load_workbook
+from servers.ports import free_port
 from servers.swift import PASSWORD, Swift
 from support import eventually
 from werkzeug.http import parse_options_header
@@ -20,7 +21,7 @@ from werkzeug.http import parse_options_header
 from {{ cookiecutter.package_name }} import __name__ as package
 from {{ cookiecutter.package_name }}.client import Client
 
-from .server import Answer, Caller, Server, free_port
+from .server import Answer, Caller, Server
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
 

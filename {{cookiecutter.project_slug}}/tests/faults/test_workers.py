@@ -17,9 +17,10 @@ from pathlib import Path
 
 import pytest
 from backends import STORES
+from servers.ports import free_port
 from support import eventually
 
-from .server import Answer, Caller, free_port, insist
+from .server import Answer, Caller, insist
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="gunicorn is for other systems")
 

@@ -21,7 +21,7 @@ from {{ cookiecutter.package_name }}.silo.tasks.jobs import OWNER_CHARS
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the servers are for Linux")
 
-TTL_SECONDS = 3
+TTL_SECONDS = 5
 
 
 @pytest.fixture(scope="module", params=STACKS, ids=str)

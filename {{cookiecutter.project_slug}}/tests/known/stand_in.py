@@ -60,6 +60,12 @@ def load_app() -> None:
     os.environ["PYTHONPATH"] = os.pathsep.join([FOLDER, os.environ.get("PYTHONPATH", "")])
 
 
+def unload_path() -> None:
+    """Have processes that start from here on find the app's own step again."""
+    paths = os.environ.get("PYTHONPATH", "").split(os.pathsep)
+    os.environ["PYTHONPATH"] = os.pathsep.join(path for path in paths if path != FOLDER)
+
+
 def shipped_path() -> str:
     """A PYTHONPATH for a process that shall have the app's own step."""
     return os.pathsep.join(path for path in sys.path if path and path != FOLDER)

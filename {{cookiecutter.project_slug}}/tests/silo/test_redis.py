@@ -18,7 +18,8 @@ from typing import Any
 
 import pytest
 import redis as client
-from servers.valkey import Valkey, free_port
+from servers.ports import free_port
+from servers.valkey import Valkey
 from support import eventually
 
 from {{ cookiecutter.package_name }}.silo.errors import SiloError, StoreFull, StoreUnavailable
@@ -515,7 +516,7 @@ def test_a_wrong_password_is_a_sentence_that_shows_none(start: StartServer) -> N
 @pytest.mark.parametrize(
     ("url", "said"),
     [
-        (f"redis://127.0.0.1:{free_port()}", "its server cannot be used: .*refused"),
+        ("redis://127.0.0.1:1", "its server cannot be used: .*refused"),
         ("redis://127.0.0.1:port", "it is no address of a Redis server"),
         ("redis://[broken", "it is no address of a Redis server"),
         ("redis://127.0.0.1/0?colour=red", "it has an option that nobody knows"),

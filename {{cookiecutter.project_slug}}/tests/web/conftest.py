@@ -44,12 +44,12 @@ def child_app(tmp_path_factory: pytest.TempPathFactory, clock: Clock) -> Iterato
 def listen(app: Flask) -> Undocumented:
     """Collects what the app answers and its OpenAPI document does not tell."""
     found: Undocumented = set()
-    told: dict[str, Any] = document(app, CALLS, app.extensions["silo"].data_endpoints)
+    paths = paths_told(app)
 
     def compare(response: Response) -> Response:
         rule, method = request.url_rule, request.method.lower()
         if rule and request.endpoint in CALLS:
-            item = told["paths"][re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", rule.rule)]
+            item = paths[re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", rule.rule)]
             call = item.get("get" if method == "head" else method, item.get(method))
             answers = call["responses"] if call else {"200": {}}
             is_problem = response.mimetype == "application/problem+json"
@@ -61,6 +61,17 @@ def listen(app: Flask) -> Undocumented:
 
     app.after_request_funcs.setdefault(None, []).insert(0, compare)
     return found
+
+
+PATHS: dict[str, Any] = {}
+
+
+def paths_told(app: Flask) -> Any:
+    """The calls in its document, which is made once for all apps with the same routes."""
+    routes = str(app.url_map)
+    if routes not in PATHS:
+        PATHS[routes] = document(app, CALLS, app.extensions["silo"].data_endpoints)["paths"]
+    return PATHS[routes]
 
 
 def codes(answer: dict[str, Any]) -> list[str]:
