@@ -17,9 +17,9 @@ log = logging.getLogger(__name__)
 TICK_SECONDS = 0.1
 """Between two looks at most: how late news may be."""
 REST_SECONDS = 0.01
-"""Between two looks at least; an end that comes late keeps a person waiting who has nothing else."""
+"""Between two looks at least."""
 RESTS = 50
-"""So many times as long as a look has worked the thread rests: a fiftieth of a core is its own."""
+"""A look is followed by a rest so many times as long as it worked: a fiftieth of a core at most."""
 AT_ONCE = 5
 PAUSE_SECONDS = 0.002
 """So few are woken at a time, with a pause after: other calls would wait for a crowd to be done."""
@@ -30,7 +30,7 @@ PER_OWNER = 8
 class Watcher:
     """Asks the store for the versions of all watched records at once, and wakes whom it concerns.
 
-    The thread runs while somebody listens, and looks the more often the fewer they are, but at least
+    The thread runs while somebody listens, and looks the more often the fewer they are, at least
     every `tick` seconds. At most `per_process` may listen, and `per_owner` with the same owner.
     `monotonic` gives seconds, by which silent streams are kept alive.
     """
