@@ -16,8 +16,8 @@ log = logging.getLogger(__name__)
 
 TICK_SECONDS = 0.1
 """Between two looks at most: how late news may be."""
-REST_SECONDS = 0.01
-"""Between two looks at least."""
+EAGER = 10
+"""So many times in a tick it looks, if few listen."""
 RESTS = 50
 """A look is followed by a rest so many times as long as it worked: a fiftieth of a core at most."""
 AT_ONCE = 5
@@ -128,7 +128,7 @@ class Watcher:
     def _run(self) -> None:
         worked = 0.0
         while self._goes_on():
-            rest = self._tick if self._failed else max(REST_SECONDS, RESTS * worked)
+            rest = self._tick if self._failed else max(self._tick / EAGER, RESTS * worked)
             time.sleep(min(rest, self._tick))
             began = time.thread_time()
             self.look()
