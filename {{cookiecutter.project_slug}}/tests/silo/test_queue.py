@@ -198,6 +198,8 @@ def test_a_claim_looks_at_few_when_each_waits_for_the_first_time(
     monkeypatch.setattr(jobs.records, "read", counting)
     assert [job and job.name for job in claims(jobs, 20)] == [str(n) for n in range(20)]
     assert asked.count("served") == 20
+    left = list(jobs.queue.waiting())
+    assert len(left) == len(set(left)) == 80
 
 
 def claims(jobs: Jobs, times: int) -> list[Job | None]:
