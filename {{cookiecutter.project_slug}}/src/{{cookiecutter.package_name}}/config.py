@@ -137,7 +137,7 @@ class Settings(BaseModel):
         15,
         gt=0,
         description="Seconds of silence after which a worker counts as dead, and its job is done "
-        "by another.",
+        "by another. With SQLite, one that has died is noticed at once.",
     )
     silo_task_timeout: float = Field(900, gt=0, description="Seconds that one job may take.")
     silo_task_memory_mb: int = Field(

@@ -20,7 +20,6 @@ from .config import ConfigError, load_settings
 from .opening import reach_broker, reach_files_apart
 from .patience import Watch
 from .silo.errors import SiloError
-from .silo.tasks.process import ProcessRunner
 from .silo.watcher import PER_PROCESS
 
 log = logging.getLogger(__name__)
@@ -69,11 +68,9 @@ def check(host: str, port: int, workers: int) -> None:
 
 
 def warmed_app() -> Flask:
-    """The app, with all that is ready which the first job needs."""
+    """The app, which hands back the jobs of the dead, and has all ready that the first job needs."""
     app = create_app()
-    runner = app.extensions["silo"].store.runner
-    if isinstance(runner, ProcessRunner):
-        runner.begin()
+    app.extensions["silo"].store.runner.begin()
     return app
 
 

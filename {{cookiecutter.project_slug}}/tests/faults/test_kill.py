@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
 import pytest
 
-from .chaos import LARGE, SMALL, STAGES, VICTIMS, Round, play
+from {{ cookiecutter.package_name }}.silo.tasks.jobs import INTERRUPTED
+
+from .chaos import LARGE, SMALL, STAGES, VICTIMS, Round, play, running, tree, web_worker
 from .server import Caller, Server, alive
 
 pytestmark = pytest.mark.skipif(
@@ -53,6 +55,26 @@ def test_s31_a_poison_file_stops_after_its_attempts(server: Server) -> None:
     assert healthy.ended_well() == "complete, attempt 1"
     poisoned.reset()
     healthy.reset()
+
+
+@pytest.mark.parametrize("victim", [tree, web_worker], ids=lambda function: function.__name__)
+def test_s31_a_job_is_done_anew_at_once_on_the_machine_of_its_dead_worker(
+    tmp_path: Path, victim: Callable[[Server], None]
+) -> None:
+    """Long before its lease is over, which would take ten minutes."""
+    server = Server(tmp_path / "data", workers=1, SILO_LEASE=600)
+    server.start()
+    assert play(server, running, victim) == "complete, attempt 2"
+    assert server.stop() == 0
+
+
+def test_s31_a_job_that_died_with_its_only_process_says_so_after_the_next_start(
+    tmp_path: Path,
+) -> None:
+    server = Server(tmp_path / "data", workers=1, SILO_LEASE=600, SILO_RUNNER="thread")
+    server.start()
+    assert play(server, running, tree) == f"failed: {INTERRUPTED}"
+    assert server.stop() == 0
 
 
 def works_on(attempt: int, job: dict[str, object]) -> bool:

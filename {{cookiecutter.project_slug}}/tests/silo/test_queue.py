@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from dataclasses import replace
 
 import pytest
@@ -9,6 +10,7 @@ from support import Clock
 
 from {{ cookiecutter.package_name }}.silo.records import Records
 from {{ cookiecutter.package_name }}.silo.tasks.jobs import Job, Jobs, new_id
+from {{ cookiecutter.package_name }}.silo.tasks.queue import PRIORITIES, WINDOW
 
 from .conftest import OpenRecords
 
@@ -154,22 +156,95 @@ def test_finished_jobs_are_dropped_when_nobody_refers_to_them(jobs: Jobs, clock:
     assert jobs.read(kept.id)
 
 
+@pytest.mark.parametrize("sessions", [1, 7, 300])
 def test_a_claim_costs_the_same_however_many_wait(
-    jobs: Jobs, monkeypatch: pytest.MonkeyPatch
+    jobs: Jobs, monkeypatch: pytest.MonkeyPatch, sessions: int
 ) -> None:
     for number in range(300):
-        put(jobs, str(number), owner=str(number % 7))
+        put(jobs, str(number), owner=str(number % sessions))
     asked: list[int] = []
-    due = jobs.records.due
+    due, read = jobs.records.due, jobs.records.read
 
     def counting(kind: str, now: float, limit: int = 100) -> object:
         found = due(kind, now, limit)
         asked.append(len(found))
         return found
 
+    def counting_one(kind: str, key: str) -> object:
+        asked.append(1)
+        return read(kind, key)
+
     monkeypatch.setattr(jobs.records, "due", counting)
-    assert jobs.claim_next()
-    assert sum(asked) <= 128
+    monkeypatch.setattr(jobs.records, "read", counting_one)
+    for _ in range(20):
+        asked.clear()
+        assert jobs.claim_next()
+        assert sum(asked) <= 2 * WINDOW
+
+
+def test_a_claim_looks_at_few_when_each_waits_for_the_first_time(
+    jobs: Jobs, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(100):
+        clock.advance(1)
+        put(jobs, str(number), owner=str(number))
+    asked: list[str] = []
+    read = jobs.records.read
+
+    def counting(kind: str, key: str) -> object:
+        asked.append(kind)
+        return read(kind, key)
+
+    monkeypatch.setattr(jobs.records, "read", counting)
+    assert [job and job.name for job in claims(jobs, 20)] == [str(n) for n in range(20)]
+    assert asked.count("served") == 20
+    left = list(jobs.queue.waiting())
+    assert len(left) == len(set(left)) == 80
+
+
+def claims(jobs: Jobs, times: int) -> list[Job | None]:
+    return [jobs.claim_next() for _ in range(times)]
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_the_order_is_that_of_all_compared(jobs: Jobs, clock: Clock, seed: int) -> None:
+    """Whatever came and was served before: by priority, then by the later of both moments."""
+    chance = random.Random(seed)
+    came: dict[str, tuple[int, float, int]] = {}
+    served: dict[str, float] = {}
+    owners: dict[str, str] = {}
+    for number in range(60):
+        clock.advance(chance.choice((0, 0.5, 2)))
+        owner, priority = chance.choice("abcd"), chance.choice(PRIORITIES)
+        job = put(jobs, str(number), owner=owner, priority=priority)
+        came[job.id] = PRIORITIES.index(priority), clock(), number
+        owners[job.id] = owner
+        if chance.random() < 0.4:
+            taken = jobs.claim_next()
+            assert taken
+            assert taken.id == first(came, owners, served)
+            del came[taken.id]
+            served[taken.owner or ""] = clock()
+    while came:
+        expected = first(came, owners, served)
+        clock.advance(chance.choice((0, 1)))
+        taken = jobs.claim_next()
+        assert taken
+        assert taken.id == expected
+        del came[taken.id]
+        served[taken.owner or ""] = clock()
+
+
+def first(
+    came: dict[str, tuple[int, float, int]], owners: dict[str, str], served: dict[str, float]
+) -> str:
+    """The job whose turn it is."""
+
+    def turn(job_id: str) -> tuple[int, float, float, int]:
+        priority, moment, number = came[job_id]
+        return priority, max(moment, served.get(owners[job_id], 0.0)), moment, number
+
+    return min(came, key=turn)
 
 
 def test_what_waits_outlives_a_restart(open_records: OpenRecords, clock: Clock) -> None:

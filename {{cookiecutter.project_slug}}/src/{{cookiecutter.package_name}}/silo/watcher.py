@@ -15,7 +15,11 @@ from .streams import Listener
 log = logging.getLogger(__name__)
 
 TICK_SECONDS = 0.1
-"""Between two looks: how late news may be."""
+"""Between two looks at most: how late news may be."""
+EAGER = 10
+"""So many times in a tick it looks, if few listen."""
+RESTS = 50
+"""A look is followed by a rest so many times as long as it worked: a fiftieth of a core at most."""
 AT_ONCE = 5
 PAUSE_SECONDS = 0.002
 """So few are woken at a time, with a pause after: other calls would wait for a crowd to be done."""
@@ -26,8 +30,9 @@ PER_OWNER = 8
 class Watcher:
     """Asks the store for the versions of all watched records at once, and wakes whom it concerns.
 
-    The thread runs while somebody listens. At most `per_process` may listen, and `per_owner` with
-    the same owner. `monotonic` gives seconds, by which silent streams are kept alive.
+    The thread runs while somebody listens, and looks the more often the fewer they are, at least
+    every `tick` seconds. At most `per_process` may listen, and `per_owner` with the same owner.
+    `monotonic` gives seconds, by which silent streams are kept alive.
     """
 
     def __init__(
@@ -121,9 +126,13 @@ class Watcher:
             self._thread = thread
 
     def _run(self) -> None:
+        worked = 0.0
         while self._goes_on():
-            time.sleep(self._tick)
+            rest = self._tick if self._failed else max(self._tick / EAGER, RESTS * worked)
+            time.sleep(min(rest, self._tick))
+            began = time.thread_time()
             self.look()
+            worked = time.thread_time() - began
 
     def _goes_on(self) -> bool:
         """Whether somebody listens; if nobody does, the next to come starts a thread anew."""

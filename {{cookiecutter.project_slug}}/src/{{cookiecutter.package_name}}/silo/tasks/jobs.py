@@ -2,8 +2,8 @@
 
 A job is a record. Runners only carry its id about; whoever wants to work on it claims it by
 compare-and-set, so that delivering it twice does nothing. A worker holds a lease, a record beside
-the job's, and renews it while it works; the attempt number is the fence: what a worker of an
-earlier attempt says is not heard.
+the job's, and renews it while it works, and a lock where locks tell that it lives; the attempt
+number is the fence: what a worker of an earlier attempt says is not heard.
 """
 
 from __future__ import annotations
@@ -13,13 +13,14 @@ import logging
 import math
 import secrets
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, fields, replace
 from itertools import islice
 from typing import Any, Literal, get_args
 
 from ..errors import StoreUnavailable
 from ..records import NEW, Delete, Postpone, Put, Record, Records, Step, clock_of
+from .holds import Holds
 from .queue import Priority, Queue
 
 log = logging.getLogger(__name__)
@@ -36,6 +37,8 @@ OWNER_CHARS = 8
 """As much of a session's key as tells it from others in a log, and is of no other use."""
 LONGEST_BACKOFF = 64.0
 """In seconds."""
+DYING_SECONDS = 0.5
+"""A child may outlive its worker by a moment; so long the job waits before it is begun again."""
 INTERRUPTED = "The server stopped while this was running. Please start it again."
 
 
@@ -108,8 +111,9 @@ def new_id() -> str:
 class Jobs:
     """Every change a job can go through, each one atomic step on its record.
 
-    `lease` is how many seconds a worker may stay silent before its job is handed back; `retain` is
-    how many seconds a finished job is kept that no session refers to.
+    `lease` is how many seconds a worker may stay silent before its job is handed back; where the
+    records tell that its process has died, that is done at once. `retain` is how many seconds a
+    finished job is kept that no session refers to.
     """
 
     def __init__(
@@ -124,6 +128,7 @@ class Jobs:
         self.queue = Queue(records, self.clock)
         self.lease = lease
         self.retain = retain
+        self._holds = Holds(records.file_locks)
         self._watchers: list[Watcher] = []
         self._trusted_from = -math.inf
 
@@ -162,20 +167,33 @@ class Jobs:
 
     def claim(self, job_id: str) -> Job | None:
         """Take this job if it still waits, else None."""
+        waiting = self.read(job_id)
+        if waiting is None or waiting.status != "queued":
+            return None
+        attempt, claimed = waiting.attempt + 1, None
+        if not self._holds.take(job_id, attempt):
+            return None  # somebody else begins it
+        try:
+            claimed = self._begin(job_id, attempt)
+        finally:
+            if claimed is None:
+                self._holds.free(job_id, attempt)
+        return claimed
 
+    def _begin(self, job_id: str, attempt: int) -> Job | None:
         def start(job: Job) -> Job | None:
-            if job.status != "queued":
+            if job.status != "queued" or job.attempt + 1 != attempt:
                 return None
             return replace(
                 job,
                 status="running",
-                attempt=job.attempt + 1,
+                attempt=attempt,
                 message="Starting…",
                 progress=0.0,
                 started_at=self.clock(),
             )
 
-        lease = Put("lease", job_id, b"", self.clock() + self.lease)
+        lease = Put("lease", job_id, self._holds.mark(attempt), self.clock() + self.lease)
         return self._change(
             job_id,
             start,
@@ -251,13 +269,13 @@ class Jobs:
         return self._change(job_id, ask, lambda job: [self._leaving(job)])
 
     def recover(self) -> None:
-        """Hand back the jobs of workers that have been silent for longer than their lease.
+        """Hand back the jobs of workers that are dead, or were silent for longer than their lease.
 
         A job that only one process can run and that still waits has failed: that process is gone.
         While the store was away no worker could be heard; each has a lease's time to speak again.
         """
         try:
-            silent = list(self.records.each_due("lease", self.clock()))
+            silent = list(self._silent())
         except StoreUnavailable:
             self._trusted_from = time.monotonic() + self.lease
             raise
@@ -268,11 +286,19 @@ class Jobs:
             if lease is None or lease.version != record.version:
                 continue  # somebody else was quicker, and it may be another attempt's by now
             if job and job.status == "running":
-                self.hand_back(job_id, job.attempt)
+                died_now = lease.due > self.clock()
+                self.hand_back(job_id, job.attempt, delay=DYING_SECONDS if died_now else 0)
             elif job and job.active:
                 self.finish(job_id, "failed", INTERRUPTED)
             else:
                 self.records.apply(Delete("lease", job_id, record.version))
+
+    def _silent(self) -> Iterator[tuple[str, Record]]:
+        """The leases that have run out, and those of the dead."""
+        now = self.clock()
+        for job_id, lease in self.records.each_due("lease", now + self.lease * self._holds.tell):
+            if lease.due <= now or self._holds.is_dead(job_id, lease):
+                yield job_id, lease
 
     def sweep(self, is_referred: Callable[[Job], bool]) -> None:
         """Drop finished jobs that nobody refers to any more."""
@@ -301,13 +327,15 @@ class Jobs:
         elif not has_lease:
             self.finish(job.id, "failed", INTERRUPTED)
 
-    def hand_back(self, job_id: str, attempt: int, sentence: str = INTERRUPTED) -> None:
+    def hand_back(
+        self, job_id: str, attempt: int, sentence: str = INTERRUPTED, delay: float = 0
+    ) -> None:
         """A worker is lost: its job waits again if it has attempts left, else it has failed."""
         job = self.read(job_id)
         if job and job.cancelling:
             self.finish(job_id, "cancelled", "Cancelled.", attempt)
         elif job and job.target and attempt < job.attempts:
-            self._requeue(job_id, attempt, "Interrupted; starting again")
+            self._requeue(job_id, attempt, "Interrupted; starting again", delay)
         else:
             self.finish(job_id, "failed", sentence, attempt)
 
@@ -402,6 +430,8 @@ class Jobs:
                 changed = replace(changed, events=changed.events + 1, changed=changed.events + 1)
             put = Put("job", job_id, _encode(changed), self.clock() + self.retain, record.version)
             if self.records.apply(put, *also(changed)):
+                if before.status == "running" != changed.status:
+                    self._holds.free(job_id, before.attempt)
                 if changed.status != before.status:
                     self._tell(changed)
                 return changed

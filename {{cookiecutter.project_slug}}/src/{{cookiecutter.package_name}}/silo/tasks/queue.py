@@ -9,15 +9,19 @@ holding up the others: a job counts as having come no earlier than its session w
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import cache
+from heapq import heappop, heappush
 from typing import Literal, get_args
 
-from ..records import NEW, Delete, Put, Records, Step
+from ..records import NEW, Delete, Put, Record, Records, Step
 
 Priority = Literal["high", "normal", "low"]
 PRIORITIES: tuple[Priority, ...] = get_args(Priority)
 
 WINDOW = 128
 """How many waiting jobs are compared, so that a claim costs the same however long the queue is."""
+GLANCE = 8
+"""How many are read at first."""
 SERVED_SECONDS = 3600
 """How long it is remembered when a session was last served."""
 
@@ -60,19 +64,41 @@ class Queue:
     def waiting(self) -> Iterator[str]:
         """The ids of jobs that may start at this moment, the next one first."""
         for priority in PRIORITIES:
-            found = self._records.due(_kind(priority), self._clock(), limit=WINDOW)
-            owners = {record.value for _, record in found}
-            served = {owner: self._served(owner.decode()) for owner in owners if len(owners) > 1}
-            found.sort(key=lambda item: max(item[1].due, served.get(item[1].value, 0.0)))
-            yield from (job_id for job_id, _ in found)
+            yield from self._in_turn(_kind(priority))
+
+    def _in_turn(self, kind: str) -> Iterator[str]:
+        """By the moment at which a job came, or its session was served if that was later.
+
+        A job whose turn is before the next one came is ahead of all that came after, too: no more
+        of them is looked at than it takes to know that.
+        """
+        served = cache(self._served)
+        compared: list[tuple[float, int, str]] = []
+        for number, (job_id, record) in enumerate(self._first(kind)):
+            while compared and compared[0][0] <= record.due:
+                yield heappop(compared)[2]
+            heappush(compared, (max(record.due, served(record.value)), number, job_id))
+        while compared:
+            yield heappop(compared)[2]
+
+    def _first(self, kind: str) -> Iterator[tuple[str, Record]]:
+        """Those that have waited longest, few at first: most often they are enough."""
+        now, seen = self._clock(), set[str]()
+        for limit in (GLANCE, WINDOW):
+            found = self._records.due(kind, now, limit)
+            fresh = [each for each in found if each[0] not in seen]
+            seen |= {job_id for job_id, _ in fresh}
+            yield from fresh
+            if len(found) < limit:
+                return
 
     def forget(self) -> None:
         """Drop what is remembered of sessions that have not been served for long."""
         for owner, record in self._records.due("served", self._clock()):
             self._records.apply(Delete("served", owner, record.version))
 
-    def _served(self, owner: str) -> float:
-        record = self._records.read("served", owner) if owner else None
+    def _served(self, owner: bytes) -> float:
+        record = self._records.read("served", owner.decode()) if owner else None
         return float(record.value) if record else 0.0
 
 
