@@ -68,7 +68,7 @@ def check(host: str, port: int, workers: int) -> None:
 
 
 def warmed_app() -> Flask:
-    """The app, which hands back the jobs of the dead, and has all ready that the first job needs."""
+    """The app, with the dead workers' jobs handed back and all ready that the first job needs."""
     app = create_app()
     app.extensions["silo"].store.runner.begin()
     return app
