@@ -31,7 +31,6 @@ if TYPE_CHECKING:
 Stage = Callable[["Round"], Callable[[], str]]
 Victim = Callable[..., None]
 
-LEASE_SECONDS = 3
 HONEST_SECONDS = 30
 """How long after a kill a job may still say that it runs."""
 AWAY_SECONDS, LONG_SECONDS = 2.0, 30.0
@@ -345,7 +344,7 @@ def play(server: Server | Cluster, stage: Stage, victim: Victim) -> str:
 
 
 def embedded(folder: Path) -> Server:
-    return Server(folder / "data", SILO_LEASE=LEASE_SECONDS, SILO_WORKERS=1)
+    return Server(folder / "data", SILO_WORKERS=1)
 
 
 def distributed(folder: Path) -> Cluster:

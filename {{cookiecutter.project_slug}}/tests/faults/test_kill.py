@@ -20,8 +20,8 @@ pytestmark = pytest.mark.skipif(
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """Two web workers and one job at a time; a dead worker is noticed after five seconds."""
-    server = Server(tmp_path_factory.mktemp("faults") / "data", SILO_LEASE=5, SILO_WORKERS=1)
+    """Two web workers and one job at a time."""
+    server = Server(tmp_path_factory.mktemp("faults") / "data", SILO_WORKERS=1)
     server.start()
     yield server
     server.stop()

@@ -145,7 +145,8 @@ def test_whoever_comes_back_hears_every_line_once_and_one_end(
     ids = [tuple(map(int, each.id.split("."))) for each in client.events]
     assert all(one < other for one, other in pairwise(ids)), ids
     assert "missed" not in {each.event for each in client.events}
-    assert bool(client.hints) == (accident is restart)
+    if accident is not kill_all:  # workers without a master end in order, if they come to it
+        assert bool(client.hints) == (accident is restart)
 
 
 def test_s35_a_stop_does_not_wait_for_streams(server: Server) -> None:

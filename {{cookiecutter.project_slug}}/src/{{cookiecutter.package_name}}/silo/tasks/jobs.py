@@ -38,7 +38,7 @@ OWNER_CHARS = 8
 LONGEST_BACKOFF = 64.0
 """In seconds."""
 DYING_SECONDS = 0.5
-"""A child may outlive its worker by a moment; so long the job waits before it is begun again."""
+"""A child may outlive its worker by a moment; so long their job waits before it is begun again."""
 INTERRUPTED = "The server stopped while this was running. Please start it again."
 
 
@@ -286,8 +286,8 @@ class Jobs:
             if lease is None or lease.version != record.version:
                 continue  # somebody else was quicker, and it may be another attempt's by now
             if job and job.status == "running":
-                died_now = lease.due > self.clock()
-                self.hand_back(job_id, job.attempt, delay=DYING_SECONDS if died_now else 0)
+                dying = lease.due > self.clock()
+                self.hand_back(job_id, job.attempt, delay=DYING_SECONDS if dying else 0)
             elif job and job.active:
                 self.finish(job_id, "failed", INTERRUPTED)
             else:
