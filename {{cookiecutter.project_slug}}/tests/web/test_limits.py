@@ -305,6 +305,16 @@ def test_s38_of_several_limits_each_holds(limited: Limited, clock: Clock) -> Non
     assert waits == [None, None, None, "3540", "3480", "3480"]
 
 
+def test_s38_nobody_waits_longer_than_the_window_when_the_clock_is_set_back(
+    limited: Limited, clock: Clock
+) -> None:
+    person = Person(limited(jobs="1/minute"))
+    person.upload(("a.csv", DATA))
+    process(person)
+    clock.advance(-1000)
+    assert process(person).headers["Retry-After"] == "60"
+
+
 def test_s38_nobody_is_bothered_by_the_defaults(make_app: MakeApp) -> None:
     """An office behind one address: 60 people who begin at once, and one with 100 files."""
     app = make_app(SILO_RUNNER="thread")
