@@ -82,8 +82,8 @@ class Budget:
         types = set(map(type, cells))
         if types == {str}:
             return [*map(self._texts.__getitem__, cells)]
-        if types == {float} and _all_whole(cells):
-            return [*map(int, cells)]
+        if types == {float}:
+            return [*map(int if _all_whole(cells) else _number, cells)]
         if types.isdisjoint((str, float)):
             return cells
         return [*map(self.clean, cells)]
