@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import re
@@ -31,6 +32,19 @@ def test_the_apps_own_tests_pass_and_leave_nothing_to_commit(
     SUMMARY.append(f"`make test` of the app: {seconds:.0f} s: {last.strip('= ')}")
     assert " 0 passed" not in last
     assert git(fresh, "status", "--porcelain") == ""
+    deadline = time.monotonic() + 10
+    while left := programs_of(fresh):
+        assert time.monotonic() < deadline, left
+        time.sleep(0.1)
+
+
+def programs_of(project: Path) -> list[str]:
+    """The commands that run from the project's environment, where /proc tells them."""
+    commands = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):
+            commands.append(path.read_text(errors="replace"))
+    return [command for command in commands if f"{project}/.venv" in command]
 
 
 def test_the_apps_own_tests_include_a_browser(fresh: Path) -> None:

@@ -47,12 +47,18 @@ def pytest_xdist_setupnodes() -> None:
     stand_in.unload_path()
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Spare whoever tests the step alone a summary that says nothing, and loads Hypothesis."""
+@pytest.hookimpl(wrapper=True)
+def pytest_sessionfinish(session: pytest.Session) -> Iterator[None]:
+    """End the servers of the run: a process that takes long to end by itself is killed.
+
+    Spare whoever tests the step alone a summary that says nothing, and loads Hypothesis.
+    """
     plugins = session.config.pluginmanager
     if "hypothesis" not in sys.modules and plugins.has_plugin("hypothesispytest"):
         plugins.unregister(name="hypothesispytest")
+    yield
+    if servers := sys.modules.get("servers"):
+        servers.of_the_run.close()
 
 
 @pytest.fixture

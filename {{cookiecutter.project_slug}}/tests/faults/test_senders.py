@@ -216,14 +216,21 @@ def test_s17_quotas_hold_for_many_at_once_over_two_workers(
 # Slowly
 
 
-def test_s20_two_hundred_at_a_byte_a_second_hold_nobody_up(
-    tmp_path: Path, connect: Connect
-) -> None:
+@pytest.fixture
+def patient(tmp_path: Path) -> Iterator[Server]:
+    """A server that waits for five seconds."""
     server = Server(tmp_path / "data", workers=1, SILO_UPLOAD_IDLE=5)
     server.start()
+    yield server
+    assert server.stop() == 0
+
+
+def test_s20_two_hundred_at_a_byte_a_second_hold_nobody_up(
+    patient: Server, connect: Connect
+) -> None:
     body, kind = form("slow.csv", b"1,2\n" * MB)
     head = ["POST /api/upload HTTP/1.1", f"Content-Type: {kind}", f"Content-Length: {len(body)}"]
-    lines = [connect(server.port, head) for _ in range(SENDERS)]
+    lines = [connect(patient.port, head) for _ in range(SENDERS)]
     over, sent = threading.Event(), []
 
     def drip() -> None:
@@ -238,7 +245,7 @@ def test_s20_two_hundred_at_a_byte_a_second_hold_nobody_up(
     thread = threading.Thread(target=drip)
     thread.start()
     eventually(lambda: sent)
-    caller, began = Caller(server.port), time.monotonic()
+    caller, began = Caller(patient.port), time.monotonic()
     assert caller.upload("a.csv", b"a,b\n1,2\n").status == 201
     assert time.monotonic() - began < 5
     statuses = [line.answer(ANSWER_SECONDS)[0] for line in lines]
@@ -246,7 +253,6 @@ def test_s20_two_hundred_at_a_byte_a_second_hold_nobody_up(
     thread.join()
     assert set(statuses) == {408}
     assert caller.post("/api/reset").status == 204
-    assert server.stop() == 0
 
 
 @pytest.mark.parametrize("head", [b"", b"GET /hea", b"POST /api/upload HTTP/1.1\r\nHost: x\r\nX-"])

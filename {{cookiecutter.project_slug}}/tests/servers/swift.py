@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import atexit
 import contextlib
 import getpass
 import http.client
@@ -19,6 +18,7 @@ from functools import cache
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from . import of_the_run
 from .ports import free_port
 
 HOST = "127.0.0.1"
@@ -255,8 +255,8 @@ def shared() -> Swift:
     folder = tempfile.TemporaryDirectory()
     swift = Swift(Path(folder.name))
     os.environ.update(swift.environment)
-    atexit.register(folder.cleanup)
-    atexit.register(swift.stop)
+    of_the_run.callback(folder.cleanup)
+    of_the_run.callback(swift.stop)
     return swift
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import atexit
 import contextlib
 import shutil
 import signal
@@ -15,6 +14,7 @@ from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 
+from . import of_the_run
 from .ports import free_port
 
 PROGRAMS = ("valkey-server", "redis-server")
@@ -114,6 +114,6 @@ def shared() -> Valkey:
     """
     folder = Path(tempfile.mkdtemp(prefix="valkey-"))
     server = Valkey(folder)
-    atexit.register(shutil.rmtree, folder)
-    atexit.register(server.stop)
+    of_the_run.callback(shutil.rmtree, folder)
+    of_the_run.callback(server.stop)
     return server

@@ -528,6 +528,7 @@ def test_every_request_prolongs_the_session_but_a_look_does_not(
 
 
 def test_the_daemon_expires_sessions_without_any_request(make_app: MakeApp, clock: Clock) -> None:
+    before = set(threading.enumerate())
     app = make_app(auto_cleanup=True, cleanup_interval=0.005)
     silo, ended = app.extensions["silo"], list[str]()
     silo.store.on_expire(ended.append)
@@ -539,7 +540,7 @@ def test_the_daemon_expires_sessions_without_any_request(make_app: MakeApp, cloc
     assert ended == [session["X-Session-ID"]]
     assert uploads.total_size_bytes == 0
     silo.stop()
-    assert "silo-cleanup" not in [thread.name for thread in threading.enumerate()]
+    assert "silo-cleanup" not in {thread.name for thread in {*threading.enumerate()} - before}
 
 
 def test_at_its_start_it_removes_files_of_no_session(make_app: MakeApp) -> None:
