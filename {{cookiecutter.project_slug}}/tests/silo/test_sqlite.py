@@ -147,6 +147,29 @@ def test_a_step_that_comes_while_another_program_writes_is_taken_afterwards(
     assert records.count("kind") == 2
 
 
+def test_the_log_is_begun_anew_now_and_then(
+    url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sqlite, "WRITES", 20)
+    records = open_records(url)
+    for number in range(300):
+        assert records.apply(Put("kind", str(number % 7), b"x", number))
+    assert (tmp_path / "data" / "silo.db-wal").stat().st_size < 100 * 4096
+
+
+def test_a_log_that_cannot_be_begun_anew_fails_no_write(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object) -> None:
+        raise sqlite3.OperationalError("disk I/O error")
+
+    monkeypatch.setattr(sqlite, "WRITES", 1)
+    monkeypatch.setattr(sqlite, "_checkpoint", broken)
+    records = open_records(url)
+    assert records.apply(Put("kind", "key", b"value", 0))
+    assert records.read("kind", "key")
+
+
 def test_threads_that_end_leave_no_connection_behind(url: str) -> None:
     records = open_records(url)
     for _ in range(20):
