@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from flask import Flask, Response, abort, g, request
+from flask import Flask, Response, abort, g, request, session
+from flask.sessions import SecureCookieSessionInterface
 from flask.testing import FlaskClient
 from support import Clock, eventually
 from werkzeug.serving import make_server
@@ -673,3 +674,25 @@ def test_an_error_of_silo_that_nobody_expected_is_ours(
     assert answer.status_code == 500
     assert "secret" not in answer.text
     assert "a secret detail" in caplog.text
+
+
+def test_an_app_may_have_sessions_in_cookies_too(make_app: MakeApp) -> None:
+    app = make_app()
+
+    @app.post("/seen")
+    def seen() -> dict[str, int]:
+        session["times"] = session.get("times", 0) + 1
+        return {"times": session["times"]}
+
+    client, stranger = app.test_client(), app.test_client()
+    assert [client.post("/seen").json, client.post("/seen").json] == [{"times": 1}, {"times": 2}]
+    stranger.set_cookie("session", "forged")
+    assert stranger.post("/seen").json == {"times": 1}
+
+
+def test_an_app_s_own_kind_of_cookies_is_left_alone() -> None:
+    app = Flask("example")
+    app.config["SECRET_KEY"] = SECRET
+    own = app.session_interface = type("Own", (SecureCookieSessionInterface,), {})()
+    Silo(app, auto_cleanup=False)
+    assert app.session_interface is own

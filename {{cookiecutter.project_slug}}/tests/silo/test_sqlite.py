@@ -117,6 +117,59 @@ def test_a_new_file_is_prepared_by_one_process_at_a_time(tmp_path: Path) -> None
     assert file.stat().st_size > 0
 
 
+def test_a_single_step_waits_for_nobody_s_turn_and_several_wait(url: str, tmp_path: Path) -> None:
+    records = open_records(url)
+    one, other = Put("kind", "one", b"", 0), Put("kind", "other", b"", 0)
+    with ThreadPoolExecutor(1) as pool:
+        with Turn(tmp_path / "data" / "silo.turn"):
+            assert records.apply(one)
+            both = pool.submit(records.apply, one, other)
+            with pytest.raises(TimeoutError):
+                both.result(timeout=0.1)
+        assert both.result(timeout=10)
+
+
+def test_a_step_that_comes_while_another_program_writes_is_taken_afterwards(
+    url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sqlite, "ASK_SECONDS", 0.01)
+    records = open_records(url)
+    other = sqlite3.connect(tmp_path / "data" / "silo.db", isolation_level=None)
+    with ThreadPoolExecutor(2) as pool:
+        other.execute("BEGIN IMMEDIATE")
+        waiting = [pool.submit(records.apply, Put("kind", key, b"", 0)) for key in ("a", "b")]
+        for each in waiting:
+            with pytest.raises(TimeoutError):
+                each.result(timeout=0.1)
+        other.execute("COMMIT")
+        assert all(each.result(timeout=10) for each in waiting)
+    other.close()
+    assert records.count("kind") == 2
+
+
+def test_the_log_is_begun_anew_now_and_then(
+    url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sqlite, "WRITES", 20)
+    records = open_records(url)
+    for number in range(300):
+        assert records.apply(Put("kind", str(number % 7), b"x", number))
+    assert (tmp_path / "data" / "silo.db-wal").stat().st_size < 100 * 4096
+
+
+def test_a_log_that_cannot_be_begun_anew_fails_no_write(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object) -> None:
+        raise sqlite3.OperationalError("disk I/O error")
+
+    monkeypatch.setattr(sqlite, "WRITES", 1)
+    monkeypatch.setattr(sqlite, "_checkpoint", broken)
+    records = open_records(url)
+    assert records.apply(Put("kind", "key", b"value", 0))
+    assert records.read("kind", "key")
+
+
 def test_threads_that_end_leave_no_connection_behind(url: str) -> None:
     records = open_records(url)
     for _ in range(20):

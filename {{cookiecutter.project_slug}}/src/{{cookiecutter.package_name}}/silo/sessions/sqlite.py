@@ -5,8 +5,11 @@ and its own way of waiting, to sleep and ask again, would starve some writers fo
 others hold the store for long; so these take turns before they ask: threads at a lock, processes at
 a locked file, which the kernel hands on in order. A single step is one statement, over in
 microseconds, and keeps the store from nobody while its thread waits for the interpreter's lock, as
-a turn would. So of each process one thread at a time asks for a single step at once, and takes its
-turn only if that is in vain.
+a turn would. So a single step asks at once, and takes its turn only if that is in vain.
+
+Where somebody always writes, SQLite's own checkpoints never catch up: the log would grow for ever,
+and every write begin another one. So each process has one made now and then which the writers wait
+for, when most of it is done.
 
 What is committed outlives the death of every process at any moment. After a power cut the last
 moments may be missing (`synchronous=NORMAL`), and the file is whole.
@@ -15,6 +18,7 @@ moments may be missing (`synchronous=NORMAL`), and the file is whole.
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
 import os
 import secrets
@@ -36,6 +40,10 @@ T = TypeVar("T")
 BUSY_SECONDS = 5
 ASK_SECONDS = 0.03
 """For which SQLite asks again and again by itself, without the interpreter's lock."""
+WRITES = 2000
+"""After so many of a process the log is begun anew; each adds about 8 KB."""
+LOG_PAGES = 16_000
+"""The length at which SQLite makes checkpoints by itself, for processes that write less."""
 MARKS = 2**16
 MIGRATIONS = [
     """
@@ -61,7 +69,7 @@ class SqliteRecords(Records):
         self._pid = os.getpid()
         self._idle: list[sqlite3.Connection] = []
         self._versions = _Versions()
-        self._single = threading.Lock()
+        self._writes = itertools.count(1)
         self._turn = Turn(self._path.with_suffix(".turn"))
         self._locks = self.file_locks = FileLocks(self._path.with_suffix(".lock"))
         self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -83,15 +91,18 @@ class SqliteRecords(Records):
 
         def write(connection: sqlite3.Connection) -> int:
             if len(steps) == 1:
-                with self._single:
-                    return version if _do(connection, steps[0], version) else 0
+                return version if _do(connection, steps[0], version) else 0
             with _transaction(connection):
                 if not all(_do(connection, step, version) for step in steps):
                     connection.rollback()
                     return 0
             return version
 
-        return self._use(write, at_once=len(steps) == 1)
+        done = self._use(write, at_once=len(steps) == 1)
+        if next(self._writes) % WRITES == 0:
+            with contextlib.suppress(SiloError):  # what is written stays, and the log has room
+                self._begin_log_anew()
+        return done
 
     def due(self, kind: str, now: float, limit: int = 100) -> list[tuple[str, Record]]:
         rows = self._rows(DUE, (kind, now, limit))
@@ -112,6 +123,11 @@ class SqliteRecords(Records):
             self._idle.pop().close()
         self._turn.close()
         self._locks.close()
+
+    def _begin_log_anew(self) -> None:
+        """Bring the log into the file: most of it while others write, the rest while they wait."""
+        self._use(lambda connection: _checkpoint(connection, "PASSIVE"))
+        self._use(lambda connection: _checkpoint(connection, "RESTART"), at_once=False)
 
     def _rows(self, statement: str, values: tuple[object, ...]) -> list[tuple[Any, ...]]:
         return self._use(lambda connection: connection.execute(statement, values).fetchall())
@@ -165,6 +181,7 @@ class SqliteRecords(Records):
         with self._turn:  # a file that is not in WAL mode yet lets nobody wait who would have it so
             connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = NORMAL")
+        connection.execute(f"PRAGMA wal_autocheckpoint = {LOG_PAGES}")
         connection.execute(f"PRAGMA busy_timeout = {ASK_SECONDS * 1000:.0f}")
         return connection
 
@@ -188,6 +205,11 @@ def translated(error: sqlite3.Error) -> SiloError:
 def _is_busy(error: sqlite3.OperationalError) -> bool:
     """Whether somebody else writes."""
     return getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_BUSY
+
+
+def _checkpoint(connection: sqlite3.Connection, mode: str) -> None:
+    """Bring the log into the file. Others who are at it, or read for long, are not waited for."""
+    connection.execute(f"PRAGMA wal_checkpoint({mode})").fetchone()
 
 
 @contextlib.contextmanager
