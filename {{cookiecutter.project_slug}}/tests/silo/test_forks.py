@@ -360,7 +360,7 @@ def test_what_starts_a_thread_is_spawned_before_it_is_needed(modules: Path) -> N
 def test_imports_that_take_too_long_are_each_childs_own(
     modules: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(forked, "READY_SECONDS", 0.2)
+    monkeypatch.setattr(forked, "WARM_SECONDS", 0.2)
     (modules / "slow.py").write_text("import time; time.sleep(0.5)")
     with running(preload=["targets", "slow"], slots=1) as runner:
         assert whereabouts(runner)["parent"] == os.getpid()

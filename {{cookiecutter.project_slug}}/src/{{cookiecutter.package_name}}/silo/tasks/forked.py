@@ -15,8 +15,10 @@ from typing import IO
 
 from .spawn import python
 
-READY_SECONDS = 10
+WARM_SECONDS = 60
 """For the imports. If they take longer each child does its own, which is held to its limits."""
+AGAIN_SECONDS = 10
+"""The same while a job waits: less than its lease."""
 FORK_SECONDS = 5
 
 
@@ -68,11 +70,11 @@ class ForkServer:
 
     def warm(self) -> bool:
         """See to it that it runs and has done its imports. False if it cannot be."""
-        return self._control() is not None
+        return self._control(WARM_SECONDS) is not None
 
     def fork(self, stderr: IO[bytes], folder: Path | None) -> Forked | None:
         """A child whose temporary files lie in `folder`; None if there can be none."""
-        control = self._control()
+        control = self._control(AGAIN_SECONDS)
         if control is None:
             return None
         status, theirs = pair()
@@ -101,22 +103,22 @@ class ForkServer:
             self.impossible = True
             self._end()
 
-    def _control(self) -> socket.socket | None:
+    def _control(self, seconds: float) -> socket.socket | None:
         with self._lock:
             if self._running and self._running[0].poll() is not None:
                 self._end()
             if not self._running and not self.impossible:
-                self._begin()
+                self._begin(seconds)
             return self._running[1] if self._running else None
 
-    def _begin(self) -> None:
+    def _begin(self, seconds: float) -> None:
         ours, theirs = pair()
         with theirs:
             process = python(
                 "forkserver", self._preload, {}, stdin=theirs, stdout=subprocess.DEVNULL
             )
         self._running = process, ours
-        ours.settimeout(READY_SECONDS)
+        ours.settimeout(seconds)
         try:
             said = ours.recv(16)
             # What has ended by itself would do so again; what somebody has killed would not.
