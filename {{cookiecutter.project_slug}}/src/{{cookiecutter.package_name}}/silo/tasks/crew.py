@@ -72,9 +72,9 @@ class Crew:
         self._forks.close()
 
     def _keep_spare(self) -> None:
-        """Have a spare child where there are no forks; never waits, since a job's lease runs."""
+        """Have a spare child while there are no forks; never waits, since a job's lease runs."""
         with self._lock:
-            if self._forks.impossible and not self._spare and not self.dismissed.is_set():
+            if not (self._forks.ready or self._spare or self.dismissed.is_set()):
                 self._spare = self._new()
 
     def _hire(self, job: Job) -> Worker:
