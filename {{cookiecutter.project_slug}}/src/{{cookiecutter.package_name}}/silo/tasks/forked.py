@@ -18,9 +18,7 @@ from typing import IO
 from .spawn import python
 
 WARM_SECONDS = 60
-"""What imports are waited for at the start. A child that cannot be forked by then does its own."""
-AGAIN_SECONDS = 5
-"""The same when they are done anew while a job waits, whose lease runs."""
+"""How long imports are waited for. A child that cannot be forked by then does its own."""
 FORK_SECONDS = 5
 
 
@@ -72,13 +70,15 @@ class ForkServer:
         self.ready = False
         """Whether it has done its imports, and forks."""
 
-    def warm(self) -> None:
-        """See to it that it runs, and wait for its imports."""
-        self._control(WARM_SECONDS)
+    def warm(self, seconds: float) -> bool:
+        """See to it that it runs, and wait for its imports; False if they may still end well."""
+        self._control(seconds)
+        late = time.monotonic() > self._begun + WARM_SECONDS
+        return self.ready or late or self._running is None
 
     def fork(self, stderr: IO[bytes], folder: Path | None) -> Forked | None:
         """A child whose temporary files lie in `folder`; None if there can be none."""
-        control = self._control(AGAIN_SECONDS)
+        control = self._control(0)
         if control is None:
             return None
         status, theirs = pair()
@@ -108,14 +108,15 @@ class ForkServer:
             self._end()
 
     def _control(self, seconds: float) -> socket.socket | None:
-        """Where to ask; None if it is not ready so many seconds after its start."""
+        """Where to ask; None if it is not ready in so many seconds."""
         with self._lock:
             if self._running and self._running[0].poll() is not None and self.ready:
                 self._end()
             if not self._running and self._possible:
                 self._begin()
             if self._running and not self.ready:
-                self._hear(*self._running, self._begun + seconds - time.monotonic())
+                left = self._begun + WARM_SECONDS - time.monotonic()
+                self._hear(*self._running, min(seconds, left))
             return self._running[1] if self._running and self.ready else None
 
     def _begin(self) -> None:
