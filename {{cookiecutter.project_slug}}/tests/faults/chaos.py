@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from .server import Answer, Caller, Server, form
+from .server import Answer, Caller, Server, children_of, form
 
 if TYPE_CHECKING:
     from .hosts import Cluster
@@ -279,7 +279,9 @@ def child(server: Server) -> None:
 
 
 def fork_server(server: Server) -> None:
-    server.kill(*server.fork_servers())
+    """That of the child at work, or else any."""
+    busy = [pid for pid in server.fork_servers() if children_of(pid)]
+    server.kill(*random.sample(busy or server.fork_servers(), 1))
 
 
 VICTIMS = (web_worker, master, tree, child, fork_server)

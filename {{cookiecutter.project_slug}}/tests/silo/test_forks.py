@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -55,6 +56,7 @@ def runner() -> Iterator[ProcessRunner]:
 @pytest.fixture
 def server() -> Iterator[ForkServer]:
     server = ForkServer(["targets"])
+    assert server.warm(30)
     yield server
     server.close()
 
@@ -117,7 +119,6 @@ def files(pid: int) -> int:
 
 
 def pid_of(server: ForkServer) -> int:
-    assert server.warm()
     assert server._running
     return server._running[0].pid
 
@@ -277,6 +278,20 @@ def test_a_runner_that_stops_costs_no_attempt_if_it_loses_the_child_first(
     assert (found.status, found.attempts) == ("queued", attempts)
 
 
+def test_a_job_keeps_its_lease_while_imports_are_done_anew(modules: Path) -> None:
+    (modules / "slow.py").write_text("import time; time.sleep(1.5)")
+    jobs = Jobs(MemoryRecords(), time.time, lease=0.6)
+    runner = ProcessRunner(jobs, Slots(2), Limits(), ["targets", "slow"])
+    try:
+        before = whereabouts(runner)
+        os.kill(before["parent"], signal.SIGKILL)
+        task = begun(runner)
+        assert result_of(task)["parent"] != before["parent"]
+        assert task.state.attempt == 1
+    finally:
+        runner.stop()
+
+
 RUNNER = """
 import sys, targets
 from {package}.silo import BackgroundTask
@@ -357,13 +372,15 @@ def test_what_starts_a_thread_is_spawned_before_it_is_needed(modules: Path) -> N
         assert task.state.attempt == 1
 
 
-def test_imports_that_take_too_long_are_each_childs_own(
+def test_a_job_that_waits_for_imports_too_long_has_a_child_that_does_its_own(
     modules: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(forked, "READY_SECONDS", 0.2)
+    """The next has a fork, once they are done."""
+    monkeypatch.setattr(forked, "WARM_SECONDS", 0)
     (modules / "slow.py").write_text("import time; time.sleep(0.5)")
     with running(preload=["targets", "slow"], slots=1) as runner:
         assert whereabouts(runner)["parent"] == os.getpid()
+        eventually(lambda: whereabouts(runner)["parent"] != os.getpid())
 
 
 def test_a_server_that_does_not_answer_holds_up_no_job(

@@ -8,8 +8,9 @@ started it.
 
 from __future__ import annotations
 
+import contextlib
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import IO
 
@@ -17,9 +18,13 @@ from .base import Outcome
 from .child import Limits
 from .forked import ForkServer
 from .jobs import Job, Jobs
+from .outage import AWAY
 from .relay import Relay
 from .spawn import spawn
 from .worker import Process, Worker
+
+TICK_SECONDS = 0.2
+"""Between looks around while a fork server does its imports."""
 
 
 class Crew:
@@ -50,7 +55,7 @@ class Crew:
 
         Returns how it ended, or None if the job's record says already.
         """
-        worker = self._hire(job)
+        worker = self._hire(job, lambda: renew(jobs, job))
         try:
             self._keep_spare()
             return Relay(jobs, job, worker, self.limits).run(self.dismissed)
@@ -59,7 +64,8 @@ class Crew:
 
     def warm(self) -> None:
         """See to it that the first job finds its imports done."""
-        self._forks.warm()
+        while not self.dismissed.is_set() and not self._forks.warm(TICK_SECONDS):
+            pass
         self._keep_spare()
 
     def disband(self) -> None:
@@ -72,18 +78,23 @@ class Crew:
         self._forks.close()
 
     def _keep_spare(self) -> None:
-        """Have a spare child where there are no forks; never waits, since a job's lease runs."""
+        """Have a spare child while there are no forks; never waits, since a job's lease runs."""
         with self._lock:
-            if self._forks.impossible and not self._spare and not self.dismissed.is_set():
+            if not (self._forks.ready or self._spare or self.dismissed.is_set()):
                 self._spare = self._new()
 
-    def _hire(self, job: Job) -> Worker:
-        """A child with the work in its hands; another one if it turns out to have died before."""
+    def _hire(self, job: Job, waiting: Callable[[], object]) -> Worker:
+        """A child with the work in its hands; another one if it turns out to have died before.
+
+        `waiting` is called now and then until it begins.
+        """
+        while not self.dismissed.is_set() and not self._forks.warm(TICK_SECONDS):
+            waiting()
         worker = self._take() or self._new()
-        if not worker.give(job, self.limits):
+        if not worker.give(job, self.limits, waiting):
             worker.kill()
             worker = self._new()
-            worker.give(job, self.limits)
+            worker.give(job, self.limits, waiting)
         return worker
 
     def _take(self) -> Worker | None:
@@ -96,3 +107,9 @@ class Crew:
 
     def _start(self, stderr: IO[bytes], folder: Path | None) -> Process:
         return self._forks.fork(stderr, folder) or spawn(stderr, folder)
+
+
+def renew(jobs: Jobs, job: Job) -> None:
+    """Say that the job is in good hands, if the store can be told."""
+    with contextlib.suppress(*AWAY):
+        jobs.renew(job.id)

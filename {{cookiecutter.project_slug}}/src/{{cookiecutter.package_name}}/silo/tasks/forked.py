@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -9,14 +10,15 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import IO
 
 from .spawn import python
 
-READY_SECONDS = 10
-"""For the imports. If they take longer each child does its own, which is held to its limits."""
+WARM_SECONDS = 60
+"""How long imports are waited for. A child that cannot be forked by then does its own."""
 FORK_SECONDS = 5
 
 
@@ -63,16 +65,20 @@ class ForkServer:
         self._preload = preload
         self._lock = threading.Lock()
         self._running: tuple[subprocess.Popen[bytes], socket.socket] | None = None
-        self.impossible = sys.platform != "linux"
-        """Whether it is known that there can be none."""
+        self._begun = 0.0
+        self._possible = sys.platform == "linux"
+        self.ready = False
+        """Whether it has done its imports, and forks."""
 
-    def warm(self) -> bool:
-        """See to it that it runs and has done its imports. False if it cannot be."""
-        return self._control() is not None
+    def warm(self, seconds: float) -> bool:
+        """See to it that it runs, and wait for its imports; False if they may still end well."""
+        self._control(seconds)
+        late = time.monotonic() > self._begun + WARM_SECONDS
+        return self.ready or late or self._running is None
 
     def fork(self, stderr: IO[bytes], folder: Path | None) -> Forked | None:
         """A child whose temporary files lie in `folder`; None if there can be none."""
-        control = self._control()
+        control = self._control(0)
         if control is None:
             return None
         status, theirs = pair()
@@ -98,16 +104,20 @@ class ForkServer:
     def close(self) -> None:
         """End it, and all its children."""
         with self._lock:
-            self.impossible = True
+            self._possible = False
             self._end()
 
-    def _control(self) -> socket.socket | None:
+    def _control(self, seconds: float) -> socket.socket | None:
+        """Where to ask; None if it is not ready in so many seconds."""
         with self._lock:
-            if self._running and self._running[0].poll() is not None:
+            if self._running and self._running[0].poll() is not None and self.ready:
                 self._end()
-            if not self._running and not self.impossible:
+            if not self._running and self._possible:
                 self._begin()
-            return self._running[1] if self._running else None
+            if self._running and not self.ready:
+                left = self._begun + WARM_SECONDS - time.monotonic()
+                self._hear(*self._running, min(seconds, left))
+            return self._running[1] if self._running and self.ready else None
 
     def _begin(self) -> None:
         ours, theirs = pair()
@@ -115,17 +125,19 @@ class ForkServer:
             process = python(
                 "forkserver", self._preload, {}, stdin=theirs, stdout=subprocess.DEVNULL
             )
-        self._running = process, ours
-        ours.settimeout(READY_SECONDS)
-        try:
-            said = ours.recv(16)
-            # What has ended by itself would do so again; what somebody has killed would not.
-            self.impossible = not said and process.wait() >= 0
-        except TimeoutError:
-            said, self.impossible = b"", True
-        ours.settimeout(None)
-        if not said:
-            self._end()
+        self._running, self._begun = (process, ours), time.monotonic()
+
+    def _hear(
+        self, process: subprocess.Popen[bytes], control: socket.socket, seconds: float
+    ) -> None:
+        """Wait for its word that it is ready."""
+        control.settimeout(max(seconds, 0.001))
+        with contextlib.suppress(TimeoutError):
+            self.ready = bool(control.recv(16))
+            control.settimeout(None)
+            if not self.ready:  # what has ended by itself would do so again; what was killed, not
+                self._possible = process.wait() < 0
+                self._end()
 
     def _end(self) -> None:
         if self._running:
@@ -133,7 +145,7 @@ class ForkServer:
             control.close()
             process.kill()
             process.wait()
-        self._running = None
+        self._running, self.ready = None, False
 
 
 def pair() -> tuple[socket.socket, socket.socket]:

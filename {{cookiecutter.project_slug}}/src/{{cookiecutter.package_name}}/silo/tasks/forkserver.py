@@ -26,8 +26,8 @@ from pathlib import Path
 from .child import attend, die_with_parent
 
 READY = b"ready"
-MESSAGE_BYTES = 8192
-"""More than the longest path has."""
+MESSAGE_BYTES = 2**16
+"""More than the longest path has, as JSON."""
 
 
 @dataclass

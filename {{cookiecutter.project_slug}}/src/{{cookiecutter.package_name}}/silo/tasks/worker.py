@@ -61,8 +61,11 @@ class Worker:
         self._hearing.start()
         self._say({"preload": list(preload), "secrets": dict(secrets or {})})
 
-    def give(self, job: Job, limits: Limits) -> bool:
-        """Hand over the work. False if the child turns out to have died before, as one may."""
+    def give(self, job: Job, limits: Limits, waiting: Callable[[], object] = lambda: None) -> bool:
+        """Hand over the work. False if the child turns out to have died before, as one may.
+
+        `waiting` is called now and then until the child begins.
+        """
         self._say(
             {
                 "name": job.name,
@@ -77,6 +80,8 @@ class Worker:
         deadline = time.monotonic() + BEGIN_SECONDS
         while not (self._ended or self._unread) and time.monotonic() < deadline:
             self._unread = self.listen(TICK_SECONDS) or []
+            if not self._unread:
+                waiting()
         return bool(self._unread) or not self._ended
 
     def cancel(self) -> None:
