@@ -30,8 +30,7 @@ PAGES = {
     "streams": (
         "Live streams",
         "Each watcher holds an event stream of one web process, and is told something every 2 s by",
-        "another process. The server looks for news every 10 to 100 ms, the more seldom the more "
-        "of them listen.",
+        "another process. The server looks for news every 10 to 100 ms, by how many listen.",
     ),
     "upload": (
         "A large upload, each way that it comes",
