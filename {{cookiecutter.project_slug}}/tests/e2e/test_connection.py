@@ -19,6 +19,8 @@ GONE = "The server does not answer; trying again…"
 def test_being_offline_is_said_and_passes(visitor: Visitor) -> None:
     visitor.loses_server = True
     visitor.upload()
+    # An answer that is still on its way would tell that the server is there.
+    expect(visitor.page.locator("datalist option").first).to_be_attached()
     visitor.page.context.set_offline(True)
     visitor.reads("You are offline.")
     visitor.press("Make the report")

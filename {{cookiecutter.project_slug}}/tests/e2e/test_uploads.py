@@ -77,10 +77,10 @@ def test_a_cut_connection_costs_only_what_it_carried(
     visitor.choose(file)
     visitor.sees("ready")
     assert hashes(*stored(tmp_path)) == hashes(file)
-    first, second, third = offsets(visitor)
-    assert first == 0
-    assert second > 4 * MB
-    assert third > second
+    began = offsets(visitor)  # after one of the cuts the browser may have asked again by itself
+    assert began[0] == 0
+    assert began[1] > 4 * MB
+    assert began == sorted(set(began))
 
 
 def offsets(visitor: Visitor) -> list[int]:
