@@ -22,6 +22,8 @@ from ..wire import RefusedError
 CONNECTIONS = 32
 WORKERS = 4
 CALLS = 200
+SETTLE = 2.0
+"""Seconds in which every process has loaded the app: the first would get all connections."""
 SCRIPT = BENCHMARKS / "compare" / "post.lua"
 UNITS = {"us": 0.001, "ms": 1.0, "s": 1000.0}
 GRADIO_BODY = '{"data": [null], "session_hash": "SESSION"}'
@@ -44,6 +46,7 @@ def flask_run(port: int, _: int | None) -> Sequence[Command]:
 
 def counted(subject: Subject, sizes: Sizes, workers: int | None = None) -> dict[str, Any]:
     with served(subject, workers, counter=True) as running:
+        time.sleep(SETTLE)
         if subject.client is Streamlit:
             return by_hand(running.port, sizes.post_seconds)
         if subject.client is Gradio:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from typing import Any
 
@@ -24,6 +25,7 @@ def upload(subject: Subject, sizes: Sizes) -> dict[str, Any]:
             client.upload(warm)
             client.close()
         client = running.client()
+        os.sync()  # what others have left to be written would be waited for
 
         def send() -> None:
             nonlocal taken
