@@ -20,9 +20,9 @@ from openpyxl.chart import BarChart
 from openpyxl.worksheet.worksheet import Worksheet
 
 from {{ cookiecutter.package_name }}.step import UserError
-from {{ cookiecutter.package_name }}.tables import Sheet, native, read, second
+from {{ cookiecutter.package_name }}.tables import Sheet, native, ooxml, read, second
 from {{ cookiecutter.package_name }}.tables.grid import Budget, Grid
-from {{ cookiecutter.package_name }}.tables.ooxml import SheetScan, beyond, column_letters, column_number
+from {{ cookiecutter.package_name }}.tables.ooxml import SheetScan, beyond
 
 MAIN = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
 STRICT = "http://purl.oclc.org/ooxml/spreadsheetml/main"
@@ -425,14 +425,14 @@ def test_s24_a_cell_far_from_all_others_is_seen_wherever_it_stands(
 @given(right=st.integers(0, 16382), bottom=st.integers(1, 1048575))
 def test_s24_beyond_a_cell_is_what_lies_right_of_it_or_below(right: int, bottom: int) -> None:
     def seen(column: int, row: int) -> bool:
-        return beyond(right, bottom, b'<c r="%s%d">' % (column_letters(column), row))
+        return beyond(right, bottom, b'<c r="%s%d">' % (ooxml.column_letters(column), row))
 
     assert not any(seen(column, row) for column in (0, right) for row in (1, bottom))
     assert seen(right + 1, 1)
     assert seen(0, bottom + 1)
     assert seen(16383, 1)
     assert seen(0, 9999999)
-    assert column_number(column_letters(right)) == right
+    assert ooxml.column_number(ooxml.column_letters(right)) == right
 
 
 CELLS = st.lists(
