@@ -24,8 +24,8 @@ from .values import Cell, clean, duration, exact
 CELL_LENGTH = 32_767
 NAME_LENGTH = 31
 UNIT_LENGTH = 100
-IN_QUOTES = str.maketrans({'"': "''", "\n": " ", ";": ","})
 """Limits of Excel, which counts UTF-16 units: an emoji is two."""
+IN_QUOTES = str.maketrans({'"': "''", "\n": " ", ";": ","})
 FIRST_MONTH = (1900, 3)
 """Excel believes in 29 February 1900, so programs disagree about the days before."""
 

@@ -63,12 +63,12 @@ class Budget:
 
     def __init__(self, name: str) -> None:
         self.name = name
-        self._cells = 0
+        self._cells, self._most = 0, limits.sheet_cells()
         self._texts = _Texts(name)
 
     def spend(self, cells: int) -> None:
         self._cells += cells
-        if self._cells > limits.sheet_cells():
+        if self._cells > self._most:
             raise over_budget(self.name)
 
     def clean(self, value: Cell) -> Cell:
