@@ -22,7 +22,7 @@ from ..wire import RefusedError
 CONNECTIONS = 32
 WORKERS = 4
 CALLS = 200
-SETTLE = 2.0
+SETTLE = 4.0
 """Seconds in which every process has loaded the app: the first would get all connections."""
 SCRIPT = BENCHMARKS / "compare" / "post.lua"
 UNITS = {"us": 0.001, "ms": 1.0, "s": 1000.0}
@@ -108,7 +108,7 @@ def by_hand(port: int, seconds: int) -> dict[str, Any]:
 def wrong(subject: Subject, _: Sizes) -> dict[str, Any]:
     """One session counts from 1, over a new connection each time; wrong is any other number."""
     with served(subject, WORKERS, counter=True) as running:
-        time.sleep(WORKERS)  # so that each worker has loaded the app
+        time.sleep(SETTLE)
         client, answers = running.client(), 0
         try:
             for number in range(1, CALLS + 1):
