@@ -1,16 +1,22 @@
-"""What tests of every kind use: a clock that they move, and waiting without sleeping blindly."""
+"""What tests of every kind use: a clock that they move, waiting that does not sleep, children."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection
-from typing import TypeVar
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
+from typing import Any, TypeVar
 
 import stand_in
 from flask import Flask
 
 from {{ cookiecutter.package_name }}.silo.errors import StoreUnavailable
 from {{ cookiecutter.package_name }}.silo.records import BATCH, Record, Records, Step
+from {{ cookiecutter.package_name }}.silo.sessions.memory import MemoryRecords
+from {{ cookiecutter.package_name }}.silo.tasks.child import Limits
+from {{ cookiecutter.package_name }}.silo.tasks.jobs import Jobs
+from {{ cookiecutter.package_name }}.silo.tasks.process import ProcessRunner
+from {{ cookiecutter.package_name }}.silo.tasks.slots import Slots
 from {{ cookiecutter.package_name }}.silo.tasks.thread import ThreadRunner
 
 stand_in.load_app()
@@ -76,6 +82,19 @@ def eventually(condition: Callable[[], T], seconds: float = 60.0) -> T:
         assert time.monotonic() < deadline, f"not so within {seconds} s: {condition}"
         time.sleep(0.005)
     return found
+
+
+@contextmanager
+def running(
+    limits: Limits | None = None, slots: int = 2, records: Records | None = None, **options: Any
+) -> Iterator[ProcessRunner]:
+    """A runner with so many children at a time, over records in memory if none are given."""
+    jobs = Jobs(records or MemoryRecords(), Clock())
+    runner = ProcessRunner(jobs, Slots(slots), limits, **options)
+    try:
+        yield runner
+    finally:
+        runner.stop()
 
 
 def without_children(app: Flask) -> None:

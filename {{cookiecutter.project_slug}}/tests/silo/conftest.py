@@ -71,3 +71,10 @@ def store(open_store: OpenStore) -> SessionStore:
 def files(request: pytest.FixtureRequest, tmp_path: Path) -> FileStore:
     """An empty file store."""
     return FileStore(PLACES[request.param](tmp_path))
+
+
+@pytest.fixture
+def gate(tmp_path: Path) -> Iterator[Path]:
+    """What targets wait for: `gate.touch()` opens it. Open at the latest when the test is over."""
+    yield tmp_path / "gate"
+    (tmp_path / "gate").touch()

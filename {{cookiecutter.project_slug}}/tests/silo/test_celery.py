@@ -120,13 +120,6 @@ def broker(tmp_path: Path) -> Iterator[Valkey]:
     server.stop()
 
 
-@pytest.fixture
-def gate(tmp_path: Path) -> Iterator[Path]:
-    """What targets wait for; open at the latest when the test is over."""
-    yield tmp_path / "gate"
-    (tmp_path / "gate").touch()
-
-
 def ended(task: BackgroundTask, seconds: float = 30) -> str:
     """How a task has ended."""
     eventually(lambda: not task.is_running, seconds)

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 import targets
-from support import Clock, eventually
+from support import Clock, eventually, running
 
 from {{ cookiecutter.package_name }}.silo import BackgroundTask
 from {{ cookiecutter.package_name }}.silo.sessions.memory import MemoryRecords
@@ -37,15 +37,6 @@ threading.Thread(target=threading.Event().wait, daemon=True).start()
 """
 
 
-@contextmanager
-def running(slots: int = 2, **options: Any) -> Iterator[ProcessRunner]:
-    runner = ProcessRunner(Jobs(MemoryRecords(), Clock()), Slots(slots), Limits(), **options)
-    try:
-        yield runner
-    finally:
-        runner.stop()
-
-
 @pytest.fixture(scope="module")
 def runner() -> Iterator[ProcessRunner]:
     """Two children at a time; shared by the tests."""
@@ -59,13 +50,6 @@ def server() -> Iterator[ForkServer]:
     assert server.warm(30)
     yield server
     server.close()
-
-
-@pytest.fixture
-def gate(tmp_path: Path) -> Iterator[Path]:
-    """What targets wait for; open at the latest when the test is over."""
-    yield tmp_path / "gate"
-    (tmp_path / "gate").touch()
 
 
 @pytest.fixture

@@ -7,13 +7,12 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 import targets
-from support import Clock, eventually
+from support import Clock, eventually, running
 
 from {{ cookiecutter.package_name }}.silo import BackgroundTask
 from {{ cookiecutter.package_name }}.silo.errors import TaskError
@@ -33,16 +32,6 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks into /pro
 MEMORY_MB = 600
 
 
-@contextmanager
-def running(limits: Limits, slots: int = 2, **options: Any) -> Iterator[ProcessRunner]:
-    records = options.pop("records", None) or MemoryRecords()
-    runner = ProcessRunner(Jobs(records, Clock()), Slots(slots), limits, **options)
-    try:
-        yield runner
-    finally:
-        runner.stop()
-
-
 @pytest.fixture(scope="module")
 def runner() -> Iterator[ProcessRunner]:
     """Two children at a time, each with 600 MB and a minute; shared by the tests."""
@@ -55,13 +44,6 @@ def single() -> Iterator[ProcessRunner]:
     """One child at a time, which may write a megabyte; shared by the tests."""
     with running(Limits(MEMORY_MB, file_mb=1), slots=1) as runner:
         yield runner
-
-
-@pytest.fixture
-def gate(tmp_path: Path) -> Iterator[Path]:
-    """What targets wait for; open at the latest when the test is over."""
-    yield tmp_path / "gate"
-    (tmp_path / "gate").touch()
 
 
 @pytest.fixture

@@ -50,13 +50,6 @@ def task(runner: Runner) -> BackgroundTask:
     return BackgroundTask("classify", runner=runner)
 
 
-@pytest.fixture
-def gate(tmp_path: Path) -> Iterator[Path]:
-    """What targets wait for; `gate.touch()` opens it."""
-    yield tmp_path / "gate"
-    (tmp_path / "gate").touch()
-
-
 def ended(task: BackgroundTask) -> TaskState:
     """How the task stands once it has ended."""
     eventually(lambda: not task.is_running)
