@@ -15,14 +15,18 @@ from .visitor import Visitor
 CATEGORY, REMARK = "Category, row 1", "Remark, row 1"
 
 
-@pytest.fixture
-def reviewer(visitor: Visitor, desk: Desk) -> Visitor:
-    """Somebody whose rows wait."""
+def reaches_review(visitor: Visitor, desk: Desk) -> Visitor:
     desk.step.review = payments()
     visitor.upload()
     visitor.press("Make the report")
     visitor.sees("review")
     return visitor
+
+
+@pytest.fixture
+def reviewer(visitor: Visitor, desk: Desk) -> Visitor:
+    """Somebody whose rows wait."""
+    return reaches_review(visitor, desk)
 
 
 def enter(field: Locator, value: str) -> None:
@@ -213,6 +217,16 @@ def test_a_screen_reader_is_told_the_row_and_the_column(reviewer: Visitor) -> No
         expect(table.get_by_role("rowheader", name=re.compile("2$"))).to_have_count(1)
         expect(table.get_by_role("columnheader", name="Payee")).to_have_count(1)
         expect(table.get_by_role("combobox", name=CATEGORY)).to_have_count(1)
+
+
+def test_a_review_whose_style_is_late_is_there_and_has_the_focus(
+    visitor: Visitor, desk: Desk
+) -> None:
+    visitor.page.route("**/review.css", lambda route: None)  # never answered
+    reaches_review(visitor, desk)
+    expect(visitor.heading()).to_have_id("review-title")
+    expect(visitor.heading()).to_be_focused()
+    expect(visitor.option(CATEGORY)).to_be_visible()
 
 
 def test_a_review_that_expired_asks_for_its_files(reviewer: Visitor, desk: Desk) -> None:
