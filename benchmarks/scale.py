@@ -32,7 +32,7 @@ from acme_reports.silo.records import Postpone, Put, open_records
 from acme_reports.silo.sessions.ids import session_key
 from acme_reports.silo.sessions.session import Session, write_session
 from acme_reports.silo.tasks.base import Call, Runner, Terms
-from acme_reports.silo.tasks.jobs import Job
+from acme_reports.silo.tasks.job import Job
 from report import HERE, about, keep, measured, percentiles
 
 APP = Path(acme_reports.__file__).parents[2]

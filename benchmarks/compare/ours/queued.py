@@ -14,7 +14,8 @@ from functools import partial
 from typing import Any
 
 from acme_reports.silo.records import open_records
-from acme_reports.silo.tasks.jobs import Job, Jobs, new_id
+from acme_reports.silo.tasks.job import Job, new_id
+from acme_reports.silo.tasks.jobs import Jobs
 
 MEASURED = 200
 """Of each kind of call, at the queue's full length."""

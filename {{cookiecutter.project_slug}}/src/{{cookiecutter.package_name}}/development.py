@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from . import pipeline
 from .silo import Silo
-from .silo.tasks.jobs import Job
+from .silo.tasks.job import Job
 
 
 def init_silo(silo: Silo) -> None:

@@ -17,7 +17,7 @@ from typing import Any, Literal
 from flask import Flask, Response, g, has_request_context, request
 
 from .silo.sessions.ids import session_key
-from .silo.tasks.jobs import OWNER_CHARS
+from .silo.tasks.job import OWNER_CHARS
 
 log = logging.getLogger(__name__)
 

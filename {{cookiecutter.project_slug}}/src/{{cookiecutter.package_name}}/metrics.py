@@ -19,7 +19,7 @@ from .keys import Keys, require
 from .logs import elapsed, method
 from .silo import Silo, SiloError
 from .silo.counts import Count, Counts
-from .silo.tasks.jobs import ENDS, Job
+from .silo.tasks.job import ENDS, Job
 from .total import Total
 from .views import FILES
 

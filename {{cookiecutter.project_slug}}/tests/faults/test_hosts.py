@@ -18,7 +18,7 @@ from support import eventually
 
 from {{ cookiecutter.package_name }}.silo.records import Postpone, open_records
 from {{ cookiecutter.package_name }}.silo.sessions.ids import session_key
-from {{ cookiecutter.package_name }}.silo.tasks.jobs import OWNER_CHARS
+from {{ cookiecutter.package_name }}.silo.tasks.job import OWNER_CHARS
 
 from .chaos import CLUSTER_VICTIMS, LARGE, SMALL, STAGES, Round, Stage, Victim, play, twice
 from .hosts import AHEAD_SECONDS, LEASE_SECONDS, Cluster, Host

@@ -15,7 +15,8 @@ from support import eventually
 
 from {{ cookiecutter.package_name }}.silo.clock import steady_clock
 from {{ cookiecutter.package_name }}.silo.records import open_records
-from {{ cookiecutter.package_name }}.silo.tasks.jobs import Job, Jobs
+from {{ cookiecutter.package_name }}.silo.tasks.job import Job
+from {{ cookiecutter.package_name }}.silo.tasks.jobs import Jobs
 from {{ cookiecutter.package_name }}.silo.tasks.slots import Slots
 
 from .chaos import SMALL

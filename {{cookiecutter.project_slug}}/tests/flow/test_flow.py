@@ -17,7 +17,7 @@ from stacks import STACKS, Stack
 from support import eventually
 
 from {{ cookiecutter.package_name }}.silo.sessions.ids import session_key
-from {{ cookiecutter.package_name }}.silo.tasks.jobs import OWNER_CHARS
+from {{ cookiecutter.package_name }}.silo.tasks.job import OWNER_CHARS
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the servers are for Linux")
 

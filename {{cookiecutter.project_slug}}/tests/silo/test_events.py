@@ -34,7 +34,8 @@ from {{ cookiecutter.package_name }}.silo.records import Record, Records
 from {{ cookiecutter.package_name }}.silo.records import open_records as open_url
 from {{ cookiecutter.package_name }}.silo.sessions.memory import MemoryRecords
 from {{ cookiecutter.package_name }}.silo.streams import Stream
-from {{ cookiecutter.package_name }}.silo.tasks.jobs import Job, Jobs
+from {{ cookiecutter.package_name }}.silo.tasks.job import Job
+from {{ cookiecutter.package_name }}.silo.tasks.jobs import Jobs
 from {{ cookiecutter.package_name }}.silo.tasks.news import JobNews
 
 from .conftest import OpenRecords

@@ -22,7 +22,8 @@ from {{ cookiecutter.package_name }}.silo.sessions.memory import MemoryRecords
 from {{ cookiecutter.package_name }}.silo.tasks import forked
 from {{ cookiecutter.package_name }}.silo.tasks.child import Limits
 from {{ cookiecutter.package_name }}.silo.tasks.forked import ForkServer
-from {{ cookiecutter.package_name }}.silo.tasks.jobs import Job, Jobs
+from {{ cookiecutter.package_name }}.silo.tasks.job import Job
+from {{ cookiecutter.package_name }}.silo.tasks.jobs import Jobs
 from {{ cookiecutter.package_name }}.silo.tasks.process import ProcessRunner
 from {{ cookiecutter.package_name }}.silo.tasks.relay import Relay
 from {{ cookiecutter.package_name }}.silo.tasks.slots import Slots

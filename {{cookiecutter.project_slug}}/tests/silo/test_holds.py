@@ -21,7 +21,8 @@ from {{ cookiecutter.package_name }}.silo.errors import StoreUnavailable
 from {{ cookiecutter.package_name }}.silo.records import Put, Records, Step
 from {{ cookiecutter.package_name }}.silo.records import open_records as open_url
 from {{ cookiecutter.package_name }}.silo.tasks.holds import Holds
-from {{ cookiecutter.package_name }}.silo.tasks.jobs import DYING_SECONDS, Job, Jobs, new_id
+from {{ cookiecutter.package_name }}.silo.tasks.job import Job, new_id
+from {{ cookiecutter.package_name }}.silo.tasks.jobs import DYING_SECONDS, Jobs
 
 LEASE = 600.0
 

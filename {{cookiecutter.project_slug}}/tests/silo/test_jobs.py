@@ -11,7 +11,8 @@ from support import Absent, Clock, eventually
 from {{ cookiecutter.package_name }}.silo import SessionStore
 from {{ cookiecutter.package_name }}.silo.errors import StoreUnavailable
 from {{ cookiecutter.package_name }}.silo.records import Delete, Put, Records
-from {{ cookiecutter.package_name }}.silo.tasks.jobs import INTERRUPTED, Job, Jobs, new_id
+from {{ cookiecutter.package_name }}.silo.tasks.job import Job, new_id
+from {{ cookiecutter.package_name }}.silo.tasks.jobs import INTERRUPTED, Jobs
 from {{ cookiecutter.package_name }}.silo.tasks.news import JobNews
 
 from .conftest import LEASE, OpenRecords

@@ -15,7 +15,8 @@ from support import Absent, Clock, eventually
 from {{ cookiecutter.package_name }}.silo.errors import StoreUnavailable
 from {{ cookiecutter.package_name }}.silo.sessions.memory import MemoryRecords
 from {{ cookiecutter.package_name }}.silo.tasks.base import Call, Runner
-from {{ cookiecutter.package_name }}.silo.tasks.jobs import Job, Jobs
+from {{ cookiecutter.package_name }}.silo.tasks.job import Job
+from {{ cookiecutter.package_name }}.silo.tasks.jobs import Jobs
 from {{ cookiecutter.package_name }}.silo.tasks.outage import insist
 
 LEASE = 15.0

@@ -10,7 +10,8 @@ from support import Clock, eventually
 from targets import nothing
 
 from {{ cookiecutter.package_name }}.silo.records import Records
-from {{ cookiecutter.package_name }}.silo.tasks.jobs import Job, Jobs
+from {{ cookiecutter.package_name }}.silo.tasks.job import Job
+from {{ cookiecutter.package_name }}.silo.tasks.jobs import Jobs
 from {{ cookiecutter.package_name }}.silo.tasks.process import ProcessRunner
 from {{ cookiecutter.package_name }}.silo.tasks.slots import Slots
 

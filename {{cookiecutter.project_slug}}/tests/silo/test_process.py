@@ -21,7 +21,8 @@ from {{ cookiecutter.package_name }}.silo.sessions.memory import MemoryRecords
 from {{ cookiecutter.package_name }}.silo.tasks import relay
 from {{ cookiecutter.package_name }}.silo.tasks.base import Call, Runner
 from {{ cookiecutter.package_name }}.silo.tasks.child import Limits
-from {{ cookiecutter.package_name }}.silo.tasks.jobs import LINE_CHARS, LOG_LINES, Job, Jobs
+from {{ cookiecutter.package_name }}.silo.tasks.job import LINE_CHARS, LOG_LINES, Job
+from {{ cookiecutter.package_name }}.silo.tasks.jobs import Jobs
 from {{ cookiecutter.package_name }}.silo.tasks.process import ProcessRunner
 from {{ cookiecutter.package_name }}.silo.tasks.slots import Slots
 from {{ cookiecutter.package_name }}.silo.tasks.thread import ThreadRunner

@@ -9,7 +9,8 @@ import pytest
 from support import Clock
 
 from {{ cookiecutter.package_name }}.silo.records import Records
-from {{ cookiecutter.package_name }}.silo.tasks.jobs import Job, Jobs, new_id
+from {{ cookiecutter.package_name }}.silo.tasks.job import Job, new_id
+from {{ cookiecutter.package_name }}.silo.tasks.jobs import Jobs
 from {{ cookiecutter.package_name }}.silo.tasks.queue import PRIORITIES, WINDOW
 
 from .conftest import OpenRecords

@@ -12,7 +12,8 @@ from support import Clock, eventually
 
 from {{ cookiecutter.package_name }}.silo import BackgroundTask
 from {{ cookiecutter.package_name }}.silo.tasks.base import Call, Runner, Terms
-from {{ cookiecutter.package_name }}.silo.tasks.jobs import INTERRUPTED, LONGEST_BACKOFF, Job, Jobs
+from {{ cookiecutter.package_name }}.silo.tasks.job import Job
+from {{ cookiecutter.package_name }}.silo.tasks.jobs import INTERRUPTED, LONGEST_BACKOFF, Jobs
 from {{ cookiecutter.package_name }}.silo.tasks.thread import ThreadRunner
 
 

@@ -15,7 +15,8 @@ from support import Clock, eventually
 from {{ cookiecutter.package_name }}.silo import BackgroundTask, SessionStore, TaskState
 from {{ cookiecutter.package_name }}.silo.errors import TaskError, TaskRunning
 from {{ cookiecutter.package_name }}.silo.tasks.base import Reporter, Runner
-from {{ cookiecutter.package_name }}.silo.tasks.jobs import LINE_CHARS, LOG_LINES, Jobs
+from {{ cookiecutter.package_name }}.silo.tasks.job import LINE_CHARS, LOG_LINES
+from {{ cookiecutter.package_name }}.silo.tasks.jobs import Jobs
 
 OUR_FAULT = r"Something went wrong on our side. The log has the details under error ([0-9a-f]{8})\."
 

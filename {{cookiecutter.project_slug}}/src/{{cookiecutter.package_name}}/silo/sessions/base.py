@@ -17,7 +17,8 @@ from ..answers import forgetting
 from ..errors import NamespaceError, SessionBusy, TaskError
 from ..records import Delete, Postpone, Put, Record, Records, Step, clock_of
 from ..tasks.base import Call, Runner
-from ..tasks.jobs import Job, Jobs
+from ..tasks.job import Job
+from ..tasks.jobs import Jobs
 from ..tasks.thread import ThreadRunner
 from .expiry import Callback, Expiry, Remove, call_all
 from .ids import SessionIds, SessionKey, session_key

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from ..answers import forgetting
 from ..records import Delete, Postpone, Put, Record, Step
-from ..tasks.jobs import OWNER_CHARS, Job
+from ..tasks.job import OWNER_CHARS, Job
 from .ids import SessionKey
 from .session import read_session
 

@@ -9,7 +9,7 @@ from ..answers import forgetting
 from ..errors import SessionBusy
 from ..records import Step
 from ..tasks.base import Call
-from ..tasks.jobs import Job
+from ..tasks.job import Job
 from .ids import SessionKey
 from .locks import Hold
 from .session import Session

@@ -13,7 +13,8 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Protocol
 
 from ..errors import NO_SPACE, Cancelled, FilesUnavailable, TaskRunning, UnreadableFile, UserError
-from .jobs import End, Job, Jobs, new_id
+from .job import End, Job, new_id
+from .jobs import Jobs
 from .outage import insist
 from .periodic import Periodic
 from .queue import Priority

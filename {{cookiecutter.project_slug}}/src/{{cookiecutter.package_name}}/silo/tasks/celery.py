@@ -16,7 +16,8 @@ from .base import Call, Runner
 from .broker import Broker, BrokerAway
 from .child import Limits
 from .crew import Crew
-from .jobs import Job, Jobs
+from .job import Job
+from .jobs import Jobs
 from .outage import AWAY
 from .travel import travelling_job
 

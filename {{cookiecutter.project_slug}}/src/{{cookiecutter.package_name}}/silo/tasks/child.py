@@ -21,7 +21,7 @@ from typing import Any, TextIO
 
 from ..errors import Cancelled
 from .base import Outcome, Target, outcome_of
-from .jobs import LINE_CHARS
+from .job import LINE_CHARS
 
 UPDATE_SECONDS = 0.05
 """Progress is said at most this often: a step may report every row, and the news is the latest."""

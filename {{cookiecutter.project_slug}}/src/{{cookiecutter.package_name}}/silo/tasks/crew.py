@@ -17,7 +17,8 @@ from typing import IO
 from .base import Outcome
 from .child import Limits
 from .forked import ForkServer
-from .jobs import Job, Jobs
+from .job import Job
+from .jobs import Jobs
 from .outage import AWAY
 from .relay import Relay
 from .spawn import spawn

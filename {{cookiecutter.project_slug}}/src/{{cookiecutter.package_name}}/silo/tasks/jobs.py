@@ -1,111 +1,34 @@
 """Jobs: the durable truth about every background task.
 
-A job is a record. Runners only carry its id about; whoever wants to work on it claims it by
-compare-and-set, so that delivering it twice does nothing. A worker holds a lease, a record beside
-the job's, and renews it while it works, and a lock where locks tell that it lives; the attempt
-number is the fence: what a worker of an earlier attempt says is not heard.
+A job is a record (`job.py`). It waits in a queue (`queue.py`). Runners only carry its id about;
+whoever wants to work on it claims it by compare-and-set, so that delivering it twice does nothing,
+and has a lease that tells that it lives (`leases.py`). The attempt number is the fence: what a
+worker of an earlier attempt says is not heard.
 """
 
 from __future__ import annotations
 
-import json
 import logging
 import math
-import secrets
-import time
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field, fields, replace
+from collections.abc import Callable, Iterable
+from dataclasses import replace
 from itertools import islice
-from typing import Any, Literal, get_args
+from typing import Any
 
-from ..errors import StoreUnavailable
-from ..records import NEW, Delete, Postpone, Put, Record, Records, Step, clock_of
-from .holds import Holds
-from .queue import Priority, Queue
+from ..records import NEW, Delete, Postpone, Put, Records, Step, clock_of
+from .job import LINE_CHARS, OWNER_CHARS, End, Job, decode, encode
+from .leases import Leases
+from .queue import Queue
 
 log = logging.getLogger(__name__)
 
-Status = Literal["idle", "queued", "running", "complete", "failed", "cancelled"]
-End = Literal["complete", "failed", "cancelled"]
-ENDS: tuple[End, ...] = get_args(End)
+Watcher = Callable[[Job], object]
 
-Watcher = Callable[["Job"], object]
-
-LOG_LINES = 200
-LINE_CHARS = 500
-OWNER_CHARS = 8
-"""As much of a session's key as tells it from others in a log, and is of no other use."""
 LONGEST_BACKOFF = 64.0
 """In seconds."""
 DYING_SECONDS = 0.5
 """A child may outlive its worker by a moment; so long their job waits before it is begun again."""
 INTERRUPTED = "The server stopped while this was running. Please start it again."
-
-
-@dataclass(frozen=True)
-class Job:
-    """One run of one task. Times are unix seconds; `progress` is 0 to 100.
-
-    `target` is `module:function`, or empty if only this process can run it; `args` and `kwargs` are
-    JSON-like. `owner` is the key of the session that it belongs to. `attempts` is how often it may
-    be begun, counting those whose worker died; `retries` is how often it may be tried again after
-    an error that nobody foresaw, `backoff` seconds later at first and twice as long each time.
-
-    What is told of it has rising ids, the last of which is `events`: each of its last log `lines`
-    has one, and the last change to how it stands (`changed`). Lines up to the id `dropped` are no
-    longer kept.
-    """
-
-    id: str
-    name: str
-    owner: str | None = None
-    target: str = ""
-    args: list[Any] = field(default_factory=list)
-    kwargs: dict[str, Any] = field(default_factory=dict)
-    status: Status = "queued"
-    attempt: int = 0
-    attempts: int = 1
-    priority: Priority = "normal"
-    delay: float = 0.0
-    retries: int = 0
-    backoff: float = 1.0
-    cancelling: bool = False
-    progress: float = 0.0
-    message: str = "Waiting to start"
-    lines: list[tuple[int, str]] = field(default_factory=list)
-    events: int = 0
-    changed: int = 0
-    dropped: int = 0
-    error: str | None = None
-    result: Any = None
-    created_at: float = 0.0
-    started_at: float | None = None
-    finished_at: float | None = None
-
-    @property
-    def active(self) -> bool:
-        """Whether it is queued or running."""
-        return self.status in ("queued", "running")
-
-    @property
-    def logs(self) -> list[str]:
-        """The last lines of its log."""
-        return [line for _, line in self.lines]
-
-    @property
-    def stand(self) -> tuple[Any, ...]:
-        """What is told of how it stands, as it is told."""
-        return (self.status, self.attempt, round(self.progress, 1), self.message, self.error)
-
-    @property
-    def ended(self) -> bool:
-        """Whether it has come to an end, of whatever kind."""
-        return self.status in ENDS
-
-
-def new_id() -> str:
-    """An id for a job: 128 random bits in hex."""
-    return secrets.token_hex(16)
 
 
 class Jobs:
@@ -126,11 +49,9 @@ class Jobs:
         self.records = records
         self.clock = clock_of(records, clock)
         self.queue = Queue(records, self.clock)
-        self.lease = lease
+        self.leases = Leases(records, self.clock, lease)
         self.retain = retain
-        self._holds = Holds(records.file_locks)
         self._watchers: list[Watcher] = []
-        self._trusted_from = -math.inf
 
     def watch(self, watcher: Watcher) -> None:
         """Call `watcher(job)` whenever this process has changed the status of a job: once each."""
@@ -151,7 +72,7 @@ class Jobs:
         now = self.clock()
         first = int(now * 1000)  # above the ids of any job before
         job = replace(job, created_at=now, events=first, changed=first)
-        steps: list[Step] = [Put("job", job.id, _encode(job), now + self.retain, NEW)]
+        steps: list[Step] = [Put("job", job.id, encode(job), now + self.retain, NEW)]
         if job.status == "queued":
             steps += self._joining(job, now + job.delay)
         return steps
@@ -171,13 +92,13 @@ class Jobs:
         if waiting is None or waiting.status != "queued":
             return None
         attempt, claimed = waiting.attempt + 1, None
-        if not self._holds.take(job_id, attempt):
+        if not self.leases.holds.take(job_id, attempt):
             return None  # somebody else begins it
         try:
             claimed = self._begin(job_id, attempt)
         finally:
             if claimed is None:
-                self._holds.free(job_id, attempt)
+                self.leases.holds.free(job_id, attempt)
         return claimed
 
     def _begin(self, job_id: str, attempt: int) -> Job | None:
@@ -193,7 +114,7 @@ class Jobs:
                 started_at=self.clock(),
             )
 
-        lease = Put("lease", job_id, self._holds.mark(attempt), self.clock() + self.lease)
+        lease = self.leases.beginning(job_id, attempt)
         return self._change(
             job_id,
             start,
@@ -202,7 +123,7 @@ class Jobs:
 
     def renew(self, job_id: str) -> None:
         """Say that the job's worker lives, and nothing else."""
-        self.records.apply(Postpone("lease", job_id, self.clock() + self.lease))
+        self.records.apply(self.leases.renewing(job_id))
 
     def report(
         self,
@@ -218,15 +139,15 @@ class Jobs:
         """
 
         def advance(job: Job) -> Job | None:
-            if job.ended or (attempt is not None and not _held(job, attempt)):
+            if not job.hears(attempt):
                 return None
             return replace(
-                _logged(job, lines),
+                job.with_lines(lines),
                 progress=job.progress if progress is None else _percent(progress, job.progress),
                 message=job.message if message is None else str(message)[:LINE_CHARS],
             )
 
-        lease = Postpone("lease", job_id, self.clock() + self.lease)
+        lease = self.leases.renewing(job_id)
         return self._change(job_id, advance, lambda _: [lease])
 
     def finish(
@@ -240,7 +161,7 @@ class Jobs:
         """End a job. Its first end is the truth: None if it has one, or the attempt is over."""
 
         def end(job: Job) -> Job | None:
-            if job.ended or (attempt is not None and not _held(job, attempt)):
+            if not job.hears(attempt):
                 return None
             return replace(
                 job,
@@ -252,7 +173,8 @@ class Jobs:
                 finished_at=self.clock(),
             )
 
-        return self._change(job_id, end, lambda job: [self._leaving(job), Delete("lease", job_id)])
+        lease = self.leases.ending(job_id)
+        return self._change(job_id, end, lambda job: [self._leaving(job), lease])
 
     def cancel(self, job_id: str) -> Job | None:
         """Ask a job to stop: at once if it waits, else at its next progress call."""
@@ -272,18 +194,10 @@ class Jobs:
         """Hand back the jobs of workers that are dead, or were silent for longer than their lease.
 
         A job that only one process can run and that still waits has failed: that process is gone.
-        While the store was away no worker could be heard; each has a lease's time to speak again.
         """
-        try:
-            silent = list(self._silent())
-        except StoreUnavailable:
-            self._trusted_from = time.monotonic() + self.lease
-            raise
-        if time.monotonic() < self._trusted_from:
-            return
-        for job_id, record in silent:
-            job, lease = self.read(job_id), self.records.read("lease", job_id)
-            if lease is None or lease.version != record.version:
+        for job_id, seen in self.leases.lost():
+            job, lease = self.read(job_id), self.leases.read(job_id)
+            if lease is None or lease.version != seen.version:
                 continue  # somebody else was quicker, and it may be another attempt's by now
             if job and job.status == "running":
                 dying = lease.due > self.clock()
@@ -291,14 +205,7 @@ class Jobs:
             elif job and job.active:
                 self.finish(job_id, "failed", INTERRUPTED)
             else:
-                self.records.apply(Delete("lease", job_id, record.version))
-
-    def _silent(self) -> Iterator[tuple[str, Record]]:
-        """The leases that have run out, and those of the dead."""
-        now = self.clock()
-        for job_id, lease in self.records.each_due("lease", now + self.lease * self._holds.tell):
-            if lease.due <= now or self._holds.is_dead(job_id, lease):
-                yield job_id, lease
+                self.records.apply(self.leases.ending(job_id, seen.version))
 
     def sweep(self, is_referred: Callable[[Job], bool]) -> None:
         """Drop finished jobs that nobody refers to any more."""
@@ -319,7 +226,7 @@ class Jobs:
             waits = self.queue.has(job.id, job.priority)
             return job if job.status == "queued" and not waits else None
 
-        has_lease = self.records.read("lease", job.id) is not None
+        has_lease = self.leases.read(job.id) is not None
         if job.status == "queued" and job.target:
             self._change(job.id, is_lost, lambda job: self._joining(job, self.clock()))
         elif job.status == "running" and not has_lease:
@@ -381,7 +288,7 @@ class Jobs:
         """Let a running job wait again, with its attempts and retries changed by so many."""
 
         def back(job: Job) -> Job | None:
-            if not _held(job, attempt):
+            if not job.hears(attempt):
                 return None
             return replace(
                 job,
@@ -396,16 +303,13 @@ class Jobs:
         return self._change(
             job_id,
             back,
-            lambda job: [Delete("lease", job_id), *self._joining(job, ready)],
+            lambda job: [self.leases.ending(job_id), *self._joining(job, ready)],
         )
 
     def _joining(self, job: Job, ready: float) -> list[Step]:
-        """The queue is for jobs that any process can run.
-
-        Others wait where they were started, with a lease that outlives their waiting.
-        """
+        """The queue is for jobs that any process can run; others wait where they were started."""
         if not job.target:
-            return [Put("lease", job.id, b"", ready + self.lease)]
+            return [self.leases.waiting(job.id, ready)]
         return [self.queue.joining(job.id, job.priority, job.owner, ready)]
 
     def _leaving(self, job: Job) -> Delete:
@@ -428,10 +332,10 @@ class Jobs:
                 return None
             if changed.stand != before.stand:
                 changed = replace(changed, events=changed.events + 1, changed=changed.events + 1)
-            put = Put("job", job_id, _encode(changed), self.clock() + self.retain, record.version)
+            put = Put("job", job_id, encode(changed), self.clock() + self.retain, record.version)
             if self.records.apply(put, *also(changed)):
                 if before.status == "running" != changed.status:
-                    self._holds.free(job_id, before.attempt)
+                    self.leases.holds.free(job_id, before.attempt)
                 if changed.status != before.status:
                     self._tell(changed)
                 return changed
@@ -449,33 +353,3 @@ def _percent(progress: float, before: float) -> float:
     """Progress held within 0 to 100; what is no number changes nothing."""
     number = float(progress)
     return before if math.isnan(number) else min(max(number, 0.0), 100.0)
-
-
-def _logged(job: Job, lines: Iterable[str]) -> Job:
-    """The job with more lines in its log, of which the last are kept."""
-    added = list(enumerate((str(line)[:LINE_CHARS] for line in lines), job.events + 1))
-    every = [*job.lines, *added]
-    gone = every[:-LOG_LINES]
-    return replace(
-        job,
-        lines=every[-LOG_LINES:],
-        events=job.events + len(added),
-        dropped=gone[-1][0] if gone else job.dropped,
-    )
-
-
-def _held(job: Job, attempt: int) -> bool:
-    return job.status == "running" and job.attempt == attempt
-
-
-def _encode(job: Job) -> bytes:
-    return json.dumps(vars(job), separators=(",", ":")).encode()
-
-
-def decode(record: Record) -> Job:
-    """The job in a record; what another release has put there besides is passed over."""
-    stored = json.loads(record.value)
-    return Job(**{name: stored[name] for name in FIELDS if name in stored})
-
-
-FIELDS = [each.name for each in fields(Job)]

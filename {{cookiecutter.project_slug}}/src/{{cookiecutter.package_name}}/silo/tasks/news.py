@@ -7,7 +7,7 @@ from typing import Any
 
 from ..records import Record
 from ..streams import News, event, missed
-from .jobs import Job, decode
+from .job import Job, decode
 from .task import TaskState, state_of
 
 

@@ -16,7 +16,8 @@ from pathlib import Path
 from .base import Call, Runner
 from .child import Limits
 from .crew import Crew
-from .jobs import Job, Jobs
+from .job import Job
+from .jobs import Jobs
 from .outage import Trouble
 from .slots import Slots
 from .travel import travelling_job

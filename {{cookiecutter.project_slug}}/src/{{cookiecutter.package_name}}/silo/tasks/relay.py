@@ -12,7 +12,8 @@ from typing import Any
 
 from .base import Outcome
 from .child import Limits
-from .jobs import LOG_LINES, Job, Jobs
+from .job import LOG_LINES, Job
+from .jobs import Jobs
 from .outage import AWAY, insist
 from .worker import KILLED, Message, Worker, too_long, too_much_memory
 
@@ -102,7 +103,7 @@ class Relay:
         """Put news on the record in one step, or say that the worker lives."""
         if self._news or self._lines:
             self._report()
-        elif time.monotonic() - self._renewed > self._jobs.lease / 3:
+        elif time.monotonic() - self._renewed > self._jobs.leases.seconds / 3:
             self._jobs.renew(self._job.id)
         else:
             return

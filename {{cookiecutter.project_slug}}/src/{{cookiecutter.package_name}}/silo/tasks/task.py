@@ -12,7 +12,8 @@ from ..codec import Referable, Reference
 from ..errors import Cancelled
 from ..records import open_records
 from .base import Call, Runner, Target, Terms, refuse_while_active
-from .jobs import Job, Jobs, Status, new_id
+from .job import Job, Status, new_id
+from .jobs import Jobs
 from .outage import AWAY, insist
 
 Launch = Callable[[str, Call], Job]

@@ -16,7 +16,8 @@ from pathlib import Path
 from ..errors import TaskError
 from .base import Call, Runner, outcome_of
 from .child import Limits
-from .jobs import Job, Jobs
+from .job import Job
+from .jobs import Jobs
 from .outage import AWAY, Trouble, insist
 from .relay import Relay
 from .task import RunningTask
@@ -122,7 +123,7 @@ class ThreadRunner(Runner):
             self._running.discard(job.id)
 
     def _renew(self) -> None:
-        while not self.stopped.wait(min(self.jobs.lease / 3, TICK_SECONDS)):
+        while not self.stopped.wait(min(self.jobs.leases.seconds / 3, TICK_SECONDS)):
             try:
                 for job_id in list(self._running):
                     self.jobs.renew(job_id)

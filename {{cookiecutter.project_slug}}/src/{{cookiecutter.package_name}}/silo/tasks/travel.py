@@ -9,7 +9,7 @@ from ..codec import plain
 from ..errors import NotEncodable, TaskError
 from .base import Call
 from .child import find
-from .jobs import Job, new_id
+from .job import Job, new_id
 
 ATTEMPTS = 2
 """How often a job is begun whose worker dies."""

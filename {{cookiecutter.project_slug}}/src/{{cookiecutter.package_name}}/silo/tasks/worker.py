@@ -20,7 +20,7 @@ from typing import IO, Any
 from .base import Outcome
 from .child import Limits
 from .forked import Forked
-from .jobs import Job
+from .job import Job
 from .scratch import Scratch
 from .spawn import spawn
 
