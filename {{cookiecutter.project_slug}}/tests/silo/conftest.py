@@ -8,17 +8,22 @@ from typing import Any
 
 import pytest
 from backends import PLACES, RECORDS
+from flask import Flask
 from support import Clock
 
-from {{ cookiecutter.package_name }}.silo import FileStore, SessionStore
+from {{ cookiecutter.package_name }}.silo import FileStore, SessionStore, Silo
 from {{ cookiecutter.package_name }}.silo.records import Records
+from {{ cookiecutter.package_name }}.silo.tasks.job import Job, new_id
+from {{ cookiecutter.package_name }}.silo.tasks.jobs import Jobs
 
 TTL = 100.0
 RETAIN = 1000.0
 LEASE = 15.0
+SECRET = "a secret of the tests"
 
 OpenRecords = Callable[[], Records]
 OpenStore = Callable[..., SessionStore]
+OpenApp = Callable[..., Flask]
 
 
 @pytest.fixture(params=RECORDS)
@@ -67,6 +72,31 @@ def store(open_store: OpenStore) -> SessionStore:
     return open_store()
 
 
+@pytest.fixture
+def open_app(open_records: OpenRecords, clock: Clock) -> Iterator[OpenApp]:
+    """Opens a Flask app with Silo over the test's records; called again, another process's app.
+
+    `prepare` says what Silo has before the app does. Keywords go to Silo, `secret` to the app.
+    """
+    silos: list[Silo] = []
+
+    def open_one(
+        prepare: Callable[[Silo], object], secret: str | None = SECRET, **options: Any
+    ) -> Flask:
+        given = {"ttl": TTL, "expired_retain": RETAIN, "lease": LEASE, "auto_cleanup": False}
+        silo = Silo(**{"records": open_records(), "clock": clock, **given, **options})
+        prepare(silo)
+        app = Flask("example")
+        app.config["SECRET_KEY"] = secret
+        silo.init_app(app)
+        silos.append(silo)
+        return app
+
+    yield open_one
+    for silo in silos:
+        silo.stop()
+
+
 @pytest.fixture(params=PLACES)
 def files(request: pytest.FixtureRequest, tmp_path: Path) -> FileStore:
     """An empty file store."""
@@ -78,3 +108,17 @@ def gate(tmp_path: Path) -> Iterator[Path]:
     """What targets wait for: `gate.touch()` opens it. Open at the latest when the test is over."""
     yield tmp_path / "gate"
     (tmp_path / "gate").touch()
+
+
+def add_job(jobs: Jobs, target: str = "targets:nothing", **terms: Any) -> str:
+    """Store a job that waits, and may be begun twice; its id."""
+    job = Job(**{"id": new_id(), "name": "task", "target": target, "attempts": 2, **terms})
+    assert jobs.records.apply(*jobs.creation(job))
+    return job.id
+
+
+def read_job(jobs: Jobs, job_id: str) -> Job:
+    """The job as it is stored, which it has to be."""
+    job = jobs.read(job_id)
+    assert job
+    return job

@@ -7,7 +7,7 @@ import io
 import json
 import logging
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -25,36 +25,29 @@ from {{ cookiecutter.package_name }}.silo.refusals import problem
 from {{ cookiecutter.package_name }}.silo.sessions.ids import SessionIds, session_key
 from {{ cookiecutter.package_name }}.silo.tasks.base import Reporter
 
-from .conftest import LEASE, RETAIN, TTL, OpenRecords
+from .conftest import RETAIN, SECRET, TTL, OpenApp
 
-SECRET = "a secret of the tests"
 MakeApp = Callable[..., Flask]
 
 
 @pytest.fixture
-def make_app(open_records: OpenRecords, clock: Clock, tmp_path: Path) -> Iterator[MakeApp]:
+def make_app(open_app: OpenApp, tmp_path: Path) -> MakeApp:
     """Makes an app with a counter, files, and a view for each thing that may happen.
 
-    Called again, it is the app of another process. Keywords go to Silo, `secret` to the app.
+    Called again, it is the app of another process. Keywords are those of `open_app`.
     """
-    silos: list[Silo] = []
 
-    def make(secret: str | None = SECRET, **options: Any) -> Flask:
-        given = {"ttl": TTL, "expired_retain": RETAIN, "lease": LEASE, "auto_cleanup": False}
-        silo = Silo(**{"records": open_records(), "clock": clock, **given, **options})
+    def prepare(silo: Silo) -> None:
         silo.register("counter", lambda: {"value": 0, "task": BackgroundTask("work")})
         silo.add_file_store("uploads", tmp_path / "uploads")
         silo.add_data_endpoints("/api/data", "/api/data/<name>")
-        app = Flask("example")
-        app.config["SECRET_KEY"] = secret
-        silo.init_app(app)
-        silos.append(silo)
-        add_views(app, silo)
+
+    def make(secret: str | None = SECRET, **options: Any) -> Flask:
+        app = open_app(prepare, secret, **options)
+        add_views(app, app.extensions["silo"])
         return app
 
-    yield make
-    for silo in silos:
-        silo.stop()
+    return make
 
 
 def add_views(app: Flask, silo: Silo) -> None:

@@ -21,8 +21,9 @@ from {{ cookiecutter.package_name }}.silo.errors import StoreUnavailable
 from {{ cookiecutter.package_name }}.silo.records import Put, Records, Step
 from {{ cookiecutter.package_name }}.silo.records import open_records as open_url
 from {{ cookiecutter.package_name }}.silo.tasks.holds import Holds
-from {{ cookiecutter.package_name }}.silo.tasks.job import Job, new_id
 from {{ cookiecutter.package_name }}.silo.tasks.jobs import DYING_SECONDS, Jobs
+
+from .conftest import add_job, read_job
 
 LEASE = 600.0
 
@@ -50,18 +51,6 @@ def open_jobs(tmp_path: Path, clock: Clock) -> Iterator[Callable[[], Jobs]]:
         records.close()
 
 
-def add(jobs: Jobs, target: str = "module:function") -> str:
-    job = Job(id=new_id(), name="task", target=target, attempts=2)
-    assert jobs.records.apply(*jobs.creation(job))
-    return job.id
-
-
-def read(jobs: Jobs, job_id: str) -> Job:
-    job = jobs.read(job_id)
-    assert job
-    return job
-
-
 @contextmanager
 def worker(url: str, job_id: str, clock: Clock) -> Iterator[subprocess.Popen[str]]:
     """A process that has claimed a job, and says nothing more."""
@@ -87,18 +76,18 @@ def test_s31_a_job_is_handed_back_at_once_only_where_its_worker_is_known_to_be_d
 ) -> None:
     url = STORES[name](tmp_path)
     jobs = Jobs(open_url(url), clock, LEASE)
-    job_id = add(jobs)
+    job_id = add_job(jobs)
     with worker(url, job_id, clock) as process:
         jobs.recover()
-        assert read(jobs, job_id).status == "running"
+        assert read_job(jobs, job_id).status == "running"
         process.kill()
         process.wait()
         jobs.recover()
     if jobs.records.file_locks is None:
-        assert read(jobs, job_id).status == "running"
+        assert read_job(jobs, job_id).status == "running"
         clock.advance(LEASE)
         jobs.recover()
-    assert read(jobs, job_id).status == "queued"
+    assert read_job(jobs, job_id).status == "queued"
     clock.advance(DYING_SECONDS)
     again = jobs.claim_next()
     assert again
@@ -110,7 +99,7 @@ def test_a_job_whose_worker_died_waits_until_its_child_is_dead_too(
     tmp_path: Path, clock: Clock, open_jobs: Callable[[], Jobs]
 ) -> None:
     jobs = open_jobs()
-    job_id = add(jobs)
+    job_id = add_job(jobs)
     with worker(STORES["sqlite"](tmp_path), job_id, clock) as process:
         process.kill()
         process.wait()
@@ -124,32 +113,32 @@ def test_a_job_of_a_dead_process_that_nobody_else_can_run_has_failed(
     tmp_path: Path, clock: Clock, open_jobs: Callable[[], Jobs]
 ) -> None:
     jobs = open_jobs()
-    job_id = add(jobs, target="")
+    job_id = add_job(jobs, target="")
     with worker(STORES["sqlite"](tmp_path), job_id, clock):
         pass
     jobs.recover()
-    assert "The server stopped" in (read(jobs, job_id).error or "")
+    assert "The server stopped" in (read_job(jobs, job_id).error or "")
 
 
 def test_a_worker_that_lives_and_is_silent_for_too_long_loses_its_job_all_the_same(
     open_jobs: Callable[[], Jobs], clock: Clock
 ) -> None:
     silent, other = open_jobs(), open_jobs()
-    job_id = add(silent)
+    job_id = add_job(silent)
     assert silent.claim(job_id)
     clock.advance(LEASE)
     other.recover()
-    assert read(other, job_id).status == "queued"
+    assert read_job(other, job_id).status == "queued"
     assert other.claim(job_id)
     silent.recover()
-    assert read(other, job_id).attempt == 2
+    assert read_job(other, job_id).attempt == 2
 
 
 def test_each_attempt_has_its_own_lock_so_an_earlier_end_frees_nobody_elses(
     open_jobs: Callable[[], Jobs], clock: Clock
 ) -> None:
     jobs, other = open_jobs(), open_jobs()
-    job_id = add(jobs)
+    job_id = add_job(jobs)
     assert jobs.claim(job_id)
     clock.advance(LEASE)
     jobs.recover()
@@ -157,30 +146,30 @@ def test_each_attempt_has_its_own_lock_so_an_earlier_end_frees_nobody_elses(
     assert again
     assert jobs.finish(job_id, "complete", "Late", attempt=1) is None
     other.recover()
-    assert read(other, job_id).status == "running"
+    assert read_job(other, job_id).status == "running"
 
 
 def test_who_looks_at_the_same_moment_hands_back_one_attempt(open_jobs: Callable[[], Jobs]) -> None:
     dead, one, other = open_jobs(), open_jobs(), open_jobs()
-    job_id = add(dead)
+    job_id = add_job(dead)
     assert dead.claim(job_id)
     dead.records.close()
     seen = list(one.records.each_due("lease", one.clock() + LEASE))
     other.recover()
     one.records.each_due = lambda kind, now: iter(seen)  # type: ignore[method-assign]  # looked earlier
     one.recover()
-    assert (read(one, job_id).status, read(one, job_id).attempt) == ("queued", 1)
+    assert (read_job(one, job_id).status, read_job(one, job_id).attempt) == ("queued", 1)
 
 
 def test_a_lock_that_cannot_be_had_leaves_the_job_to_others_until_it_is_free(
     open_jobs: Callable[[], Jobs],
 ) -> None:
     jobs, other = open_jobs(), open_jobs()
-    job_id = add(jobs)
+    job_id = add_job(jobs)
     beginning = Holds(other.records.file_locks)
     assert beginning.take(job_id, 1)
     assert jobs.claim_next() is None
-    assert read(jobs, job_id).status == "queued"
+    assert read_job(jobs, job_id).status == "queued"
     beginning.free(job_id, 1)
     assert jobs.claim_next()
 
@@ -190,7 +179,7 @@ def test_a_claim_that_comes_to_nothing_holds_nothing(
     open_jobs: Callable[[], Jobs], monkeypatch: pytest.MonkeyPatch, how: str
 ) -> None:
     jobs, other = open_jobs(), open_jobs()
-    job_id = add(jobs)
+    job_id = add_job(jobs)
 
     def apply(*steps: Step) -> int:
         if how == "away":
@@ -210,8 +199,8 @@ def test_a_claim_that_comes_to_nothing_holds_nothing(
 
 def test_an_ended_job_is_held_no_longer(open_jobs: Callable[[], Jobs]) -> None:
     jobs, other = open_jobs(), open_jobs()
-    ends = {add(jobs): jobs.hand_back, add(jobs): jobs.release}
-    job_id = add(jobs)
+    ends = {add_job(jobs): jobs.hand_back, add_job(jobs): jobs.release}
+    job_id = add_job(jobs)
     assert jobs.claim(job_id)
     assert jobs.finish(job_id, "complete", "Done", 1)
     for each, end in ends.items():
@@ -224,13 +213,13 @@ def test_an_ended_job_is_held_no_longer(open_jobs: Callable[[], Jobs]) -> None:
 def test_a_lease_without_a_lock_has_to_run_out(open_jobs: Callable[[], Jobs], clock: Clock) -> None:
     """As a worker of an earlier release has it, or one that was moved here from another store."""
     jobs = open_jobs()
-    job_id = add(jobs)
+    job_id = add_job(jobs)
     assert jobs.claim(job_id)
     jobs.records.apply(Put("lease", job_id, b"", clock() + LEASE))
     jobs.records.close()
     other = open_jobs()
     other.recover()
-    assert read(other, job_id).status == "running"
+    assert read_job(other, job_id).status == "running"
     clock.advance(LEASE)
     other.recover()
-    assert read(other, job_id).status == "queued"
+    assert read_job(other, job_id).status == "queued"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -23,7 +23,7 @@ from {{ cookiecutter.package_name }}.silo.idempotency import BODY_BYTES
 from {{ cookiecutter.package_name }}.silo.records import Records
 from {{ cookiecutter.package_name }}.silo.refusals import problem
 
-from .conftest import LEASE, RETAIN, TTL, OpenRecords
+from .conftest import LEASE, TTL, OpenApp
 
 KEY = "8e03978e-40d5-43e8-bc93-6894a57f9324"
 
@@ -56,31 +56,19 @@ def world() -> World:
 
 
 @pytest.fixture
-def make_app(open_records: OpenRecords, clock: Clock, world: World) -> Iterator[MakeApp]:
+def make_app(open_app: OpenApp, world: World) -> MakeApp:
     """Makes an app; called again, that of another process."""
-    silos: list[Silo] = []
 
-    def make() -> Flask:
-        app = Flask("example")
-        app.config["SECRET_KEY"] = "a secret of the tests"
-        silo = Silo(
-            app,
-            records=open_records(),
-            clock=clock,
-            ttl=TTL,
-            expired_retain=RETAIN,
-            lease=LEASE,
-            auto_cleanup=False,
-        )
+    def prepare(silo: Silo) -> None:
         silo.register("counter", lambda: {"value": 0})
         silo.add_data_endpoints("/api/data")
-        silos.append(silo)
-        add_views(app, silo, world)
+
+    def make() -> Flask:
+        app = open_app(prepare)
+        add_views(app, app.extensions["silo"], world)
         return app
 
-    yield make
-    for silo in silos:
-        silo.stop()
+    return make
 
 
 def add_views(app: Flask, silo: Silo, world: World) -> None:

@@ -11,31 +11,17 @@ from support import Absent, Clock, eventually
 from {{ cookiecutter.package_name }}.silo import SessionStore
 from {{ cookiecutter.package_name }}.silo.errors import StoreUnavailable
 from {{ cookiecutter.package_name }}.silo.records import Delete, Put, Records
-from {{ cookiecutter.package_name }}.silo.tasks.job import Job, new_id
+from {{ cookiecutter.package_name }}.silo.tasks.job import Job
 from {{ cookiecutter.package_name }}.silo.tasks.jobs import INTERRUPTED, Jobs
 from {{ cookiecutter.package_name }}.silo.tasks.news import JobNews
 
-from .conftest import LEASE, OpenRecords
-
-TARGET = "targets:nothing"
+from .conftest import LEASE, OpenRecords, add_job, read_job
 
 
 @pytest.fixture
 def jobs(records: Records, clock: Clock) -> Jobs:
     """The jobs of the test's records, with leases of 15 s."""
     return Jobs(records, clock, LEASE)
-
-
-def add(jobs: Jobs, target: str = TARGET, attempts: int = 2, owner: str | None = None) -> str:
-    job = Job(id=new_id(), name="task", target=target, attempts=attempts, owner=owner)
-    assert jobs.records.apply(*jobs.creation(job))
-    return job.id
-
-
-def read(jobs: Jobs, job_id: str) -> Job:
-    job = jobs.read(job_id)
-    assert job
-    return job
 
 
 def claim(jobs: Jobs, job_id: str) -> Job:
@@ -45,7 +31,7 @@ def claim(jobs: Jobs, job_id: str) -> Job:
 
 
 def test_a_new_job_waits(jobs: Jobs, clock: Clock) -> None:
-    job = read(jobs, add(jobs))
+    job = read_job(jobs, add_job(jobs))
     assert (job.status, job.attempt, job.created_at) == ("queued", 0, clock())
     assert job.message == "Waiting to start"
     assert jobs.is_active(job.id)
@@ -55,7 +41,7 @@ def test_a_new_job_waits(jobs: Jobs, clock: Clock) -> None:
 def test_a_job_is_claimed_once_however_many_workers_try(
     open_records: OpenRecords, clock: Clock
 ) -> None:
-    ids = [add(Jobs(open_records(), clock)) for _ in range(20)]
+    ids = [add_job(Jobs(open_records(), clock)) for _ in range(20)]
     together = threading.Barrier(8)
 
     def work(_: int) -> list[str]:
@@ -69,14 +55,14 @@ def test_a_job_is_claimed_once_however_many_workers_try(
 
 
 def test_a_job_delivered_twice_runs_once(jobs: Jobs) -> None:
-    job_id = add(jobs)
+    job_id = add_job(jobs)
     assert jobs.claim(job_id)
     assert jobs.claim(job_id) is None
     assert jobs.claim_next() is None
 
 
 def test_no_report_of_several_threads_is_lost(open_records: OpenRecords, clock: Clock) -> None:
-    job_id = add(Jobs(open_records(), clock))
+    job_id = add_job(Jobs(open_records(), clock))
 
     def work(n: int) -> None:
         jobs = Jobs(open_records(), clock)
@@ -85,7 +71,7 @@ def test_no_report_of_several_threads_is_lost(open_records: OpenRecords, clock: 
 
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(work, range(4)))
-    job = read(Jobs(open_records(), clock), job_id)
+    job = read_job(Jobs(open_records(), clock), job_id)
     assert sorted(job.logs) == sorted(f"{n} {line}" for n in range(4) for line in range(20))
     ids = [number for number, _ in job.lines]
     assert ids == list(range(ids[0], ids[0] + 80))
@@ -95,28 +81,28 @@ def test_no_report_of_several_threads_is_lost(open_records: OpenRecords, clock: 
 @pytest.mark.parametrize("by", ["recover", "cleanup"])
 def test_a_silent_workers_job_waits_again_at_once(jobs: Jobs, clock: Clock, by: str) -> None:
     store = SessionStore(records=jobs.records, clock=clock, lease=LEASE)
-    job_id = add(jobs)
+    job_id = add_job(jobs)
     claim(jobs, job_id)
     clock.advance(LEASE - 1)
     jobs.recover()
-    assert read(jobs, job_id).status == "running"
+    assert read_job(jobs, job_id).status == "running"
     clock.advance(1)
     jobs.recover() if by == "recover" else store.cleanup()
-    assert read(jobs, job_id).status == "queued"
+    assert read_job(jobs, job_id).status == "queued"
     assert claim(jobs, job_id).attempt == 2
 
 
 def test_every_report_renews_the_lease(jobs: Jobs, clock: Clock) -> None:
-    job = claim(jobs, add(jobs))
+    job = claim(jobs, add_job(jobs))
     for progress in range(5):
         clock.advance(LEASE - 1)
         assert jobs.report(job.id, job.attempt, progress=progress)
         jobs.recover()
-    assert read(jobs, job.id).status == "running"
+    assert read_job(jobs, job.id).status == "running"
 
 
 def test_s32_a_late_worker_is_not_heard(jobs: Jobs, clock: Clock) -> None:
-    late = claim(jobs, add(jobs))
+    late = claim(jobs, add_job(jobs))
     jobs.report(late.id, late.attempt, progress=30)
     clock.advance(LEASE)
     jobs.recover()
@@ -127,38 +113,38 @@ def test_s32_a_late_worker_is_not_heard(jobs: Jobs, clock: Clock) -> None:
         assert jobs.finish(late.id, "complete", "Late", late.attempt, "late result") is None
         assert jobs.finish(late.id, "failed", "Late", late.attempt) is None
         jobs.hand_back(late.id, late.attempt)
-        job = read(jobs, late.id)
+        job = read_job(jobs, late.id)
         assert (job.status, job.result, job.logs) == (
             "running" if attempt_is_running else "queued",
             None,
             [],
         )
     assert jobs.finish(late.id, "complete", "In time", 2, "result")
-    assert read(jobs, late.id).result == "result"
+    assert read_job(jobs, late.id).result == "result"
 
 
 def test_a_job_that_only_its_process_could_run_fails_with_it(jobs: Jobs, clock: Clock) -> None:
-    job_id = add(jobs, target="", attempts=2)
+    job_id = add_job(jobs, target="", attempts=2)
     claim(jobs, job_id)
     clock.advance(LEASE)
     jobs.recover()
-    assert read(jobs, job_id).status == "failed"
+    assert read_job(jobs, job_id).status == "failed"
 
 
 def test_a_cancelled_job_of_a_silent_worker_is_cancelled(jobs: Jobs, clock: Clock) -> None:
-    job_id = add(jobs)
+    job_id = add_job(jobs)
     claim(jobs, job_id)
     assert jobs.cancel(job_id)
-    assert read(jobs, job_id).message == "Cancelling…"
+    assert read_job(jobs, job_id).message == "Cancelling…"
     clock.advance(LEASE)
     jobs.recover()
-    job = read(jobs, job_id)
+    job = read_job(jobs, job_id)
     assert (job.status, job.message, job.finished_at) == ("cancelled", "Cancelled.", clock())
 
 
 @pytest.mark.parametrize("first", ["complete", "failed", "cancelled"])
 def test_the_first_end_is_the_only_one(jobs: Jobs, clock: Clock, first: str) -> None:
-    job = claim(jobs, add(jobs))
+    job = claim(jobs, add_job(jobs))
     ended = jobs.finish(job.id, first, "First", job.attempt, "result")  # type: ignore[arg-type] # parametrized
     assert ended
     clock.advance(LEASE)
@@ -168,7 +154,7 @@ def test_the_first_end_is_the_only_one(jobs: Jobs, clock: Clock, first: str) -> 
     assert jobs.report(job.id, progress=1, message="Second", lines=["Second"]) is None
     jobs.hand_back(job.id, job.attempt)
     jobs.recover()
-    assert read(jobs, job.id) == ended
+    assert read_job(jobs, job.id) == ended
     assert jobs.records.count("lease") == 0
 
 
@@ -183,12 +169,12 @@ def test_a_job_that_is_gone_is_nobodys_trouble(jobs: Jobs) -> None:
 
 
 def test_many_silent_workers_are_found_in_one_pass(jobs: Jobs, clock: Clock) -> None:
-    ids = [add(jobs) for _ in range(150)]
+    ids = [add_job(jobs) for _ in range(150)]
     for job_id in ids:
         claim(jobs, job_id)
     clock.advance(LEASE)
     jobs.recover()
-    assert {read(jobs, job_id).status for job_id in ids} == {"queued"}
+    assert {read_job(jobs, job_id).status for job_id in ids} == {"queued"}
 
 
 def hear(jobs: Jobs, job_id: str, seen: int) -> list[tuple[str, int]]:
@@ -198,8 +184,8 @@ def hear(jobs: Jobs, job_id: str, seen: int) -> list[tuple[str, int]]:
 
 
 def test_what_is_told_of_a_job_has_rising_ids_over_all_its_attempts(jobs: Jobs) -> None:
-    job_id = add(jobs)
-    start = read(jobs, job_id).events
+    job_id = add_job(jobs)
+    start = read_job(jobs, job_id).events
     assert hear(jobs, job_id, 0) == [("progress", start)]
     claim(jobs, job_id)
     jobs.report(job_id, 1, progress=10, lines=["one", "two"])
@@ -216,7 +202,7 @@ def test_what_is_told_of_a_job_has_rising_ids_over_all_its_attempts(jobs: Jobs) 
 
 
 def test_a_report_that_changes_nothing_is_no_news(jobs: Jobs) -> None:
-    job_id = add(jobs)
+    job_id = add_job(jobs)
     claim(jobs, job_id)
     before = jobs.report(job_id, 1, 10, "Reading")
     after = jobs.report(job_id, 1, 10.01, "Reading")
@@ -229,7 +215,7 @@ def test_a_report_that_changes_nothing_is_no_news(jobs: Jobs) -> None:
 def test_a_job_that_another_release_has_stored_is_read(jobs: Jobs) -> None:
     stored = b'{"id": "1", "name": "task", "status": "complete", "logs": ["Line"], "logged": 1}'
     jobs.records.apply(Put("job", "1", stored, 10.0))
-    assert (read(jobs, "1").status, read(jobs, "1").logs) == ("complete", [])
+    assert (read_job(jobs, "1").status, read_job(jobs, "1").logs) == ("complete", [])
     assert hear(jobs, "1", 5) == []
 
 
@@ -242,7 +228,7 @@ def sweep(jobs: Jobs, clock: Clock) -> None:
 
 
 def test_s26_a_running_job_whose_lease_is_forgotten_runs_again(jobs: Jobs, clock: Clock) -> None:
-    job_id = add(jobs)
+    job_id = add_job(jobs)
     assert jobs.claim(job_id)
     jobs.records.apply(Delete("lease", job_id))
     sweep(jobs, clock)
@@ -254,7 +240,7 @@ def test_s26_a_running_job_whose_lease_is_forgotten_runs_again(jobs: Jobs, clock
 def test_s26_a_waiting_job_whose_place_is_forgotten_gets_one_again(
     jobs: Jobs, clock: Clock
 ) -> None:
-    job_id, other = add(jobs), add(jobs)
+    job_id, other = add_job(jobs), add_job(jobs)
     jobs.records.apply(jobs.queue.leaving(job_id, "normal"))
     sweep(jobs, clock)
     sweep(jobs, clock)
@@ -265,16 +251,15 @@ def test_s26_a_waiting_job_whose_place_is_forgotten_gets_one_again(
 def test_s26_a_job_of_a_process_that_is_gone_fails_though_its_lease_is_forgotten(
     jobs: Jobs, clock: Clock
 ) -> None:
-    job_id = add(jobs, target="")
+    job_id = add_job(jobs, target="")
     jobs.records.apply(Delete("lease", job_id))
     sweep(jobs, clock)
-    job = jobs.read(job_id)
-    assert job
+    job = read_job(jobs, job_id)
     assert (job.status, job.error) == ("failed", INTERRUPTED)
 
 
 def test_a_sweep_leaves_alone_what_lacks_nothing(jobs: Jobs, clock: Clock) -> None:
-    waiting, running = add(jobs), add(jobs)
+    waiting, running = add_job(jobs), add_job(jobs)
     assert jobs.claim(running)
     before = jobs.read(waiting), jobs.read(running)
     sweep(jobs, clock)
@@ -289,7 +274,7 @@ def test_s34_after_an_absence_of_the_store_workers_have_a_lease_s_time_to_speak(
 ) -> None:
     absent = Absent(records)
     jobs = Jobs(absent, clock, 0.2)
-    job_id = add(jobs)
+    job_id = add_job(jobs)
     assert jobs.claim(job_id)
     absent.away = True
     clock.advance(60)
@@ -297,8 +282,7 @@ def test_s34_after_an_absence_of_the_store_workers_have_a_lease_s_time_to_speak(
         jobs.recover()
     absent.away = False
     jobs.recover()
-    job = jobs.read(job_id)
-    assert job
+    job = read_job(jobs, job_id)
     assert job.status == "running"
     jobs.renew(job_id)
     clock.advance(60)
@@ -310,22 +294,20 @@ def test_s36_of_two_that_look_for_the_silent_at_once_one_hands_a_job_back(
 ) -> None:
     """The other has seen the same lease run out, and comes when the job waits, or is claimed."""
     jobs, late = Jobs(records, clock, LEASE), Jobs(records, clock, LEASE)
-    job_id = add(jobs)
+    job_id = add_job(jobs)
     claim(jobs, job_id)
     clock.advance(LEASE + 1)
     seen = list(records.each_due("lease", clock()))
     jobs.recover()
     monkeypatch.setattr(records, "each_due", lambda kind, now: iter(seen))
     late.recover()
-    assert read(jobs, job_id).status == "queued"
+    assert read_job(jobs, job_id).status == "queued"
     claim(jobs, job_id)
     late.recover()
-    job = read(jobs, job_id)
+    job = read_job(jobs, job_id)
     assert (job.status, job.attempt) == ("running", 2)
 
 
 def recovered(jobs: Jobs, job_id: str) -> str:
     jobs.recover()
-    job = jobs.read(job_id)
-    assert job
-    return job.status
+    return read_job(jobs, job_id).status

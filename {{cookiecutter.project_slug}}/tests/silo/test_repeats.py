@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import itertools
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, cast
 
@@ -21,7 +21,7 @@ from {{ cookiecutter.package_name }}.silo.idempotency import KeyFunc
 from {{ cookiecutter.package_name }}.silo.records import Records
 from {{ cookiecutter.package_name }}.silo.refusals import problem
 
-from .conftest import LEASE, TTL, OpenRecords
+from .conftest import OpenApp
 
 CACHED, LOCKED = 15.0, 30.0
 
@@ -56,24 +56,15 @@ MakeApp = Callable[[], Flask]
 
 
 @pytest.fixture
-def make_app(open_records: OpenRecords, clock: Clock, world: World) -> Iterator[MakeApp]:
+def make_app(open_app: OpenApp, world: World) -> MakeApp:
     """Makes an app; called again, that of another process."""
-    silos: list[Silo] = []
 
     def make() -> Flask:
-        app = Flask("example")
-        app.config["SECRET_KEY"] = "a secret of the tests"
-        silo = Silo(
-            app, records=open_records(), clock=clock, ttl=TTL, lease=LEASE, auto_cleanup=False
-        )
-        silo.register("counter", lambda: {"value": 0})
-        silos.append(silo)
-        add_views(app, silo, world)
+        app = open_app(lambda silo: silo.register("counter", lambda: {"value": 0}))
+        add_views(app, app.extensions["silo"], world)
         return app
 
-    yield make
-    for silo in silos:
-        silo.stop()
+    return make
 
 
 def add_views(app: Flask, silo: Silo, world: World) -> None:
