@@ -9,6 +9,7 @@ from typing import Any
 
 from flask import Blueprint, Response, make_response, request
 
+from .payload import read_body
 from .problems import Problem
 from .resumable import quota, the_pending
 from .uploads import Stored, check_count, checked, receive, taken_away
@@ -17,7 +18,6 @@ from .views import (
     check_room,
     forget_report,
     idempotent,
-    read_body,
     refuse_while_running,
     the_files,
     the_silo,

@@ -11,18 +11,18 @@ from pathlib import PurePath
 from typing import Any, BinaryIO, cast
 
 from flask import Blueprint, Response, request, send_file, url_for
-from pydantic import ValidationError
 
 from .calls import ZIP, Wanted
 from .edits import AWAITS
 from .jobs import file_name, json_name, workbook_name, workbook_title
 from .links import LINK_SECONDS, forbidden_link, read_link, sign_link
-from .problems import Problem, invalid_options
+from .payload import read_json
+from .problems import Problem
 from .report import unique
 from .silo import SessionExpired, TaskState
 from .silo.sessions.ids import SessionKey, session_key
 from .values import BYTES, XLSX, clean_name
-from .views import NAMESPACE, read_body, the_files, the_settings, the_silo
+from .views import NAMESPACE, the_files, the_settings, the_silo
 
 ENDPOINTS = (
     "/api/report",
@@ -66,7 +66,8 @@ def report() -> Response:
 @blueprint.post("/api/report/link")
 def link() -> tuple[dict[str, Any], int]:
     """A link for the browser's own download, which cannot send a header."""
-    wanted, made = read_wanted(), own(the_silo().snapshot(NAMESPACE))
+    wanted = read_json(Wanted, "What a link is asked for is", "invalid_options", absent=b"{}").file
+    made = own(the_silo().snapshot(NAMESPACE))
     find(made, wanted)
     token = sign_link(made.key, made.job, wanted)
     if wanted in (WORKBOOK, ALL):
@@ -146,16 +147,6 @@ def finished(state: dict[str, Any]) -> str:
     if state["task"].result == AWAITS:
         raise Problem("not_ready", "There is no report yet. Review the rows first.")
     return task.id
-
-
-def read_wanted() -> str:
-    """Which file the request's body asks a link for. Raises Problem."""
-    try:
-        return Wanted.model_validate_json(read_body() or b"{}").file
-    except ValidationError as error:
-        if error.errors()[0]["type"] == "json_invalid":
-            raise Problem("bad_request", "What a link is asked for is not JSON.") from error
-        raise invalid_options(error) from error
 
 
 def find(made: Made, wanted: str) -> str:

@@ -104,11 +104,11 @@ class Problem(Exception):
         super().__init__(detail)
 
 
-def invalid_options(error: ValidationError) -> Problem:
-    """Options that the step's model refuses, field by field."""
-    errors = field_errors(error)
-    said = "; ".join(f"{each['field'] or 'options'}: {each['message']}" for each in errors)
-    return Problem("invalid_options", f"{said.rstrip('.')}.", errors=errors)
+def invalid(code: str, error: ValidationError) -> Problem:
+    """What a model refuses, field by field. `code` is `invalid_` and what it is that is refused."""
+    errors, whole = field_errors(error), code.removeprefix("invalid_")
+    said = "; ".join(f"{each['field'] or whole}: {each['message']}" for each in errors)
+    return Problem(code, f"{said.rstrip('.')}.", errors=errors)
 
 
 def field_errors(error: ValidationError) -> list[dict[str, str]]:

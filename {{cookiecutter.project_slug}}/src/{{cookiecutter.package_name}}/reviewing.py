@@ -6,7 +6,6 @@ import re
 from typing import Any
 
 from flask import Blueprint, request
-from pydantic import ValidationError
 
 from .edits import (
     NAMESPACE,
@@ -21,7 +20,8 @@ from .edits import (
     review_of,
 )
 from .jobs import finish_review, is_of, review_name
-from .problems import Problem, field_errors
+from .payload import read_json
+from .problems import Problem
 from .ratelimits import JOBS, count
 from .review import MAX_ROWS, Review
 from .review_json import load, page_of
@@ -30,7 +30,6 @@ from .views import NAMESPACE as WORK
 from .views import (
     idempotent,
     job_json,
-    read_body,
     refuse_while_running,
     the_files,
     the_settings,
@@ -64,7 +63,7 @@ def edit() -> dict[str, Any]:
 
     Edits of other cells than those sent here stay. To send the same again changes nothing.
     """
-    wanted, silo = read_edits(), the_silo()
+    wanted, silo = read_json(Edits, "The edits are", "invalid_edits"), the_silo()
     review_id(silo.snapshot(WORK), silo.snapshot(NAMESPACE))  # before a session is made for it
     state, kept = silo.state(WORK), silo.state(NAMESPACE)
     job = review_id(state, kept)
@@ -130,18 +129,6 @@ def stored(job: str) -> Review:
 
 def no_review() -> Problem:
     return Problem("no_review", "There is nothing to review.")
-
-
-def read_edits() -> Edits:
-    """The edits in the request's body. Raises Problem."""
-    try:
-        return Edits.model_validate_json(read_body(), strict=True)
-    except ValidationError as error:
-        if error.errors()[0]["type"] == "json_invalid":
-            raise Problem("bad_request", "The edits are not JSON.") from error
-        errors = field_errors(error)
-        said = "; ".join(f"{each['field']}: {each['message']}" for each in errors)
-        raise Problem("invalid_edits", f"{said.rstrip('.')}.", errors=errors) from error
 
 
 def kept_edits(review: Review, edits: Kept, wanted: Edits) -> Kept:

@@ -18,8 +18,6 @@ from flask import (
     render_template,
     request,
 )
-from pydantic import ValidationError
-from werkzeug.exceptions import RequestEntityTooLarge
 
 from . import pipeline
 from .about import TITLE
@@ -29,8 +27,9 @@ from .edits import NAMESPACE as REVIEW
 from .edits import review_of
 from .jobs import is_of, is_review, run
 from .openapi import document
+from .payload import read_body, read_json
 from .pipeline import Options
-from .problems import Problem, invalid_options
+from .problems import Problem
 from .ratelimits import JOBS, count
 from .silo import (
     BackgroundTask,
@@ -50,7 +49,6 @@ DATA_ENDPOINTS = (
     "/api/events",
     "/api/cancel",
 )
-BODY_BYTES = 2**20
 
 blueprint = Blueprint("app", __name__)
 idempotent = Idempotent()
@@ -160,15 +158,10 @@ def process() -> tuple[dict[str, Any], int]:
 
 def read_options() -> dict[str, Any]:
     """The options in the request's body, checked; the defaults if it has none."""
-    body = read_body()
-    if body and not request.is_json:
+    if read_body() and not request.is_json:
         raise Problem("unsupported_media_type", "Send the options as JSON.")
-    try:
-        return Options.model_validate_json(body or b"{}", strict=True).model_dump(mode="json")
-    except ValidationError as error:
-        if error.errors()[0]["type"] == "json_invalid":
-            raise Problem("bad_request", "The options are not JSON.") from error
-        raise invalid_options(error) from error
+    options = read_json(Options, "The options are", "invalid_options", absent=b"{}")
+    return options.model_dump(mode="json")
 
 
 # Progress
@@ -246,18 +239,6 @@ def forget_report(state: dict[str, Any]) -> list[str]:
     state["task"].reset()
     stored = the_files().list_files(the_silo().sid) if job else []
     return [name for name in stored if is_of(job or "", name) or is_review(name)]
-
-
-def read_body() -> bytes:
-    """The body of a call that sends no file. Raises RequestEntityTooLarge.
-
-    Werkzeug ends one of unknown length at the limit, so what reaches it is too long.
-    """
-    request.max_content_length = BODY_BYTES
-    body = request.get_data()
-    if len(body) >= BODY_BYTES:
-        raise RequestEntityTooLarge
-    return body
 
 
 def refuse_while_running(state: dict[str, Any]) -> None:
