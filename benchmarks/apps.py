@@ -38,6 +38,7 @@ def ours() -> Flask:
     """Sessions in SQLite; with slots, a task that says when it started."""
     from acme_reports.silo import BackgroundTask, Silo
     from acme_reports.silo.records import open_records
+    from acme_reports.silo.tasks.crew import Crew
     from acme_reports.silo.tasks.jobs import Jobs
     from acme_reports.silo.tasks.process import ProcessRunner
     from acme_reports.silo.tasks.slots import Slots
@@ -48,7 +49,7 @@ def ours() -> Flask:
     if "BENCH_SLOTS" not in os.environ:
         return with_counter(app, Silo(app, ttl=3600, records=records))
     slots = Slots(1, Path(os.environ["BENCH_SLOTS"]) / "slots")
-    runner = ProcessRunner(Jobs(records), slots, preload=[__name__])
+    runner = ProcessRunner(Jobs(records), slots, Crew(preload=[__name__]))
     runner.begin()
     silo = Silo(app, ttl=3600, records=records, runner=runner)
     silo.register("work", lambda: {"task": BackgroundTask("now")})

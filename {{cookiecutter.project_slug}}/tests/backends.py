@@ -17,6 +17,7 @@ from {{ cookiecutter.package_name }}.silo.records import Records, open_records
 from {{ cookiecutter.package_name }}.silo.tasks.base import Runner
 from {{ cookiecutter.package_name }}.silo.tasks.celery import CeleryRunner
 from {{ cookiecutter.package_name }}.silo.tasks.child import Limits
+from {{ cookiecutter.package_name }}.silo.tasks.crew import Crew
 from {{ cookiecutter.package_name }}.silo.tasks.jobs import Jobs
 from {{ cookiecutter.package_name }}.silo.tasks.listener import CeleryWorker
 from {{ cookiecutter.package_name }}.silo.tasks.process import ProcessRunner
@@ -66,7 +67,7 @@ class CeleryHere(CeleryRunner):
     """
 
     def __init__(self, jobs: Jobs) -> None:
-        super().__init__(jobs, valkey.shared().url, uuid.uuid4().hex, preload=["targets"])
+        super().__init__(jobs, valkey.shared().url, uuid.uuid4().hex, Crew(preload=["targets"]))
         ready = threading.Event()
         self._worker = CeleryWorker(self, 2, ready=ready.set)
         self._thread = threading.Thread(target=self._worker.run, daemon=True)
@@ -82,7 +83,7 @@ class CeleryHere(CeleryRunner):
 RUNNERS: dict[str, Callable[[Jobs], Runner]] = {
     "thread": ThreadRunner,
     "thread with a child": lambda jobs: ThreadRunner(jobs, limits=Limits()),
-    "process": lambda jobs: ProcessRunner(jobs, Slots(2), preload=["targets"]),
+    "process": lambda jobs: ProcessRunner(jobs, Slots(2), Crew(preload=["targets"])),
     "celery": CeleryHere,
 }
 

@@ -14,6 +14,7 @@ from {{ cookiecutter.package_name }}.silo.errors import StoreUnavailable
 from {{ cookiecutter.package_name }}.silo.records import BATCH, Record, Records, Step
 from {{ cookiecutter.package_name }}.silo.sessions.memory import MemoryRecords
 from {{ cookiecutter.package_name }}.silo.tasks.child import Limits
+from {{ cookiecutter.package_name }}.silo.tasks.crew import Crew
 from {{ cookiecutter.package_name }}.silo.tasks.jobs import Jobs
 from {{ cookiecutter.package_name }}.silo.tasks.process import ProcessRunner
 from {{ cookiecutter.package_name }}.silo.tasks.slots import Slots
@@ -88,9 +89,12 @@ def eventually(condition: Callable[[], T], seconds: float = 60.0) -> T:
 def running(
     limits: Limits | None = None, slots: int = 2, records: Records | None = None, **options: Any
 ) -> Iterator[ProcessRunner]:
-    """A runner with so many children at a time, over records in memory if none are given."""
+    """A runner with so many children at a time, over records in memory if none are given.
+
+    Options are those of its crew.
+    """
     jobs = Jobs(records or MemoryRecords(), Clock())
-    runner = ProcessRunner(jobs, Slots(slots), limits, **options)
+    runner = ProcessRunner(jobs, Slots(slots), Crew(limits, **options))
     try:
         yield runner
     finally:

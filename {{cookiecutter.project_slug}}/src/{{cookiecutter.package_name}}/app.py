@@ -41,6 +41,7 @@ from .silo.clock import steady_clock
 from .silo.records import Records
 from .silo.tasks.base import Runner
 from .silo.tasks.child import Limits
+from .silo.tasks.crew import Crew
 from .silo.tasks.jobs import Jobs
 from .silo.tasks.process import ProcessRunner
 from .silo.tasks.scratch import sweep
@@ -175,10 +176,10 @@ def make_runner(settings: Settings, records: Records, clock: Callable[[], float]
         preload.append(f"{__package__}.silo.files.encrypted")
     if choices.in_a_bucket(settings):
         preload.append(f"{__package__}.silo.files.objects")
+    crew = Crew(limits, preload, secrets, settings.scratch)
     if settings.silo_runner == "celery":
         from .silo.tasks.celery import CeleryRunner  # here, since it needs an extra
 
-        url = settings.broker_url
-        return CeleryRunner(jobs, url, __package__, limits, preload, secrets, settings.scratch)
+        return CeleryRunner(jobs, settings.broker_url, __package__, crew)
     slots = Slots(settings.silo_workers, settings.silo_data_dir / "slots")
-    return ProcessRunner(jobs, slots, limits, preload, secrets, settings.scratch)
+    return ProcessRunner(jobs, slots, crew)

@@ -18,6 +18,7 @@ from .config import load_settings
 from .problems import field_errors
 from .silo.sessions.memory import MemoryRecords
 from .silo.tasks.child import Limits
+from .silo.tasks.crew import Crew
 from .silo.tasks.jobs import Jobs
 from .silo.tasks.process import ProcessRunner
 from .silo.tasks.slots import Slots
@@ -61,7 +62,7 @@ def process(files: tuple[Path, ...], output: Path, **options: Any) -> None:
         chosen = read_options(options)
         settings = load_settings()
     limits = Limits(settings.silo_task_memory_mb, settings.silo_task_timeout)
-    runner = ProcessRunner(Jobs(MemoryRecords()), Slots(1), limits)
+    runner = ProcessRunner(Jobs(MemoryRecords()), Slots(1), Crew(limits))
     task = BackgroundTask("report", runner=runner)
     folder = output.with_name(f"{output.stem} files")
     task.start(

@@ -17,6 +17,7 @@ from typing import Any
 from {{ cookiecutter.package_name }}.silo.records import open_records
 from {{ cookiecutter.package_name }}.silo.tasks.celery import CeleryRunner
 from {{ cookiecutter.package_name }}.silo.tasks.child import Limits
+from {{ cookiecutter.package_name }}.silo.tasks.crew import Crew
 from {{ cookiecutter.package_name }}.silo.tasks.jobs import Jobs
 from {{ cookiecutter.package_name }}.silo.tasks.listener import CeleryWorker
 
@@ -76,7 +77,7 @@ def runner_of(
 ) -> CeleryRunner:
     """A runner over the records of a URL, as tests and their workers have it."""
     jobs = Jobs(open_records(store), lease=lease)
-    return CeleryRunner(jobs, broker, name, Limits(**(limits or {})), ["targets"])
+    return CeleryRunner(jobs, broker, name, Crew(Limits(**(limits or {})), ["targets"]))
 
 
 def main(ready: str, concurrency: str, given: str) -> None:

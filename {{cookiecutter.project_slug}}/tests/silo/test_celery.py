@@ -38,6 +38,7 @@ from {{ cookiecutter.package_name }}.silo.tasks.broker import (
 )
 from {{ cookiecutter.package_name }}.silo.tasks.broker import settings as given_settings
 from {{ cookiecutter.package_name }}.silo.tasks.celery import AGAIN_SECONDS, CeleryRunner
+from {{ cookiecutter.package_name }}.silo.tasks.crew import Crew
 from {{ cookiecutter.package_name }}.silo.tasks.jobs import Jobs
 from {{ cookiecutter.package_name }}.silo.tasks.queue import Priority
 
@@ -454,7 +455,7 @@ class Sending(CeleryRunner):
     """Notes what it sends, and hears from the broker how many messages wait there."""
 
     def __init__(self, records: MemoryRecords, clock: Clock, sent: list[str]) -> None:
-        super().__init__(Jobs(records, clock), "redis://nowhere", "app")
+        super().__init__(Jobs(records, clock), "redis://nowhere", "app", Crew())
         self.broker = Counted(sent)  # type: ignore[assignment]
 
 

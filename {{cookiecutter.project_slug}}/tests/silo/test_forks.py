@@ -21,6 +21,7 @@ from {{ cookiecutter.package_name }}.silo import BackgroundTask
 from {{ cookiecutter.package_name }}.silo.sessions.memory import MemoryRecords
 from {{ cookiecutter.package_name }}.silo.tasks import forked
 from {{ cookiecutter.package_name }}.silo.tasks.child import Limits
+from {{ cookiecutter.package_name }}.silo.tasks.crew import Crew
 from {{ cookiecutter.package_name }}.silo.tasks.forked import ForkServer
 from {{ cookiecutter.package_name }}.silo.tasks.job import Job
 from {{ cookiecutter.package_name }}.silo.tasks.jobs import Jobs
@@ -266,7 +267,7 @@ def test_a_runner_that_stops_costs_no_attempt_if_it_loses_the_child_first(
 def test_a_job_keeps_its_lease_while_imports_are_done_anew(modules: Path) -> None:
     (modules / "slow.py").write_text("import time; time.sleep(1.5)")
     jobs = Jobs(MemoryRecords(), time.time, lease=0.6)
-    runner = ProcessRunner(jobs, Slots(2), Limits(), ["targets", "slow"])
+    runner = ProcessRunner(jobs, Slots(2), Crew(preload=["targets", "slow"]))
     try:
         before = whereabouts(runner)
         os.kill(before["parent"], signal.SIGKILL)
@@ -281,10 +282,11 @@ RUNNER = """
 import sys, targets
 from {package}.silo import BackgroundTask
 from {package}.silo.sessions.memory import MemoryRecords
+from {package}.silo.tasks.crew import Crew
 from {package}.silo.tasks.jobs import Jobs
 from {package}.silo.tasks.process import ProcessRunner
 from {package}.silo.tasks.slots import Slots
-runner = ProcessRunner(Jobs(MemoryRecords()), Slots(2), preload=[sys.argv[1]])
+runner = ProcessRunner(Jobs(MemoryRecords()), Slots(2), Crew(preload=[sys.argv[1]]))
 for path in sys.argv[2:]:
     BackgroundTask(runner=runner).start(targets.sleeps, path)
 runner.begin()

@@ -10,6 +10,7 @@ from support import Clock, eventually
 from targets import nothing
 
 from {{ cookiecutter.package_name }}.silo.records import Records
+from {{ cookiecutter.package_name }}.silo.tasks.crew import Crew
 from {{ cookiecutter.package_name }}.silo.tasks.job import Job
 from {{ cookiecutter.package_name }}.silo.tasks.jobs import Jobs
 from {{ cookiecutter.package_name }}.silo.tasks.process import ProcessRunner
@@ -24,7 +25,7 @@ class Quiet(ProcessRunner):
 
 
 def runner(records: Records, clock: Clock) -> Quiet:
-    quiet = Quiet(Jobs(records, clock), Slots(1))
+    quiet = Quiet(Jobs(records, clock), Slots(1), Crew())
     quiet.every(60, nothing, name="tidy")
     return quiet
 
@@ -83,7 +84,7 @@ def test_a_beat_is_left_out_while_the_last_job_still_runs(records: Records, cloc
 def test_a_changed_interval_counts_from_now(records: Records, clock: Clock) -> None:
     runner(records, clock)
     clock.advance(30)
-    quiet = Quiet(Jobs(records, clock), Slots(1))
+    quiet = Quiet(Jobs(records, clock), Slots(1), Crew())
     quiet.every(5, nothing, name="tidy")
     clock.advance(5)
     quiet.tick()
@@ -92,7 +93,7 @@ def test_a_changed_interval_counts_from_now(records: Records, clock: Clock) -> N
 
 @pytest.mark.parametrize("seconds", [0.05])
 def test_a_real_runner_runs_it_again_and_again(tmp_path: Path, seconds: float) -> None:
-    real = ProcessRunner(Jobs(RECORDS["sqlite"](tmp_path)), Slots(1), preload=["targets"])
+    real = ProcessRunner(Jobs(RECORDS["sqlite"](tmp_path)), Slots(1), Crew(preload=["targets"]))
     try:
         real.every(seconds, nothing)
         eventually(lambda: real.jobs.records.count("job") >= 2)

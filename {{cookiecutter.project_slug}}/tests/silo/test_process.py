@@ -383,10 +383,11 @@ PARENT = """
 import sys, targets
 from {package}.silo import BackgroundTask
 from {package}.silo.sessions.memory import MemoryRecords
+from {package}.silo.tasks.crew import Crew
 from {package}.silo.tasks.jobs import Jobs
 from {package}.silo.tasks.process import ProcessRunner
 from {package}.silo.tasks.slots import Slots
-runner = ProcessRunner(Jobs(MemoryRecords()), Slots(1))
+runner = ProcessRunner(Jobs(MemoryRecords()), Slots(1), Crew())
 BackgroundTask(runner=runner).start(targets.sleeps, sys.argv[1])
 sys.stdin.read()
 """

@@ -14,7 +14,7 @@ from backends import RECORDS
 from support import eventually
 
 from {{ cookiecutter.package_name }}.silo.tasks.base import Call
-from {{ cookiecutter.package_name }}.silo.tasks.child import Limits
+from {{ cookiecutter.package_name }}.silo.tasks.crew import Crew
 from {{ cookiecutter.package_name }}.silo.tasks.jobs import Jobs
 from {{ cookiecutter.package_name }}.silo.tasks.process import ProcessRunner
 from {{ cookiecutter.package_name }}.silo.tasks.scratch import Scratch, sweep
@@ -57,7 +57,7 @@ def test_a_sweep_takes_what_a_killed_process_left_and_nothing_else(tmp_path: Pat
 def test_a_child_that_is_killed_leaves_none_of_its_temporary_files(tmp_path: Path) -> None:
     jobs = Jobs(RECORDS["memory"](tmp_path))
     scratch = tmp_path / "scratch"
-    runner = ProcessRunner(jobs, Slots(1), Limits(), ["targets"], scratch=scratch)
+    runner = ProcessRunner(jobs, Slots(1), Crew(preload=["targets"], scratch=scratch))
     try:
         job = runner.start("litter", Call(targets.litter))
         eventually(lambda: list(scratch.glob("*/*")))
@@ -71,7 +71,7 @@ def test_a_child_that_is_killed_leaves_none_of_its_temporary_files(tmp_path: Pat
 
 def test_secrets_reach_a_target_and_neither_its_record_nor_its_command(tmp_path: Path) -> None:
     jobs = Jobs(RECORDS["sqlite"](tmp_path))
-    runner = ProcessRunner(jobs, Slots(1), Limits(), ["targets"], {"word": "sw0rdfish"})
+    runner = ProcessRunner(jobs, Slots(1), Crew(preload=["targets"], secrets={"word": "sw0rdfish"}))
     try:
         job = runner.start("tell", Call(targets.tell_secret))
         found = eventually(lambda: (read := jobs.read(job.id)) and read.result)

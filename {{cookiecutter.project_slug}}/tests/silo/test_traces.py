@@ -14,6 +14,7 @@ from support import Clock, eventually
 from {{ cookiecutter.package_name }}.silo import BackgroundTask
 from {{ cookiecutter.package_name }}.silo.sessions.memory import MemoryRecords
 from {{ cookiecutter.package_name }}.silo.tasks.child import Limits
+from {{ cookiecutter.package_name }}.silo.tasks.crew import Crew
 from {{ cookiecutter.package_name }}.silo.tasks.job import Job
 from {{ cookiecutter.package_name }}.silo.tasks.jobs import Jobs
 from {{ cookiecutter.package_name }}.silo.tasks.process import ProcessRunner
@@ -46,7 +47,7 @@ def assert_no_more_than(before: dict[str, int]) -> None:
 
 def test_jobs_of_every_fate_leave_nothing_behind(tmp_path: Path) -> None:
     before = open_now()
-    runner = ProcessRunner(Jobs(MemoryRecords(), Clock()), Slots(2, tmp_path / "slots"))
+    runner = ProcessRunner(Jobs(MemoryRecords(), Clock()), Slots(2, tmp_path / "slots"), Crew())
     ends: list[Callable[..., object]] = [
         targets.nothing,
         targets.fails,

@@ -79,14 +79,10 @@ class Call:
 
 
 class Runner(ABC):
-    """Works on the jobs of one store.
+    """Works on the jobs of one store."""
 
-    `secrets` are for its targets: what an argument must not be, since those are stored.
-    """
-
-    def __init__(self, jobs: Jobs, secrets: Mapping[str, str] | None = None) -> None:
+    def __init__(self, jobs: Jobs) -> None:
         self.jobs = jobs
-        self.secrets = secrets or {}
         self.periodic = Periodic(jobs.records, jobs.clock)
         self.stopped = threading.Event()
         """Set once it is to take no more work, and to wait for nothing."""

@@ -8,13 +8,10 @@ nothing does nothing, and one that is lost is sent anew.
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 from ..records import NEW, Delete, Put
 from .base import Call, Runner
 from .broker import Broker, BrokerAway
-from .child import Limits
 from .crew import Crew
 from .job import Job
 from .jobs import Jobs
@@ -35,18 +32,9 @@ class CeleryRunner(Runner):
     gets its message when it may start.
     """
 
-    def __init__(
-        self,
-        jobs: Jobs,
-        url: str,
-        name: str,
-        limits: Limits | None = None,
-        preload: Sequence[str] = (),
-        secrets: Mapping[str, str] | None = None,
-        scratch: Path | None = None,
-    ) -> None:
-        super().__init__(jobs, secrets)
-        self.crew = Crew(limits, preload, self.secrets, scratch)
+    def __init__(self, jobs: Jobs, url: str, name: str, crew: Crew) -> None:
+        super().__init__(jobs)
+        self.crew = crew
         self.stopped = self.crew.dismissed
         self.broker = Broker(url, name, self.crew.limits.seconds)
         self._records = jobs.records

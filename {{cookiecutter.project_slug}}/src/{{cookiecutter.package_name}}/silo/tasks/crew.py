@@ -31,7 +31,8 @@ TICK_SECONDS = 0.2
 class Crew:
     """Children that keep to `limits`, import the modules `preload` first, and know `secrets`.
 
-    Their temporary files go with them if there is a folder `scratch` for those. Once it is
+    Secrets are for targets: what an argument must not be, since those are stored. Children's
+    temporary files go with them if there is a folder `scratch` for those. Once the crew is
     dismissed, the jobs under way are handed back and no child waits for another.
     """
 

@@ -10,11 +10,8 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 from .base import Call, Runner
-from .child import Limits
 from .crew import Crew
 from .job import Job
 from .jobs import Jobs
@@ -31,22 +28,13 @@ POLL_SECONDS = 0.5
 class ProcessRunner(Runner):
     """Targets must be importable, arguments JSON-like; a job whose worker dies is tried once more.
 
-    `preload` names modules that every child imports before it is given work. The temporary files of
-    a child go with it if there is a folder `scratch` for them.
+    The jobs are done by the children of `crew`.
     """
 
-    def __init__(
-        self,
-        jobs: Jobs,
-        slots: Slots,
-        limits: Limits | None = None,
-        preload: Sequence[str] = (),
-        secrets: Mapping[str, str] | None = None,
-        scratch: Path | None = None,
-    ) -> None:
-        super().__init__(jobs, secrets)
+    def __init__(self, jobs: Jobs, slots: Slots, crew: Crew) -> None:
+        super().__init__(jobs)
         self._slots = slots
-        self._crew = Crew(limits, preload, self.secrets, scratch)
+        self._crew = crew
         self.stopped = self._crew.dismissed
         self._wake = threading.Condition()
         self._woken = 0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from functools import cache
 from typing import Any
@@ -188,10 +188,10 @@ class RunningTask(BackgroundTask):
     While the store is away, how far it is goes unsaid, and what must be said waits.
     """
 
-    def __init__(self, job: Job, runner: Runner) -> None:
+    def __init__(self, job: Job, runner: Runner, secrets: Mapping[str, str]) -> None:
         super().__init__(job.name, runner=runner)
         self.id = self._id = job.id
-        self.secrets = runner.secrets
+        self.secrets = secrets
         self.clock = runner.jobs.clock
 
     def update(self, progress: float | None = None, message: str | None = None) -> None:

@@ -34,8 +34,8 @@ class ThreadRunner(Runner):
 
     A job lives and dies with this process, since nobody else can have its target. While it runs,
     one thread renews the leases of all of them, so a target may be silent for as long as it likes.
-    With `limits`, a target that can be imported runs in a child process that keeps to them, and
-    whose temporary files lie in `scratch`.
+    Targets may ask for `secrets`. With `limits`, one that can be imported runs in a child process
+    that keeps to them, and whose temporary files lie in `scratch`.
     """
 
     def __init__(
@@ -45,7 +45,8 @@ class ThreadRunner(Runner):
         limits: Limits | None = None,
         scratch: Path | None = None,
     ) -> None:
-        super().__init__(jobs, secrets)
+        super().__init__(jobs)
+        self._secrets = secrets or {}
         self.limits = limits
         self._scratch = scratch
         self._running: set[str] = set()
@@ -87,7 +88,9 @@ class ThreadRunner(Runner):
                 if self.limits and (apart := self._apart(job, call)):
                     self._attend(apart, self.limits)
                 else:
-                    result = call.target(RunningTask(job, self), *call.args, **call.kwargs)
+                    result = call.target(
+                        RunningTask(job, self, self._secrets), *call.args, **call.kwargs
+                    )
                     insist(
                         lambda: self.jobs.finish(job.id, "complete", "Done", job.attempt, result),
                         self.stopped,
@@ -104,7 +107,7 @@ class ThreadRunner(Runner):
 
     def _attend(self, job: Job, limits: Limits) -> None:
         """Have a child process do it; when this process stops, it is cancelled as a thread is."""
-        worker = Worker((), self.secrets, self._scratch)
+        worker = Worker((), self._secrets, self._scratch)
         try:
             worker.give(job, limits)
             outcome = Relay(self.jobs, job, worker, limits).run(threading.Event())
