@@ -15,7 +15,7 @@ from support import Clock
 from {{ cookiecutter.package_name }} import cache
 from {{ cookiecutter.package_name }}.cache import SWEEP_SECONDS, ResultCache, key_of, version_of
 from {{ cookiecutter.package_name }}.silo import FileStore
-from {{ cookiecutter.package_name }}.silo.files.base import Place
+from {{ cookiecutter.package_name }}.silo.files.place import Place
 
 TTL = 100.0
 KEY, OTHER = "a" * 64, "b" * 64

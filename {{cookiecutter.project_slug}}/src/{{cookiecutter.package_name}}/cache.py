@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from .silo.errors import FilesUnavailable, UnreadableFile
-from .silo.files.base import Place
+from .silo.files.place import Place
 
 log = logging.getLogger(__name__)
 

@@ -21,7 +21,8 @@ from .report import Attachment, Report, unique
 from .report_json import to_json
 from .review import Review
 from .review_json import dump, load
-from .silo.files.base import FileStore, Place, Served, open_place
+from .silo.files.base import FileStore
+from .silo.files.place import Place, Served, open_place
 from .silo.sessions.ids import SessionKey
 from .silo.tasks.base import Reporter
 from .step import InputFile, UserError

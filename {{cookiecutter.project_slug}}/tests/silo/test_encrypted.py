@@ -26,8 +26,8 @@ from {{ cookiecutter.package_name }}.cache import ResultCache
 from {{ cookiecutter.package_name }}.silo import FileStore, SiloError
 from {{ cookiecutter.package_name }}.silo.errors import PartMoved, UnreadableFile
 from {{ cookiecutter.package_name }}.silo.files import base
-from {{ cookiecutter.package_name }}.silo.files.base import open_place
 from {{ cookiecutter.package_name }}.silo.files.local import LocalPlace
+from {{ cookiecutter.package_name }}.silo.files.place import open_place
 from {{ cookiecutter.package_name }}.silo.files.sealing import HEAD_BYTES, OVERHEAD, TEXT_BYTES
 
 SID, OTHER = "a-session-of-a-client", "another-session-of-one"

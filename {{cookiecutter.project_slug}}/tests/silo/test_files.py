@@ -16,7 +16,7 @@ from backends import FOLDERS, PLACES
 
 from {{ cookiecutter.package_name }}.silo import FileStore, SiloError
 from {{ cookiecutter.package_name }}.silo.errors import PartMoved
-from {{ cookiecutter.package_name }}.silo.files.base import Place
+from {{ cookiecutter.package_name }}.silo.files.place import Place
 from {{ cookiecutter.package_name }}.silo.sessions.ids import session_key
 
 SID = "a-session-of-a-client"

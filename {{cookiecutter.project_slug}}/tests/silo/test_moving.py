@@ -12,7 +12,7 @@ import pytest
 from backends import KEY, RECORDS
 
 from {{ cookiecutter.package_name }}.silo import moving
-from {{ cookiecutter.package_name }}.silo.files.base import Place, PlainPlace, encrypted, plain_place
+from {{ cookiecutter.package_name }}.silo.files.place import Place, PlainPlace, encrypted, plain_place
 from {{ cookiecutter.package_name }}.silo.kinds import MOVING, STAYING
 from {{ cookiecutter.package_name }}.silo.moving import (
     NotMoved,

@@ -29,10 +29,11 @@ from werkzeug.http import parse_options_header
 
 from {{ cookiecutter.package_name }}.silo import FileStore, SessionStore, SiloError
 from {{ cookiecutter.package_name }}.silo.errors import FilesUnavailable, PartMoved
-from {{ cookiecutter.package_name }}.silo.files import base, buckets, objects
-from {{ cookiecutter.package_name }}.silo.files.base import Served, open_place
+from {{ cookiecutter.package_name }}.silo.files import buckets, objects
+from {{ cookiecutter.package_name }}.silo.files import place as places
 from {{ cookiecutter.package_name }}.silo.files.buckets import WHOLE_BYTES
 from {{ cookiecutter.package_name }}.silo.files.objects import PIECE_BYTES, ObjectPlace
+from {{ cookiecutter.package_name }}.silo.files.place import Served, open_place
 
 SID = "a-session-of-a-client"
 FOLDER = "f" * 64
@@ -66,7 +67,7 @@ def read(place: ObjectPlace, name: str = "a") -> bytes:
 FLAT = """
 import hashlib, io, resource, sys
 from {package}.silo import FileStore
-from {package}.silo.files.base import open_place
+from {package}.silo.files.place import open_place
 
 class Zeros(io.RawIOBase):
     def __init__(self, left): self.left = left
@@ -103,7 +104,7 @@ print(peak() - before)
 @pytest.mark.parametrize(("keys", "size"), [("", 300), (KEY, 60)], ids=["plain", "encrypted"])
 def test_s18_memory_stays_flat(swift: Swift, keys: str, size: int) -> None:
     """A put, a part of a third of that, and both read again."""
-    package = base.__name__.partition(".")[0]
+    package = places.__name__.partition(".")[0]
     arguments = (location(swift, "flat"), keys, str(size))
     asked = subprocess.run(
         [sys.executable, "-c", FLAT.format(package=package), *arguments],
@@ -209,7 +210,7 @@ def test_a_piece_whose_answer_was_lost_is_ones_own(place: ObjectPlace) -> None:
 KILLED = """
 import os, signal, sys
 from {package}.silo import FileStore
-from {package}.silo.files.base import open_place
+from {package}.silo.files.place import open_place
 
 class Endless:
     read_so_far = 0
@@ -231,7 +232,7 @@ def test_s31_an_upload_goes_on_after_its_process_was_killed(
     where = location(swift, tmp_path.name)
     files = FileStore(open_place(where, keys))
     files.begin("s", "a")
-    package = base.__name__.partition(".")[0]
+    package = places.__name__.partition(".")[0]
     killed = subprocess.run(
         [sys.executable, "-c", KILLED.format(package=package), where, keys],
         env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
@@ -390,7 +391,7 @@ def test_a_place_that_is_well_is_checked_without_a_trace(place: ObjectPlace) -> 
 
 @pytest.mark.parametrize("scheme", ["s3", "gs", "az"])
 def test_a_missing_extra_is_said(scheme: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(base, "find_spec", lambda _: None)
+    monkeypatch.setattr(places, "find_spec", lambda _: None)
     with pytest.raises(SiloError, match=f"^{scheme}:// needs .*: pip install obstore$"):
         open_place(f"{scheme}://bucket/prefix")
 

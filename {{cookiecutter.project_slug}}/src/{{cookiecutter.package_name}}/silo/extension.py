@@ -19,7 +19,8 @@ from .answers import Answers
 from .cleanup import CleanupDaemon
 from .errors import SessionExpired, SiloError
 from .events import KEEP_ALIVE_SECONDS, Events
-from .files.base import FileStore, Place
+from .files.base import FileStore
+from .files.place import Place
 from .records import Records, Step
 from .refusals import problem_of
 from .repeats import Repeats

@@ -13,7 +13,7 @@ from itertools import islice
 from typing import BinaryIO, cast
 
 from .errors import SiloError
-from .files.base import Entry, PlainPlace
+from .files.place import Entry, PlainPlace
 from .records import BATCH, Delete, Put, Record, Records
 
 BATCH_BYTES = 2**20

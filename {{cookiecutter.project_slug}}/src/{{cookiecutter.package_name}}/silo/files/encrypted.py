@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from typing import BinaryIO, cast
 
 from ..errors import PartMoved, UnreadableFile
-from .base import Place, PlainPlace, Served
 from .keyring import Keyring
+from .place import Place, PlainPlace, Served
 from .sealing import (
     HEAD_BYTES,
     TEXT_BYTES,

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO
 from urllib.parse import quote
 
-from .base import Served
+from .place import Served
 
 if TYPE_CHECKING:
     from obstore import Attributes

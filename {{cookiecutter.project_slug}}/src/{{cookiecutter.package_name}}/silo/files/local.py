@@ -14,7 +14,7 @@ from typing import IO, BinaryIO
 from urllib.parse import unquote, urlsplit
 
 from ..errors import PartMoved
-from .base import KEY, Entry, PlainPlace, Served
+from .place import KEY, Entry, PlainPlace, Served
 
 if sys.platform != "win32":
     import fcntl

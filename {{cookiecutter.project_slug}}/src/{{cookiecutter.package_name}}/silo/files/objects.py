@@ -24,9 +24,9 @@ from urllib.parse import quote, unquote_to_bytes
 from obstore.exceptions import AlreadyExistsError
 
 from ..errors import FilesUnavailable, PartMoved
-from .base import KEY, Entry, PlainPlace, Served
 from .buckets import WHOLE_BYTES, Bucket, reached
 from .gathering import DISPOSITION, READ_BYTES, all_of, gathered, heads
+from .place import KEY, Entry, PlainPlace, Served
 from .reading import LEAST_BYTES, Objects, Piece
 
 if TYPE_CHECKING:
