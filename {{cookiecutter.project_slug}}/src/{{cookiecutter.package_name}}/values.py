@@ -22,6 +22,7 @@ LINE_END = re.compile("\r\n?")
 NAME_CHARS = 120
 
 XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
+ZIP = "application/zip"
 BYTES = "application/octet-stream"
 """The media types of what people download."""
 
