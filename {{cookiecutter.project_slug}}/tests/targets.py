@@ -213,10 +213,6 @@ def logs_what_is_no_text(task: Reporter) -> None:
     task.update(message=405)  # type: ignore[arg-type] # what a careless target may do
 
 
-def fails_with_an_error(task: Reporter) -> None:
-    task.fail(ValueError("told"))  # type: ignore[arg-type] # what a careless target may do
-
-
 # Deaths
 
 
