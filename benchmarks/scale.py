@@ -9,155 +9,27 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import io
-import math
-import os
-import secrets
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import acme_reports
 import redis
 import streams
-import trivial
 import upload
-from acme_reports import create_app
 from acme_reports.silo import SessionStore
 from acme_reports.silo.records import Postpone, Put, open_records
 from acme_reports.silo.sessions.ids import session_key
 from acme_reports.silo.sessions.session import Session, write_session
-from acme_reports.silo.tasks.base import Call, Runner, Terms
-from acme_reports.silo.tasks.job import Job
+from cluster import Site, server_of
+from paper import paper
 from report import HERE, about, keep, measured, percentiles
+from stacks import MIDDLE, PLAIN, Stack  # where `cluster` has it found
 
-APP = Path(acme_reports.__file__).parents[2]
-sys.path.append(str(APP / "tests"))
-from stacks import LARGE, MIDDLE, PLAIN, Stack  # noqa: E402 - found only now
-
-SAMPLE = APP / "src" / "acme_reports" / "static" / "sample.xlsx"
-LIMITS = ("SESSIONS", "UPLOADS", "ADDRESS_UPLOADS", "JOBS", "DOWNLOADS")
-OWN = {"X-Requested-With": "bench"}
 MB = 10**6
 BATCH = 500
 ENDED = 2000
-
-SESSIONS, JOBS_AN_HOUR = 1_000_000, 10_000
-"""What is wanted on paper."""
-TTL = 3600
-BUSY = 0.7
-"""The share of its time for which a worker has work there, so that jobs seldom wait for one."""
-
-
-class Site:
-    """An app on the largest of the tests' stacks; each has its own keys in the same servers."""
-
-    def __init__(self, folder: Path) -> None:
-        self.settings = {
-            **LARGE.settings(),
-            "SILO_DATA_DIR": str(folder / secrets.token_hex(4)),
-            **{f"SILO_LIMIT_{each}": "off" for each in LIMITS},
-        }
-        self.app = create_app({name: self.settings[name] for name in self.settings if ours(name)})
-        self.silo = self.app.extensions["silo"]
-        self.runner: Runner = self.silo.store.runner
-        self.redis = server_of(self.settings["SILO_STORE_URL"])
-        self.asked = 0
-
-    @contextlib.contextmanager
-    def workers(self, count: int) -> Iterator[None]:
-        """So many processes, each of which does one job at a time, ready for their first."""
-        path = os.pathsep.join([str(HERE), os.environ.get("PYTHONPATH", "")])
-        command = [sys.executable, "-m", "acme_reports.cli", "worker", "--concurrency", "1"]
-        processes = [
-            subprocess.Popen(
-                command,
-                env={**os.environ, **self.settings, "PYTHONPATH": path},
-                stdout=subprocess.PIPE,
-                stderr=subprocess.DEVNULL,
-            )
-            for _ in range(count)
-        ]
-        try:
-            for process in processes:
-                assert process.stdout
-                if not process.stdout.readline():
-                    raise SystemExit("a worker has ended by itself")
-            time.sleep(1.5)  # so that each has done the imports of its children
-            yield
-        finally:
-            for process in processes:
-                process.terminate()
-            for process in processes:
-                process.communicate()
-
-    def uploaded(self) -> str:
-        """The id of a session with a file."""
-        file = (io.BytesIO(SAMPLE.read_bytes()), SAMPLE.name)
-        made = self.app.test_client().post("/api/upload", data={"file": file}, headers=OWN)
-        return str(made.headers["X-Session-ID"])
-
-    def process(self, sid: str) -> str:
-        """The id of a job on that file."""
-        headers = {**OWN, "X-Session-ID": sid}
-        answer = self.app.test_client().post("/api/process", headers=headers)
-        return str(answer.get_json()["id"])
-
-    def trivial(self, priority: Any = "normal") -> str:
-        return self.runner.start("now", Call(trivial.now, terms=Terms(priority))).id
-
-    def fill(self, count: int) -> None:
-        """Have so many jobs wait behind all others."""
-        jobs = self.runner.jobs
-        for _ in range(count):
-            job = self.runner.prepare("now", None, Call(trivial.now, terms=Terms("low")))
-            jobs.records.apply(*jobs.creation(job))
-
-    def ended(self, job_id: str) -> Job:
-        """The job, once it has ended."""
-        while True:
-            job = self.runner.jobs.read(job_id)
-            self.asked += 1
-            assert job
-            if job.ended:
-                assert job.status == "complete", job
-                return job
-            time.sleep(0.01)
-
-    def commands(self) -> int:
-        """How many commands the server of records has done, but for the looks of `ended`."""
-        return int(self.redis.info("stats")["total_commands_processed"]) - self.asked
-
-    def expire(self, sids: list[str]) -> float:
-        """Seconds that the end of these sessions takes, with their files."""
-        store = self.silo.store
-        for sid in sids:
-            store.records.apply(Postpone("session", session_key(sid), 0))
-        began = time.perf_counter()
-        while any(store.records.read("session", session_key(sid)) for sid in sids):
-            store.cleanup()
-        return time.perf_counter() - began
-
-    def stop(self) -> None:
-        """End it, and forget all that it has stored."""
-        self.silo.stop()
-        self.silo.store.records.close()
-        self.redis.flushdb()
-        self.redis.close()
-
-
-def ours(name: str) -> bool:
-    """Whether it is a setting of the app, and no credential."""
-    return name.startswith(("SILO_", "SECRET_"))
-
-
-def server_of(url: str) -> redis.Redis:
-    return redis.Redis.from_url(url.partition("?")[0])
-
 
 Sites = Callable[[], contextlib.AbstractContextManager[Site]]
 
@@ -358,46 +230,6 @@ def watched(folder: Path, count: int, seconds: float) -> dict[str, Any]:
     return {
         f"{name}, {count:,}": streams.measured(count, seconds, url) for name, url in stores.items()
     }
-
-
-def paper(found: dict[str, Any]) -> dict[str, Any]:
-    """What much larger numbers need, as far as it follows from the figures."""
-    one = found["jobs, all at once"]["the sample, 1 worker"]
-    few = next(iter(found["sessions"].values()))["bytes a session"]
-    used = found["sessions, files in the bucket"]["with a report"]
-    many = used["bytes of state"] + used["bytes of its job"]
-    ending, ends = SESSIONS / TTL, used["ended a second, with files"]
-    rate = JOBS_AN_HOUR / 3600
-    workers = math.ceil(rate / one["jobs a second"] / BUSY)
-    quiet = found["nothing to do"]["a worker"]["commands a second"]
-    commands = rate * one["commands a job"] + workers * quiet
-    needs = {
-        f"memory of Redis, {SESSIONS:,} sessions": (
-            f"{SESSIONS * few / 1e9:.1f} GB",
-            f"{few:,} bytes each, with a counter as all their state",
-        ),
-        f"memory of Redis, {SESSIONS:,} sessions with a report": (
-            f"{SESSIONS * many / 1e9:.1f} GB",
-            f"{many:,} bytes each, the job's record among them",
-        ),
-        f"ends of sessions, {SESSIONS:,} in each hour": (
-            f"{math.ceil(ending / ends)} cleaners",
-            f"{ending:.0f} a second; one does {ends} with this bucket, and each process cleans",
-        ),
-        f"workers, {JOBS_AN_HOUR:,} jobs an hour": (
-            f"{workers} processes",
-            f"{rate:.1f} a second; one does {one['jobs a second']}, busy {BUSY:.0%} of its time",
-        ),
-        f"Redis, {JOBS_AN_HOUR:,} jobs an hour": (
-            f"{commands:,.0f} commands a second",
-            f"{one['commands a job']} a job, and {quiet} a second of each worker",
-        ),
-        f"a queue of {JOBS_AN_HOUR:,} jobs": (
-            f"{JOBS_AN_HOUR / (workers * one['jobs a second']) / 60:.0f} minutes",
-            "until those workers have done all",
-        ),
-    }
-    return {what: {"needs": need, "as": why} for what, (need, why) in needs.items()}
 
 
 def main() -> None:
