@@ -121,7 +121,7 @@ def test_a_file_that_cannot_be_read(run: Run, name: str, data: bytes, said: str)
 
 
 def test_a_reader_that_kills_its_process(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(f"{cli.__package__}.jobs.run_paths", steps.crash)
+    monkeypatch.setattr(f"{cli.__package__}.paths.run_paths", steps.crash)
     result = run("process", "sales.csv")
     assert result.exit_code == 1
     assert "Error: Processing crashed on this input" in result.output
@@ -135,7 +135,7 @@ def test_a_wrong_setting(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_time_limit_ends_the_work(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(f"{cli.__package__}.jobs.run_paths", steps.endless)
+    monkeypatch.setattr(f"{cli.__package__}.paths.run_paths", steps.endless)
     monkeypatch.setenv("SILO_TASK_TIMEOUT", "0.2")
     result = run("process", "sales.csv")
     assert result.exit_code == 1
@@ -153,7 +153,7 @@ def test_another_number_of_files_than_the_step_takes(
 def test_attached_files_are_written_beside_the_workbook(
     run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(f"{cli.__package__}.jobs.run_paths", steps.write_files)
+    monkeypatch.setattr(f"{cli.__package__}.paths.run_paths", steps.write_files)
     result = run("process", "sales.csv", "-o", "mine.xlsx")
     assert result.output == "Processing\nWrote mine files/a.csv\nWrote mine files/b.txt\n"
     assert not Path("mine.xlsx").exists()

@@ -13,12 +13,12 @@ from typing import Any, BinaryIO, cast
 from flask import Blueprint, Response, request, send_file, url_for
 
 from .edits import AWAITS
-from .jobs import file_name, json_name, workbook_name, workbook_title
 from .links import LINK_SECONDS, forbidden_link, read_link, sign_link
 from .models import Wanted
 from .payload import read_json
 from .problems import Problem
 from .report import unique
+from .shelf import file_name, json_name, workbook_name, workbook_title
 from .silo import SessionExpired, TaskState
 from .silo.sessions.ids import SessionKey, session_key
 from .values import BYTES, XLSX, ZIP, clean_name

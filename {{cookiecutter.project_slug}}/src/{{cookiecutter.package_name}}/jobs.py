@@ -7,27 +7,27 @@ import io
 import json
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, ExitStack
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
-from pathlib import Path, PurePath
-from typing import Any, BinaryIO, cast
+from pathlib import Path
+from typing import Any, BinaryIO
 
 from . import pipeline
 from .cache import Found, ResultCache, key_of
 from .edits import AWAITS, Kept, edited
 from .pipeline import Options, process
-from .report import Attachment, Report, unique
+from .report import Attachment, Report
 from .report_json import to_json
 from .review import Review
 from .review_json import dump, load
+from .shelf import Shelf, deposit, dumped, review_name
 from .silo.files.base import FileStore
-from .silo.files.place import Place, Served, open_place
+from .silo.files.place import Place, open_place
 from .silo.sessions.ids import SessionKey
 from .silo.tasks.base import Reporter
 from .step import InputFile, UserError
 from .tables import read
-from .values import BYTES, XLSX, clean_name
 
 Made = Report | Attachment | Review
 Finish = Callable[[Review, Options], Report | Attachment]
@@ -40,9 +40,6 @@ FILES, ENCRYPTION_KEY = "files", "encryption_key"
 
 They are no arguments: files may have moved by the time that a job which waits is begun.
 """
-
-REVIEW = ".review"
-"""What the name ends with under which a review is stored."""
 
 MOST_HEADINGS = 2000
 """More nobody picks one from."""
@@ -62,21 +59,6 @@ class StoredFile:
 
     def __fspath__(self) -> str:
         return str(self.path)
-
-
-@dataclass(frozen=True)
-class Shelf:
-    """Where a job has its files; `first` is what the client calls the first of them."""
-
-    store: FileStore
-    session: SessionKey
-    first: str
-
-    def local(self, name: str) -> AbstractContextManager[Path]:
-        return self.store.local(self.session, name)
-
-    def save(self, name: str, data: BinaryIO, served: Served | None = None) -> None:
-        self.store.save(self.session, name, data, served)
 
 
 class StepProgress:
@@ -106,9 +88,7 @@ def run(
     A step may want a review first: then that is stored, and `AWAITS` returned.
 
     `key` is the session's, `files` are as `uploads.receive` made them; `cache` is what
-    `ResultCache` is told, None without one; `min_free` is what must stay free, in bytes. The
-    report's names are made from the job's id, so that a second attempt replaces what the first one
-    left behind.
+    `ResultCache` is told, None without one; `min_free` is what must stay free, in bytes.
     """
     place = place_of(task)
     shelf = Shelf(FileStore(place, min_free), SessionKey(key), files[0]["name"])
@@ -122,7 +102,7 @@ def run(
         inputs = [
             StoredFile(file["name"], stack.enter_context(shelf.local(file["id"]))) for file in files
         ]
-        made: Made = process(inputs, Options.model_validate(options), StepProgress(task))
+        made = processed(task, inputs, Options.model_validate(options))
     if isinstance(made, Review):
         shelf.save(review_name(task.id), io.BytesIO(dump(made)))
         return AWAITS
@@ -150,6 +130,11 @@ def finish_review(
         review = edited(load(stream), edits)
     task.update(0, "Making the report")
     write(task, shelf, finished(review, Options.model_validate(options)))
+
+
+def processed(task: Reporter, inputs: Sequence[InputFile], options: Options) -> Made:
+    """What the step makes of files."""
+    return process(inputs, options, StepProgress(task))
 
 
 def finished(made: Made, options: Options) -> Report | Attachment:
@@ -216,37 +201,6 @@ def write_bundle(report: Report, bundle: BinaryIO) -> None:
             shutil.copyfileobj(stream, bundle)
 
 
-def deposit(shelf: Shelf, job: str, report: dict[str, Any], bundle: BinaryIO) -> None:
-    """Store a report and its files as a job's; the report comes last, so that it has its files."""
-    sizes = [file["size"] for file in report["files"]]
-    whole = bundle.seek(0, io.SEEK_END)
-    bundle.seek(0)
-    if report["workbook"]:
-        served = Served(workbook_title(shelf.first), XLSX)
-        shelf.save(workbook_name(job), part_of(bundle, whole - sum(sizes)), served)
-    for number, file in enumerate(report["files"]):
-        served = Served(clean_name(file["name"]), BYTES)
-        shelf.save(file_name(job, number), part_of(bundle, file["size"]), served)
-    shelf.save(json_name(job), io.BytesIO(dumped(report)))
-
-
-class Part:
-    """As much of a stream as belongs to one file."""
-
-    def __init__(self, stream: BinaryIO, size: int) -> None:
-        self._stream = stream
-        self._left = size
-
-    def read(self, size: int = -1) -> bytes:
-        data = self._stream.read(self._left if size < 0 else min(size, self._left))
-        self._left -= len(data)
-        return data
-
-
-def part_of(stream: BinaryIO, size: int) -> BinaryIO:
-    return cast(BinaryIO, Part(stream, size))
-
-
 def place_of(task: Reporter) -> Place:
     """Where a job's files are."""
     return open_place(task.secrets[FILES], task.secrets.get(ENCRYPTION_KEY, ""))
@@ -261,83 +215,3 @@ def read_headings(task: Reporter, key: str, files: list[dict[str, Any]]) -> list
             for sheet in read(StoredFile(file["name"], path)).sheets:
                 found |= dict.fromkeys(sheet.header)
     return list(found)[:MOST_HEADINGS]
-
-
-def workbook_title(first: str) -> str:
-    """What the workbook is called when it is downloaded, after the first file."""
-    return f"{PurePath(first).stem} report.xlsx"
-
-
-def workbook_name(job_id: str) -> str:
-    """Under which name a job's workbook is stored."""
-    return f"{job_id}.xlsx"
-
-
-def json_name(job_id: str) -> str:
-    """Under which name a job's report is stored as JSON."""
-    return f"{job_id}.json"
-
-
-def file_name(job_id: str, number: int) -> str:
-    """Under which name a file that is attached to a job's report is stored."""
-    return f"{job_id}.{number}"
-
-
-def review_name(job_id: str) -> str:
-    """Under which name the review is stored that a job has made."""
-    return f"{job_id}{REVIEW}"
-
-
-def is_review(name: str) -> bool:
-    """Whether a review is stored under this name."""
-    return name.endswith(REVIEW)
-
-
-def is_of(job_id: str, name: str) -> bool:
-    """Whether something is stored for a job."""
-    return name.startswith(f"{job_id}.")
-
-
-def run_paths(
-    task: Reporter, paths: list[str], options: dict[str, Any], output: str, folder: str
-) -> dict[str, Any]:
-    """Process files of this machine; for the command line.
-
-    The workbook becomes `output`, and attached files go into `folder`, under their own names.
-    Nobody is there for a review, so its rows go into the report as the step made them. Returns
-    whether there is a `workbook`, the names of the `files`, and whether a review was `passed`.
-    """
-    inputs: list[InputFile] = [Path(path) for path in paths]
-    chosen = Options.model_validate(options)
-    made: Made = process(inputs, chosen, StepProgress(task))
-    report = as_report(finished(made, chosen))
-    task.update(STEP_PERCENT, "Writing the report")
-    if report.has_workbook:
-        with replaced(Path(output)) as part:
-            write_report(report, part)
-    names = unique(clean_name(file.name) for file in report.files)
-    for name, file in zip(names, report.files, strict=True):
-        Path(folder).mkdir(exist_ok=True)
-        with (
-            replaced(Path(folder) / name) as part,
-            file.open() as stream,
-            part.open("wb") as target,
-        ):
-            shutil.copyfileobj(stream, target)
-    passed = isinstance(made, Review)
-    return {"workbook": report.has_workbook, "files": names, "passed": passed}
-
-
-@contextlib.contextmanager
-def replaced(path: Path) -> Iterator[Path]:
-    """A path to write to, whose file takes the place of the other once the block has ended well."""
-    part = path.with_name(f".{path.name}.part")
-    try:
-        yield part
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
-
-
-def dumped(report: dict[str, Any]) -> bytes:
-    return json.dumps(report, allow_nan=False, separators=(",", ":")).encode()

@@ -54,7 +54,7 @@ def process(files: tuple[Path, ...], output: Path, **options: Any) -> None:
 
     A step that has its rows reviewed on the page does without that here.
     """
-    from .jobs import run_paths  # here, so that `serve` starts without the readers
+    from .paths import run_paths  # here, so that `serve` starts without the readers
 
     check_output(output, files)
     with told():

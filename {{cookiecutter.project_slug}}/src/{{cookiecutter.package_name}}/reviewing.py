@@ -19,12 +19,13 @@ from .edits import (
     merged,
     review_of,
 )
-from .jobs import finish_review, is_of, review_name
+from .jobs import finish_review
 from .payload import read_json
 from .problems import Problem
 from .ratelimits import JOBS, count
 from .review import MAX_ROWS, Review
 from .review_json import load, page_of
+from .shelf import is_of, review_name
 from .silo.sessions.ids import session_key
 from .views import NAMESPACE as WORK
 from .views import (

@@ -25,12 +25,13 @@ from .calls import CALLS
 from .config import Settings
 from .edits import NAMESPACE as REVIEW
 from .edits import review_of
-from .jobs import is_of, is_review, run
+from .jobs import run
 from .openapi import document
 from .payload import read_body, read_json
 from .pipeline import Options
 from .problems import Problem
 from .ratelimits import JOBS, count
+from .shelf import is_of, is_review
 from .silo import (
     BackgroundTask,
     FileStore,

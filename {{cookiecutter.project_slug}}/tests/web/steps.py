@@ -8,7 +8,7 @@ import time
 from typing import Any
 from unittest.mock import patch
 
-from {{ cookiecutter.package_name }} import jobs
+from {{ cookiecutter.package_name }} import jobs, paths
 from {{ cookiecutter.package_name }}.report import Attachment, Column, Report, Table
 from {{ cookiecutter.package_name }}.silo.tasks.base import Reporter
 
@@ -48,7 +48,7 @@ def write_files(task: Reporter, *given: Any) -> Any:
     """Make two files, for the command line."""
     report = Report("R", files=[Attachment("x/a.csv", b"one"), Attachment("b.txt", b"two")])
     with patch.object(jobs, "process", lambda *_: report):
-        return jobs.run_paths(task, *given)
+        return paths.run_paths(task, *given)
 
 
 class Gate:

@@ -10,7 +10,7 @@ import pytest
 from backends import KEY, OTHER_KEY
 from flask import Flask
 
-from {{ cookiecutter.package_name }}.jobs import json_name, workbook_name
+from {{ cookiecutter.package_name }}.shelf import json_name, workbook_name
 from {{ cookiecutter.package_name }}.silo.files.sealing import HEAD_BYTES
 
 from .conftest import MakeApp

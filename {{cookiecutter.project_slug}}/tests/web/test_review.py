@@ -13,7 +13,7 @@ import pytest
 from e2e.desk import payments
 from support import Clock, eventually
 
-from {{ cookiecutter.package_name }} import edits, jobs
+from {{ cookiecutter.package_name }} import edits, jobs, paths
 from {{ cookiecutter.package_name }}.report import Cell, Column, Report, Table
 from {{ cookiecutter.package_name }}.review import Review, ReviewColumn
 from {{ cookiecutter.package_name }}.silo import BackgroundTask
@@ -467,7 +467,7 @@ def test_encrypted_files_hold_it_too(make_app: MakeApp, step: Reviewed, tmp_path
 def passed(folder: Path) -> BackgroundTask:
     """The command line's way, in a thread."""
     task = BackgroundTask("report")
-    task.start(jobs.run_paths, [], {}, str(folder / "report.xlsx"), str(folder / "files"))
+    task.start(paths.run_paths, [], {}, str(folder / "report.xlsx"), str(folder / "files"))
     eventually(lambda: not task.is_running)
     return task
 
