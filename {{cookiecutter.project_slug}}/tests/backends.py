@@ -12,7 +12,8 @@ from pathlib import Path
 
 from servers import valkey
 
-from {{ cookiecutter.package_name }}.silo.files.place import Place, open_place
+from {{ cookiecutter.package_name }}.silo.files.place import Place
+from {{ cookiecutter.package_name }}.silo.files.places import open_place
 from {{ cookiecutter.package_name }}.silo.records import Records, open_records
 from {{ cookiecutter.package_name }}.silo.tasks.base import Runner
 from {{ cookiecutter.package_name }}.silo.tasks.celery import CeleryRunner

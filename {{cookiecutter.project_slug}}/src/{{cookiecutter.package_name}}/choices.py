@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from .silo.files.place import EXTRAS as BUCKETS
+from .silo.files.places import EXTRAS as BUCKETS
 
 if TYPE_CHECKING:
     from .config import Settings

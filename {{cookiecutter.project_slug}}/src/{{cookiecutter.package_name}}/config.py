@@ -28,7 +28,7 @@ from pydantic import (
 
 from . import choices
 from .silo.files.keyring import Keyring
-from .silo.files.place import PLACES, missing_extra
+from .silo.files.places import PLACES, missing_extra
 from .silo.once import made_once
 from .silo.records import STORES
 from .silo.urls import masked

@@ -23,7 +23,8 @@ from .review import Review
 from .review_json import dump, load
 from .shelf import Shelf, deposit, dumped, review_name
 from .silo.files.base import FileStore
-from .silo.files.place import Place, open_place
+from .silo.files.place import Place
+from .silo.files.places import open_place
 from .silo.sessions.ids import SessionKey
 from .silo.tasks.base import Reporter
 from .step import InputFile, UserError

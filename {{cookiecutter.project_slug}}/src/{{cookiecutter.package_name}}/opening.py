@@ -11,7 +11,8 @@ from pathlib import Path
 
 from .config import ConfigError, Settings, load_settings
 from .silo.errors import SiloError
-from .silo.files.place import Place, PlainPlace, encrypted, plain_place
+from .silo.files.place import Place, PlainPlace
+from .silo.files.places import encrypted, plain_place
 from .silo.records import Records, open_records
 from .silo.urls import masked
 

@@ -27,7 +27,7 @@ from {{ cookiecutter.package_name }}.silo import FileStore, SiloError
 from {{ cookiecutter.package_name }}.silo.errors import PartMoved, UnreadableFile
 from {{ cookiecutter.package_name }}.silo.files import base
 from {{ cookiecutter.package_name }}.silo.files.local import LocalPlace
-from {{ cookiecutter.package_name }}.silo.files.place import open_place
+from {{ cookiecutter.package_name }}.silo.files.places import open_place
 from {{ cookiecutter.package_name }}.silo.files.sealing import HEAD_BYTES, OVERHEAD, TEXT_BYTES
 
 SID, OTHER = "a-session-of-a-client", "another-session-of-one"

@@ -12,7 +12,8 @@ import pytest
 from backends import KEY, RECORDS
 
 from {{ cookiecutter.package_name }}.silo import moving
-from {{ cookiecutter.package_name }}.silo.files.place import Place, PlainPlace, encrypted, plain_place
+from {{ cookiecutter.package_name }}.silo.files.place import Place, PlainPlace
+from {{ cookiecutter.package_name }}.silo.files.places import encrypted, plain_place
 from {{ cookiecutter.package_name }}.silo.kinds import MOVING, STAYING
 from {{ cookiecutter.package_name }}.silo.moving import (
     NotMoved,

@@ -29,11 +29,11 @@ from werkzeug.http import parse_options_header
 
 from {{ cookiecutter.package_name }}.silo import FileStore, SessionStore, SiloError
 from {{ cookiecutter.package_name }}.silo.errors import FilesUnavailable, PartMoved
-from {{ cookiecutter.package_name }}.silo.files import buckets, objects
-from {{ cookiecutter.package_name }}.silo.files import place as places
+from {{ cookiecutter.package_name }}.silo.files import buckets, objects, places
 from {{ cookiecutter.package_name }}.silo.files.buckets import WHOLE_BYTES
 from {{ cookiecutter.package_name }}.silo.files.objects import PIECE_BYTES, ObjectPlace
-from {{ cookiecutter.package_name }}.silo.files.place import Served, open_place
+from {{ cookiecutter.package_name }}.silo.files.place import Served
+from {{ cookiecutter.package_name }}.silo.files.places import open_place
 
 SID = "a-session-of-a-client"
 FOLDER = "f" * 64
@@ -67,7 +67,7 @@ def read(place: ObjectPlace, name: str = "a") -> bytes:
 FLAT = """
 import hashlib, io, resource, sys
 from {package}.silo import FileStore
-from {package}.silo.files.place import open_place
+from {package}.silo.files.places import open_place
 
 class Zeros(io.RawIOBase):
     def __init__(self, left): self.left = left
@@ -210,7 +210,7 @@ def test_a_piece_whose_answer_was_lost_is_ones_own(place: ObjectPlace) -> None:
 KILLED = """
 import os, signal, sys
 from {package}.silo import FileStore
-from {package}.silo.files.place import open_place
+from {package}.silo.files.places import open_place
 
 class Endless:
     read_so_far = 0

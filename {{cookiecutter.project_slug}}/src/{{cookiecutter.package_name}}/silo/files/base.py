@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import BinaryIO, cast
 
 from ..sessions.ids import SessionKey, session_key
-from .place import Place, Served, open_place
+from .place import Place, Served
+from .places import open_place
 
 
 class FileStore:
