@@ -15,6 +15,7 @@ from urllib.parse import unquote, urlsplit
 
 from ..errors import PartMoved
 from .base import KEY, Entry, PlainPlace, Served
+from .forced import Forced
 
 if sys.platform != "win32":
     import fcntl
@@ -63,12 +64,11 @@ class LocalPlace(PlainPlace):
     def append(self, folder: str, name: str, offset: int, data: BinaryIO) -> int:
         with self._part(folder, name).open("r+b", buffering=0) as part:
             _add(part, offset, b"")
-            try:
+            with Forced(part) as forced:
                 while piece := data.read(PIECE_BYTES):
                     _add(part, offset, piece)
                     offset += len(piece)
-            finally:
-                os.fsync(part.fileno())
+                    forced.wrote(len(piece))
         return offset
 
     def cut(self, folder: str, name: str, end: int, to: int) -> None:
