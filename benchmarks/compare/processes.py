@@ -17,8 +17,8 @@ MB = 10**6
 READY_SECONDS = 60.0
 END_SECONDS = 10.0
 REST_SECONDS = 1.0
-RESTING = 0.02
-"""Of a core: what all processes of a server together may use while they have nothing to do."""
+RESTING = 0.1
+"""Of a core: more than any server uses that has nothing to do, and less than one that starts."""
 
 
 class CannotRunError(Exception):
