@@ -15,7 +15,6 @@ from urllib.parse import unquote, urlsplit
 
 from ..errors import PartMoved
 from .base import KEY, Entry, PlainPlace, Served
-from .forced import Forced
 
 if sys.platform != "win32":
     import fcntl
@@ -62,6 +61,8 @@ class LocalPlace(PlainPlace):
         os.close(os.open(self._part(folder, name), flags, 0o600))
 
     def append(self, folder: str, name: str, offset: int, data: BinaryIO) -> int:
+        from .forced import Forced  # a job's child appends nothing, and is spared the import
+
         with self._part(folder, name).open("r+b", buffering=0) as part:
             _add(part, offset, b"")
             with Forced(part) as forced:
