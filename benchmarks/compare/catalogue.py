@@ -57,7 +57,8 @@ ROWS = {
     "upload": Row(
         "a large upload",
         "As the page of each sends it, until the server has it all. Ours alone has it forced to "
-        "disk and hashed. Growth is of all processes together, each at its highest.",
+        "disk; ours and Gradio hash it. Growth is of all processes together, each at its highest, "
+        "once the start is over: a server may go on with that behind its first answers.",
         uploads.upload,
     ),
     "first-load": Row(

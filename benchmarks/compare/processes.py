@@ -16,6 +16,9 @@ from typing import Self
 MB = 10**6
 READY_SECONDS = 60.0
 END_SECONDS = 10.0
+REST_SECONDS = 1.0
+RESTING = 0.1
+"""Of a core: more than any server uses that has nothing to do, and less than one that starts."""
 
 
 class CannotRunError(Exception):
@@ -111,8 +114,25 @@ class Processes:
                 self.kill()
         self._running = []
 
+    def rest(self) -> None:
+        """Wait until there is nothing to do any more. Raises CannotRunError if there always is."""
+        deadline = time.monotonic() + READY_SECONDS
+        while time.monotonic() < deadline:
+            before = self._worked()
+            time.sleep(REST_SECONDS)
+            if self._worked() - before <= RESTING * REST_SECONDS:
+                return
+        raise CannotRunError("the server does not come to rest")
+
+    def _worked(self) -> float:
+        return sum(processor_seconds(pid) for pid in self.pids())
+
     def growth(self, work: Callable[[], object]) -> float:
-        """Megabytes by which all processes together grew, each at its highest, during some work."""
+        """Megabytes by which all processes together grew, each at its highest, during some work.
+
+        What is left of their start goes on behind the first answer; it is waited for.
+        """
+        self.rest()
         pids = self.pids()
         for pid in pids:
             Path(f"/proc/{pid}/clear_refs").write_text("5")  # forgets what was highest before
@@ -128,6 +148,16 @@ def descendants(pid: int) -> list[int]:
     except (FileNotFoundError, ProcessLookupError):
         return []
     return [each for child in own for each in (child, *descendants(child))]
+
+
+def processor_seconds(pid: int) -> float:
+    """Of a process until now; none if it has ended."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return 0.0
+    user, system = stat.rpartition(")")[2].split()[11:13]
+    return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
 
 
 def memory(pid: int, field: str) -> int:

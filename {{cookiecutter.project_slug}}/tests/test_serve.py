@@ -27,6 +27,7 @@ from support import eventually
 from {{ cookiecutter.package_name }} import cli, contract, server
 from {{ cookiecutter.package_name }}.about import TITLE
 from {{ cookiecutter.package_name }}.address import address
+from {{ cookiecutter.package_name }}.patience import PIECE_BYTES
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="gunicorn needs a Unix")
 
@@ -434,3 +435,18 @@ def test_a_stream_is_sent_away_with_a_hint_when_the_server_stops(start: Start) -
     assert server.end()[0] == 0
     assert re.search(rb"\nretry: [0-9]{3,4}\n\n$", answer.read())
     connection.close()
+
+
+def test_no_more_is_taken_off_a_connection_than_is_read_of_a_body_at_a_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """What gunicorn holds beyond that, it would copy anew for each piece."""
+    reading = pytest.importorskip("gunicorn.http.unreader")
+    bodies = pytest.importorskip("gunicorn.http.body")
+    monkeypatch.setattr(reading.SocketUnreader, "max_body_chunk", 2**20, raising=False)
+    server.take_pieces()
+    connection, size = Mock(), 10 * PIECE_BYTES
+    connection.recv.side_effect = bytes
+    body = bodies.Body(bodies.LengthReader(reading.SocketUnreader(connection), size))
+    assert sum(map(len, iter(lambda: body.read(PIECE_BYTES), b""))) == size
+    assert max(call.args[0] for call in connection.recv.call_args_list) <= PIECE_BYTES

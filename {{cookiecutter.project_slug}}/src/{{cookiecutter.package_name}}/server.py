@@ -18,7 +18,7 @@ from . import address, choices, logs
 from .app import create_app, make_silo
 from .config import ConfigError, load_settings
 from .opening import reach_broker, reach_files_apart
-from .patience import Watch
+from .patience import PIECE_BYTES, Watch
 from .silo.errors import SiloError
 from .silo.watcher import PER_PROCESS
 
@@ -93,6 +93,7 @@ def _gunicorn(host: str, port: int, workers: int, ready: Callable[[], object]) -
     from . import malformed
 
     allow_files()
+    take_pieces()
 
     class Server(BaseApplication):
         def load_config(self) -> None:
@@ -176,6 +177,16 @@ def allow_files() -> None:
     enough = FILES if hard == resource.RLIM_INFINITY else min(FILES, hard)
     if soft != resource.RLIM_INFINITY and soft < enough:
         resource.setrlimit(resource.RLIMIT_NOFILE, (enough, hard))
+
+
+def take_pieces() -> None:
+    """Have no more taken off a connection at a time than the app reads of a body.
+
+    gunicorn takes up to 1 MB, and copies what is left of that anew for each piece that is read.
+    """
+    from gunicorn.http.unreader import SocketUnreader
+
+    setattr(SocketUnreader, "max_body_chunk", PIECE_BYTES)  # noqa: B010  # its types know none
 
 
 def _end_streams_at_signals(worker: Any) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import stat
@@ -16,6 +17,7 @@ from backends import FOLDERS, PLACES
 
 from {{ cookiecutter.package_name }}.silo import FileStore, SiloError
 from {{ cookiecutter.package_name }}.silo.errors import PartMoved
+from {{ cookiecutter.package_name }}.silo.files.forced import BATCH_BYTES
 from {{ cookiecutter.package_name }}.silo.files.place import Place
 from {{ cookiecutter.package_name }}.silo.sessions.ids import session_key
 
@@ -141,6 +143,45 @@ def test_of_many_who_add_at_one_place_the_bytes_of_each_stay_in_order(files: Fil
         list(pool.map(add, range(8)))
     with files.open_part(SID, "a") as stream:
         assert stream.read() == data
+
+
+def test_a_large_part_is_forced_to_disk_while_it_arrives(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At its end little is left to wait for, but that, too."""
+    sizes, fsync, meanwhile = [], os.fsync, threading.Event()
+
+    def seen(descriptor: int) -> None:
+        sizes.append(os.fstat(descriptor).st_size)
+        fsync(descriptor)
+        meanwhile.set()
+
+    class Waits(io.BytesIO):
+        def read(self, size: int | None = -1) -> bytes:
+            assert self.tell() < BATCH_BYTES or meanwhile.wait(20)
+            return super().read(size)
+
+    files = FileStore(tmp_path)
+    files.begin(SID, "a")
+    monkeypatch.setattr("os.fsync", seen)
+    size = files.append(SID, "a", 0, Waits(bytes(BATCH_BYTES + 1)))
+    assert sizes == [BATCH_BYTES, size]
+
+
+def test_what_the_disk_did_not_take_meanwhile_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The system tells it once only, so the last look would find nothing."""
+
+    def fails(_: int) -> None:
+        if threading.current_thread() is not threading.main_thread():
+            raise OSError(errno.EIO, "the disk")
+
+    files = FileStore(tmp_path)
+    files.begin(SID, "a")
+    monkeypatch.setattr("os.fsync", fails)
+    with pytest.raises(OSError, match="the disk"):
+        files.append(SID, "a", 0, io.BytesIO(bytes(BATCH_BYTES)))
 
 
 @pytest.mark.parametrize("gone", ["removed", "cleaned up", "swept", "never begun"])
