@@ -78,7 +78,8 @@ ROWS = {
     "watchers": Row(
         "live watchers",
         "News comes every 2 s; counted is who had some in the last 3 s. For ours another process "
-        "publishes it through the store; with the others it is made in the answer itself.",
+        "publishes it through the store; with the others it is made in the answer itself. The "
+        "light calls are made as beside jobs.",
         watching.watching,
     ),
     "kill": Row(
