@@ -1,7 +1,12 @@
-"""A process that makes one light call after the other, and tells what each took."""
+"""A process that makes one light call after the other, and tells what each took.
+
+It stands for somebody who has a machine of their own: where the system lets it, it does not wait
+for a core, so that what it tells are the server's waits and not its own.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import json
 import os
@@ -76,6 +81,8 @@ def told(taken: list[float]) -> dict[str, float]:
 
 def main(port: str, method: str, path: str) -> None:
     """Ask until the input closes, then tell the seconds of each call."""
+    with contextlib.suppress(AttributeError, PermissionError):
+        os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(1))
     taken = []
     while not select.select([sys.stdin], [], [], EVERY)[0]:
         taken.append(call(int(port), method, path))

@@ -43,8 +43,10 @@ ROWS = {
     ),
     "light": Row(
         "a light call, idle and while 4 jobs run",
-        "One call after the other, each over a new connection, by a process of its own. Gradio: a "
-        "function that is not queued; Streamlit: its health; all others: a route that says ok.",
+        "One call after the other, each over a new connection, by a process of its own, which as "
+        "root has real-time priority: on this machine it would else wait for a core beside the "
+        "jobs, which a person's own machine has not. Gradio: a function that is not queued; "
+        "Streamlit: its health; all others: a route that says ok.",
         light.light,
     ),
     "post": Row(
@@ -77,7 +79,8 @@ ROWS = {
     "watchers": Row(
         "live watchers",
         "News comes every 2 s; counted is who had some in the last 3 s. For ours another process "
-        "publishes it through the store; with the others it is made in the answer itself.",
+        "publishes it through the store; with the others it is made in the answer itself. The "
+        "light calls are made as beside jobs.",
         watching.watching,
     ),
     "kill": Row(
