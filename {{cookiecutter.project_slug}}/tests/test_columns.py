@@ -12,8 +12,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from {{ cookiecutter.package_name }}.columns import (
+    AT_ONCE,
+    BATCH,
     LONGEST,
-    group,
+    Groups,
+    cells_of,
     profile,
     shorten,
 )
@@ -111,14 +114,31 @@ def test_every_cell_is_counted_once_whatever_it_is(cells: list[Cell]) -> None:
     assert (found.mean is None) == (names[0] != "number")
 
 
+@pytest.mark.parametrize("height", [0, 1, BATCH, 2 * BATCH + 1])
+@pytest.mark.parametrize("width", [0, 1, AT_ONCE, 2 * AT_ONCE + 1])
+def test_the_cells_of_columns_are_those_of_all_rows_in_order(height: int, width: int) -> None:
+    rows = [[(row, place) for place in range(width + 1)] for row in range(height)]
+    places = [*range(width, 0, -1)]
+    found = list(cells_of(rows, places))  # type: ignore[arg-type]  # any value tells the place
+    assert found == [[row[place] for row in rows] for place in places]
+
+
 @given(cells=CELLS)
 def test_groups_hold_every_row_once_under_its_value(cells: list[Cell]) -> None:
-    groups = group(cells)
-    assert sorted(place for _, places in groups for place in places) == list(range(len(cells)))
-    for value, places in groups:
-        assert all(cells[place] == value for place in places)
-        assert len({isinstance(cells[place], bool) for place in places}) == 1
-    assert len({(isinstance(value, bool), value) for value, _ in groups}) == len(groups)
+    groups = Groups(cells)
+    places = [bits(mask) for mask in groups.totals([1 << place for place in range(len(cells))])]
+    assert sorted(place for found in places for place in found) == list(range(len(cells)))
+    assert [len(found) for found in places] == groups.counts
+    assert sorted(places) == places, "a value comes where its first row does"
+    for value, found in zip(groups.values, places, strict=True):
+        assert all(cells[place] == value for place in found)
+        assert len({isinstance(cells[place], bool) for place in found}) == 1
+    assert len({(isinstance(value, bool), value) for value in groups.values}) == len(places)
+    assert groups.totals([1] * len(cells)) == groups.counts, "nothing is left of a column before"
+
+
+def bits(mask: float) -> list[int]:
+    return [place for place in range(int(mask).bit_length()) if int(mask) >> place & 1]
 
 
 @pytest.mark.parametrize(

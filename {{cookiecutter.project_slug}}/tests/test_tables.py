@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import gc
 import json
 import os
 import subprocess
@@ -226,6 +227,20 @@ def test_s26_a_sample_file_ends_as_its_manifest_says(path: str, accepted: set[st
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux limits a process's memory so")
+def test_the_collector_rests_while_a_file_is_read_and_no_longer(tmp_path: Path) -> None:
+    path = tmp_path / "orders.csv"
+    path.write_text("Order,Region\n" + "1,North\n" * 10_000)
+    seen = []
+    read(path, lambda _done: seen.append((gc.isenabled(), gc.get_stats())))
+    assert len(seen) > 1
+    assert all(found == (False, seen[0][1]) for found in seen)
+    assert gc.isenabled()
+    path.write_text("\n\n")
+    with pytest.raises(UserError, match="holds no data"):
+        read(path)
+    assert gc.isenabled()
+
+
 def test_s24_many_rows_stay_within_a_gigabyte(tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
     with path.open("w", encoding="utf-8") as file:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Sequence
+from collections import Counter, defaultdict, deque
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from itertools import count
 from operator import eq
 from typing import Any
 
-from .values import Cell
+from .values import Cell, total
 from .values import mean as mean_of
 
 FAMILIES: dict[type, str] = {
@@ -23,6 +23,9 @@ FAMILIES: dict[type, str] = {
     time: "time",
     timedelta: "duration",
 }
+AT_ONCE = 3
+BATCH = 1_000
+"""Rows that a processor's cache holds."""
 LONGEST = 80
 """Longer text is shortened where it is shown as a minimum, a maximum or a category."""
 
@@ -60,6 +63,48 @@ class Profile:
         return self.type == "text" and 2 <= self.distinct <= 50 and repeats
 
 
+def cells_of(rows: Sequence[Sequence[Cell]], places: Sequence[int]) -> Iterator[list[Cell]]:
+    """The cells of each of these columns, taken out of the rows a few columns at a time.
+
+    Each walk through many rows waits for memory; all columns at once would take too much of it.
+    """
+    for first in range(0, len(places), AT_ONCE):
+        found: list[list[Cell]] = [[] for _ in places[first : first + AT_ONCE]]
+        for start in range(0, len(rows), BATCH):
+            batch = rows[start : start + BATCH]
+            for place, cells in zip(places[first:], found, strict=False):
+                cells += [row[place] for row in batch]
+        while found:
+            yield found.pop(0)
+
+
+class Groups:
+    """The rows of a sheet by what they have in one column: True and 1 are two values.
+
+    `values` are in the order in which they come first; `counts` says how many rows have each.
+    """
+
+    def __init__(self, cells: Sequence[Cell]) -> None:
+        keys: Sequence[Any] = cells
+        if bool in set(map(type, cells)):
+            keys = [(isinstance(cell, bool), cell) for cell in cells]
+        found = Counter(keys)
+        self.values: list[Cell] = [key if keys is cells else key[1] for key in found]
+        self.counts = list(found.values())
+        lists: dict[Any, list[Cell]] = {key: [] for key in found}
+        self._lists = list(lists.values())
+        self._list_of_row = list(map(lists.__getitem__, keys))
+
+    def totals(self, column: Sequence[Cell]) -> list[int | float]:
+        """The sum of the numbers that each value's rows have in another column."""
+        # Walked in its own order: places all over a long column would miss the processor's cache.
+        deque(map(list.append, self._list_of_row, column), maxlen=0)
+        sums = [*map(total, self._lists)]
+        for cells in self._lists:
+            cells.clear()
+        return sums
+
+
 def profile(name: str, cells: Sequence[Cell]) -> Profile:
     """Describe a column; a cell that is None is empty."""
     families = _families(cells)
@@ -80,18 +125,6 @@ def profile(name: str, cells: Sequence[Cell]) -> Profile:
     )
 
 
-def group(cells: Sequence[Cell]) -> list[tuple[Cell, list[int]]]:
-    """Each value, with the places where it stands; True and 1 are two values."""
-    places: dict[Any, list[int]] = defaultdict(list)
-    if bool not in map(type, cells):
-        for place, cell in enumerate(cells):
-            places[cell].append(place)
-        return list(places.items())
-    for place, cell in enumerate(cells):
-        places[isinstance(cell, bool), cell].append(place)
-    return [(value, found) for (_, value), found in places.items()]
-
-
 def shorten(value: Cell) -> Cell:
     """The value; text on one line and at most `LONGEST` characters long."""
     if not isinstance(value, str):
@@ -100,22 +133,22 @@ def shorten(value: Cell) -> Cell:
     return line if len(line) <= LONGEST else line[: LONGEST - 1] + "…"
 
 
-def _families(cells: Sequence[Cell]) -> list[tuple[str, list[Any]]]:
+def _families(cells: Sequence[Cell]) -> list[tuple[str, Sequence[Any]]]:
     """The cells by kinds that compare with each other, the largest first."""
-    kinds = set(map(type, cells)) - {type(None)}
-    names = {FAMILIES[kind] for kind in kinds}
+    kinds = set(map(type, cells))
+    names = {FAMILIES[kind] for kind in kinds - {type(None)}}
+    filled = [cell for cell in cells if cell is not None] if type(None) in kinds else cells
     if len(names) == 1:
-        return [(names.pop(), [cell for cell in cells if cell is not None])]
+        return [(names.pop(), filled)]
     found: dict[str, list[Any]] = defaultdict(list)
-    for cell in cells:
-        if cell is not None:
-            found[FAMILIES[type(cell)]].append(cell)
+    for cell in filled:
+        found[FAMILIES[type(cell)]].append(cell)
     if "datetime" in found:
         found["datetime"] += [datetime.combine(day, time()) for day in found.pop("date", [])]
     return sorted(found.items(), key=lambda family: -len(family[1]))
 
 
-def _type(family: str, members: list[Any]) -> str:
+def _type(family: str, members: Sequence[Any]) -> str:
     if family == "number" and (
         set(map(type, members)) == {int}
         or all(isinstance(n, int) or n.is_integer() for n in members)

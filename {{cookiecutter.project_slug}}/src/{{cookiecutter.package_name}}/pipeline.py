@@ -16,7 +16,7 @@ from operator import itemgetter
 from pydantic import BaseModel, ConfigDict, Field
 
 from .bar import Bar
-from .columns import Profile, group, profile, shorten
+from .columns import Groups, Profile, cells_of, profile, shorten
 from .findings import (
     Finding,
     Unread,
@@ -29,7 +29,6 @@ from .findings import (
 from .report import MAX_COLUMNS, Chart, Column, Kind, Report, Table, unique
 from .step import Accepts, ColumnName, InputFile, Progress, UserError
 from .tables import Sheet, read
-from .values import total
 
 ACCEPTS = Accepts()
 """Which files, and how many: here every table that can be read."""
@@ -105,9 +104,11 @@ def examine(sheet: Sheet, options: Options, bar: Bar) -> Finding:
     """Describe the columns of a sheet, and total it if it has a category to total by."""
     profiling, adding = bar.split(2)
     columns = []
-    for place, part in enumerate(profiling.split(len(sheet.header))):
-        part(0, f"Profiling {sheet.name}: {sheet.header[place]}")
-        columns.append(profile(sheet.header[place], [row[place] for row in sheet.rows]))
+    parts = profiling.split(len(sheet.header))
+    places = range(len(sheet.header))
+    for name, part, cells in zip(sheet.header, parts, cells_of(sheet.rows, places), strict=True):
+        part(0, f"Profiling {sheet.name}: {name}")
+        columns.append(profile(name, cells))
     category = find_category(columns, options.category)
     totals = None
     if category is not None:
@@ -131,27 +132,28 @@ def total_by(
     Sorted by the last column of amounts, which is also what the chart draws. With all columns that
     a sheet can have there is no room for the one of rows, so the last of them has no sum.
     """
-    groups = group([row[category] for row in sheet.rows])
+    groups = Groups([row[category] for row in sheet.rows])
     numeric = [n for n, column in enumerate(columns) if column.is_numeric and n != category]
     del numeric[MAX_COLUMNS - 2 :]
     sums = []
-    for place, part in zip(numeric, bar.split(len(numeric)), strict=True):
+    parts = bar.split(len(numeric))
+    for place, part, cells in zip(numeric, parts, cells_of(sheet.rows, numeric), strict=True):
         part(0, f"Adding up {sheet.name}: {sheet.header[place]}")
-        column = [row[place] for row in sheet.rows]
-        sums.append([total(map(column.__getitem__, rows)) for _, rows in groups])
-    labels = ["(empty)" if value is None else shorten(value) for value, _ in groups]
-    counts = [len(rows) for _, rows in groups]
+        sums.append(groups.totals(cells))
+    labels = ["(empty)" if value is None else shorten(value) for value in groups.values]
     names = unique(
         [sheet.header[category], "Rows", *(f"Sum of {sheet.header[n]}" for n in numeric)]
     )
     kinds: list[Kind] = ["integer" if columns[n].type == "integer" else "number" for n in numeric]
     drawn = max((2 + n for n, place in enumerate(numeric) if columns[place].is_amount), default=1)
-    more = f", the {largest} largest of {len(groups):,}" if len(groups) > largest else ""
+    more = f", the {largest} largest of {len(labels):,}" if len(labels) > largest else ""
     return Table(
         name=f"{sheet.name} by {sheet.header[category]}",
         columns=[
             Column(*column) for column in zip(names, ["text", "integer", *kinds], strict=True)
         ],
-        rows=sorted(zip(labels, counts, *sums, strict=True), key=itemgetter(drawn), reverse=True),
+        rows=sorted(
+            zip(labels, groups.counts, *sums, strict=True), key=itemgetter(drawn), reverse=True
+        ),
         chart=Chart(f"{names[drawn]} by {names[0]}{more}", names[0], names[drawn], limit=largest),
     )

@@ -27,7 +27,7 @@ from .survey import count
 from .values import Cache, classify, converter
 
 _SAMPLE = 256 * 1024
-_BATCH = 10_000
+_BATCH = 1_000
 
 Record = list[str]
 
