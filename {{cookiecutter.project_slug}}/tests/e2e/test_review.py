@@ -40,7 +40,7 @@ def complaint(field: Locator) -> Locator:
 
 
 def test_values_are_corrected_and_make_the_report(reviewer: Visitor) -> None:
-    assert reviewer.heading().inner_text() == "Are these in the right category?"
+    expect(reviewer.heading()).to_have_text("Are these in the right category?")
     reviewer.option(CATEGORY).select_option("Food")
     enter(reviewer.option("Amount, row 2"), "7.25")
     enter(reviewer.option("Due, row 2"), "2025-06-30")
@@ -161,6 +161,7 @@ def test_the_report_waits_for_edits_on_their_way(reviewer: Visitor) -> None:
     enter(reviewer.option(REMARK), "last")
     reviewer.press("Make the report")
     reviewer.reads("Saving…")
+    reviewer.waits(lambda: held)
     assert not reviewer.calls(["api/finish"])
     held[0].continue_()
     reviewer.sees("done")
