@@ -318,6 +318,27 @@ def test_a_late_answer_does_not_turn_back_the_page(visitor: Visitor, desk: Desk)
     visitor.sees("running")
 
 
+@pytest.mark.parametrize("refused", [False, True])
+def test_a_report_that_comes_after_starting_over_is_not_shown(
+    visitor: Visitor, refused: bool
+) -> None:
+    held: list[Route] = []
+    visitor.page.route("**/api/report", lambda route: held.append(route), times=1)
+    visitor.upload()
+    visitor.press("Make the report")
+    visitor.waits(lambda: held)
+    made = held[0].fetch()
+    visitor.press("Start over")
+    visitor.sees("empty")
+    if refused:
+        problem = {"status": 409, "error": "not_ready", "detail": "There is no report."}
+        visitor.hears(held[0], status=409, json=problem)
+    else:
+        visitor.hears(held[0], response=made)
+    visitor.sees("empty")
+    expect(visitor.page.locator("#problem")).to_be_hidden()
+
+
 @pytest.mark.parametrize("clicks", [2, 5])
 def test_a_hasty_hand_starts_one_job(visitor: Visitor, desk: Desk, clicks: int) -> None:
     visitor.upload()

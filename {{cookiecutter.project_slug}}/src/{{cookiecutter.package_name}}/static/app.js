@@ -217,14 +217,16 @@ function fail({ error }) {
 // Report
 
 async function finish() {
+  const mine = facts;
   const { report } = await parts();
-  try {
-    report.showReport(await get("report"));
-    show("done");
-  } catch (error) {
-    if (error.status !== 410) show("ready"); // so that it can be made again
-    throw error;
+  const found = await get("report").catch((error) => error);
+  if (mine !== facts || sending) return; // the person went on meanwhile
+  if (found instanceof Error) {
+    if (found.status !== 410) show("ready"); // so that it can be made again
+    throw found;
   }
+  report.showReport(found);
+  show("done");
 }
 
 /** A signed link makes it the browser's own download. */
