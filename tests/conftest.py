@@ -93,7 +93,7 @@ def run_cookiecutter(
         capture_output=True,
         text=True,
         encoding="utf-8",
-        timeout=60,
+        timeout=600,
     )
 
 
@@ -175,7 +175,7 @@ def make(folder: Path, *args: str, **environment: str) -> str:
         stderr=subprocess.STDOUT,
         text=True,
         encoding="utf-8",
-        timeout=2400,
+        timeout=5400,
     )
     assert done.returncode == 0, done.stdout[-20_000:]
     return done.stdout
