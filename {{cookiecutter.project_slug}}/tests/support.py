@@ -89,7 +89,7 @@ class Absent(Records):
         return self._there().count(kind)
 
 
-def eventually(condition: Callable[[], T], seconds: float = 60.0) -> T:
+def eventually(condition: Callable[[], T], seconds: float = 120.0) -> T:
     """What `condition` gives as soon as that is true; fails after `seconds`."""
     deadline = time.monotonic() + seconds
     while not (found := condition()):

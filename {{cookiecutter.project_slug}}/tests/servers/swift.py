@@ -24,7 +24,7 @@ from .ports import free_port
 HOST = "127.0.0.1"
 USER, PASSWORD = "test:tester", "testing"
 STORES = ("account", "container", "object")
-START_SECONDS = 60
+START_SECONDS = 120
 
 HASH = """\
 [swift-hash]

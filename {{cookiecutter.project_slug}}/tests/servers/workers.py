@@ -20,7 +20,7 @@ from {{ cookiecutter.package_name }}.silo.tasks.child import Limits
 from {{ cookiecutter.package_name }}.silo.tasks.jobs import Jobs
 from {{ cookiecutter.package_name }}.silo.tasks.listener import CeleryWorker
 
-START_SECONDS = 30
+START_SECONDS = 120
 
 
 class WorkerProcess:

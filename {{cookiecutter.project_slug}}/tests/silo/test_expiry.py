@@ -156,7 +156,7 @@ def test_a_session_with_a_task_is_busy_by_itself(open_store: OpenStore, clock: C
     store, go = open_store(lease=10 * TTL), threading.Event()
     store.register_namespace("work", lambda: {"task": BackgroundTask("wait")})
     with store.transaction(SID) as state:
-        state["work"]["task"].start(lambda task: go.wait(20) and None)
+        state["work"]["task"].start(lambda task: go.wait(60) and None)
     clock.advance(TTL)
     assert store.cleanup() == []
     assert store.exists(SID)
