@@ -67,6 +67,11 @@ def clean_environment(**changes: str) -> dict[str, str]:
     return env | changes
 
 
+for name in ("no_proxy", "NO_PROXY"):
+    # Apps are served here, whatever stands between this machine and others.
+    os.environ[name] = ",".join(filter(None, [os.environ.get(name), "127.0.0.1", "localhost"]))
+
+
 @dataclass(frozen=True)
 class Baked:
     """What one run of the command left behind; `project` is missing when it was refused."""
