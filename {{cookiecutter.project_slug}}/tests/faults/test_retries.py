@@ -10,9 +10,9 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from support import eventually
+from support import Gate, eventually
 
-from .chaos import LARGE, SMALL, Round
+from .chaos import SMALL, Round
 from .server import Answer, Caller, Server, form, insist
 
 pytestmark = pytest.mark.skipif(
@@ -24,23 +24,30 @@ KEY = "8e03978e-40d5-43e8-bc93-6894a57f9324"
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+def gate(tmp_path_factory: pytest.TempPathFactory) -> Gate:
+    return Gate(tmp_path_factory.mktemp("gate") / "shut")
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory, gate: Gate) -> Iterator[Server]:
     """Four web workers, and one job at a time; a dead worker is noticed after three seconds."""
     data = tmp_path_factory.mktemp("retries") / "data"
-    server = Server(data, WORKERS, SILO_WORKERS=1, SILO_LEASE=3)
+    server = Server(data, WORKERS, SILO_WORKERS=1, SILO_LEASE=3, TESTS_GATE=gate.path)
     server.start()
     yield server
     server.stop()
 
 
 @pytest.fixture
-def caller(server: Server) -> Iterator[Caller]:
+def caller(server: Server, gate: Gate) -> Iterator[Caller]:
     """A client whose files are uploaded and whose jobs must wait behind another client's."""
+    gate.shut()
     first, mine = Caller(server.port), Caller(server.port)
-    for caller, data in ((first, LARGE * 8), (mine, SMALL)):
-        assert caller.upload("orders.csv", data).status == 201
+    for caller in (first, mine):
+        assert caller.upload("orders.csv", SMALL).status == 201
     assert first.post("/api/process").status == 202
     yield mine
+    gate.open()
     first.post("/api/reset")
     mine.post("/api/reset")
 
