@@ -259,7 +259,7 @@ def test_a_fork_shares_no_connection(server: Valkey) -> None:
         env=environment,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=300,
         check=False,
     )
     assert (done.stdout, done.stderr) == ("600\n", "")
