@@ -18,7 +18,6 @@ from typing import Any
 
 from conftest import clean_environment
 
-
 PORTS = range(32_200, 32_700)
 """Below those that systems hand out by themselves, and beside those of the app's own tests, which
 run meanwhile: nobody takes one before its server does."""

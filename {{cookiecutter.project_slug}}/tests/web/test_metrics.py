@@ -148,7 +148,7 @@ def test_it_makes_no_session_takes_no_lock_and_looks_through_nothing(app: Flask)
     scrape(app)
     puts: list[Any] = []
     looks: list[Any] = []
-    kind = type(app.extensions["silo"].store.records)
+    kind: type[Records] = type(app.extensions["silo"].store.records)
     apply, due = kind.apply, kind.due
     here = threading.get_ident()  # others may still see to the job
 
