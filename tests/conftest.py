@@ -67,6 +67,11 @@ def clean_environment(**changes: str) -> dict[str, str]:
     return env | changes
 
 
+for name in ("no_proxy", "NO_PROXY"):
+    # Apps are served here, whatever stands between this machine and others.
+    os.environ[name] = ",".join(filter(None, [os.environ.get(name), "127.0.0.1", "localhost"]))
+
+
 @dataclass(frozen=True)
 class Baked:
     """What one run of the command left behind; `project` is missing when it was refused."""
@@ -93,7 +98,7 @@ def run_cookiecutter(
         capture_output=True,
         text=True,
         encoding="utf-8",
-        timeout=60,
+        timeout=600,
     )
 
 
@@ -175,7 +180,7 @@ def make(folder: Path, *args: str, **environment: str) -> str:
         stderr=subprocess.STDOUT,
         text=True,
         encoding="utf-8",
-        timeout=2400,
+        timeout=5400,
     )
     assert done.returncode == 0, done.stdout[-20_000:]
     return done.stdout

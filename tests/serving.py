@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -16,16 +18,25 @@ from typing import Any
 
 from conftest import clean_environment
 
+PORTS = range(32_200, 32_700)
+"""Below those that systems hand out by themselves, and beside those of the app's own tests, which
+run meanwhile: nobody takes one before its server does."""
+
 
 def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
+    return next(port for port in random.sample(PORTS, len(PORTS)) if is_free(port))
+
+
+def is_free(port: int) -> bool:
+    with socket.socket() as probe, contextlib.suppress(OSError):
+        probe.bind(("127.0.0.1", port))
+        return True
+    return False
 
 
 def answers(url: str) -> bool:
     try:
-        with urllib.request.urlopen(url, timeout=5) as response:
+        with urllib.request.urlopen(url, timeout=30) as response:
             return bool(response.status == 200)
     except OSError:
         return False
@@ -46,7 +57,7 @@ def served(project: Path, *command: str, **environment: str) -> Iterator[str]:
         text=True,
     )
     url = f"http://127.0.0.1:{port}"
-    deadline = time.monotonic() + 180
+    deadline = time.monotonic() + 600
     try:
         while not answers(f"{url}/readyz"):
             assert server.poll() is None, server.communicate()[0]
@@ -56,7 +67,7 @@ def served(project: Path, *command: str, **environment: str) -> Iterator[str]:
     finally:
         if server.poll() is None:
             os.killpg(server.pid, signal.SIGINT)
-        server.communicate(timeout=30)
+        server.communicate(timeout=120)
 
 
 def call(url: str, method: str, body: bytes, **headers: str) -> tuple[Any, str]:
@@ -64,7 +75,7 @@ def call(url: str, method: str, body: bytes, **headers: str) -> tuple[Any, str]:
     names = {name.replace("_", "-"): value for name, value in headers.items()}
     request = urllib.request.Request(url, body or None, method=method, headers=names)
     request.add_header("X-Requested-With", "fetch")
-    with urllib.request.urlopen(request, timeout=30) as response:
+    with urllib.request.urlopen(request, timeout=120) as response:
         return json.loads(response.read()), response.headers["X-Session-ID"]
 
 
@@ -77,7 +88,7 @@ def report_of(url: str, name: str, content: bytes) -> Any:
     kind = "multipart/form-data; boundary=x"
     _, session = call(f"{url}/api/upload", "POST", form, Content_Type=kind)
     call(f"{url}/api/process", "POST", b"{}", Content_Type="application/json", X_Session_ID=session)
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 300
     while True:
         job, _ = call(f"{url}/api/progress", "GET", b"", X_Session_ID=session)
         if not job["running"]:

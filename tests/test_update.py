@@ -76,7 +76,7 @@ def run(folder: Path, *command: str, typed: str = "") -> str:
         capture_output=True,
         text=True,
         encoding="utf-8",
-        timeout=120,
+        timeout=600,
     )
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout

@@ -73,7 +73,7 @@ class CeleryHere(CeleryRunner):
         self._worker = CeleryWorker(self, 2, ready=ready.set)
         self._thread = threading.Thread(target=self._worker.run, daemon=True)
         self._thread.start()
-        assert ready.wait(20)
+        assert ready.wait(60)
 
     def stop(self) -> None:
         self._worker.stop()

@@ -26,6 +26,11 @@ if TYPE_CHECKING:
     from support import Clock
 
 
+for name in ("no_proxy", "NO_PROXY"):
+    # Servers of the tests are here, whatever stands between this machine and others.
+    os.environ[name] = ",".join(filter(None, [os.environ.get(name), "127.0.0.1", "localhost"]))
+
+
 def pytest_collectstart(collector: pytest.Collector) -> None:
     """Before tests of anything but the step, load the app, with the step that they know."""
     if isinstance(collector, pytest.Module) and collector.path.name != "test_pipeline.py":

@@ -23,7 +23,7 @@ if sys.platform != "win32":
     import resource
 
 
-def wait_for(gate: str, seconds: float = 30) -> None:
+def wait_for(gate: str, seconds: float = 90) -> None:
     """Go on when the test has made a file of this name."""
     deadline = time.monotonic() + seconds
     while not Path(gate).exists():

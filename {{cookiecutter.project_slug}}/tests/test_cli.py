@@ -256,6 +256,6 @@ def test_it_runs_as_a_command_of_its_own(run: Run, tmp_path: Path) -> None:
         capture_output=True,
         text=True,
         env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
-        timeout=60,
+        timeout=300,
     )
     assert (done.returncode, done.stdout, done.stderr) == (0, "Processing\nWrote report.xlsx\n", "")

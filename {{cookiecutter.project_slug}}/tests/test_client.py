@@ -294,7 +294,7 @@ def test_a_killed_server_is_waited_for(tmp_path: Path, sales: Path) -> None:
             client.process()
             server.kill(server.master)
             server.start()
-            assert client.wait(timeout=60)["status"] == "complete"
+            assert client.wait(timeout=300)["status"] == "complete"
             [table] = [t for t in client.report()["tables"] if t["name"] == "Columns"]
             assert table["row_count"] == 2
             book = load_workbook(client.download(tmp_path / "report.xlsx"))

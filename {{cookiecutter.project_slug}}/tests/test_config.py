@@ -298,7 +298,7 @@ print(load_settings().settled().secret_key)
         assert each.stdin
         each.stdin.write("go\n")
         each.stdin.flush()
-    secrets = {each.communicate(timeout=30)[0].strip() for each in starters}
+    secrets = {each.communicate(timeout=300)[0].strip() for each in starters}
     assert len(secrets) == 1
     assert secrets == {(tmp_path / "instance" / "secret_key").read_text()}
     assert [path.name for path in (tmp_path / "instance").iterdir()] == ["secret_key"]

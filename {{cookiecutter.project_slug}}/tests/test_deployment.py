@@ -65,14 +65,14 @@ def proxied(tmp_path: Path) -> Iterator[str]:
         yield url
     finally:
         nginx.terminate()
-        nginx.communicate(timeout=30)
+        nginx.communicate(timeout=300)
         server.stop()
 
 
 def curl(url: str, *more: str) -> str:
     """Status and body of an answer, whose certificate nobody has signed."""
     command = ["curl", "-sk", "-o", "-", "-w", "\n%{http_code}", *more, url]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
     body, _, status = done.stdout.rpartition("\n")
     return f"{status} {body}"
 

@@ -115,7 +115,7 @@ def run(script: str, server: Server, file: Path) -> str:
         env={**os.environ, "URL": f"http://127.0.0.1:{server.port}", "FILE": str(file)},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=300,
     )
     assert done.returncode == 0, done.stderr
     return done.stdout

@@ -84,7 +84,7 @@ class Server:
 
     def call(self, method: str, path: str, body: bytes, **headers: str) -> HTTPConnection:
         """A connection on which the answer can be awaited."""
-        connection = HTTPConnection("127.0.0.1", self.port, timeout=20)
+        connection = HTTPConnection("127.0.0.1", self.port, timeout=120)
         named = {name.replace("_", "-"): value for name, value in headers.items()}
         connection.request(method, path, body, {"X-Requested-With": "fetch", **named})
         return connection
@@ -103,12 +103,12 @@ class Server:
     def end(self, number: int = signal.SIGTERM) -> tuple[int, str]:
         """Its exit code and its standard output, after a signal."""
         self._process.send_signal(number)
-        said, _ = self._process.communicate(timeout=20)
+        said, _ = self._process.communicate(timeout=120)
         return self._process.returncode, said
 
     def failed(self) -> tuple[int, str]:
         """Its exit code and what it said of why, when it ends by itself."""
-        said, _ = self._process.communicate(timeout=20)
+        said, _ = self._process.communicate(timeout=120)
         return self._process.returncode, said + self.log
 
     def descendants(self) -> set[int]:
@@ -213,7 +213,7 @@ def test_a_call_that_never_ends_does_not_hold_up_the_end_for_long(start: Start) 
     code, _ = server.end()
     half.close()
     assert code == 0
-    assert time.monotonic() - begun < 10
+    assert time.monotonic() - begun < 45, "a silent upload would be let go after 60"
 
 
 def test_a_job_that_runs_at_the_end_goes_on_at_the_next_start(start: Start) -> None:
@@ -252,7 +252,7 @@ def test_s13_no_header_changes_where_a_call_goes_or_comes_from(
     """Not even from this machine, where a proxy may stand that hands on what it was sent."""
 
     def ask(path: str, **headers: str) -> tuple[int, str | None, bytes]:
-        connection = HTTPConnection("127.0.0.1", one.port, timeout=20)
+        connection = HTTPConnection("127.0.0.1", one.port, timeout=120)
         connection.request("GET", path, headers=headers)
         answer = connection.getresponse()
         body = re.sub(rb'"request_id": "[^"]*"', b"", answer.read())
@@ -285,7 +285,7 @@ def test_a_body_of_unknown_length_arrives(start: Start) -> None:
         Upload_Complete="?0",
         Upload_Length=str(len(data)),
     )
-    connection = HTTPConnection("127.0.0.1", server.port, timeout=20)
+    connection = HTTPConnection("127.0.0.1", server.port, timeout=120)
     headers = {"X-Session-ID": begun.headers["X-Session-ID"], "Upload-Offset": "0"}
     headers |= {"Upload-Complete": "?1", "Content-Type": "application/partial-upload"}
     pieces = (data[at : at + 9999] for at in range(0, len(data), 9999))
@@ -312,7 +312,7 @@ def test_s40_the_server_s_own_events_have_the_form_of_the_log(start: Start, form
     server = start(SILO_LOG_FORMAT=form)
     eventually(server.is_ready)
     for request in BROKEN:
-        with socket.create_connection(("127.0.0.1", server.port), timeout=20) as connection:
+        with socket.create_connection(("127.0.0.1", server.port), timeout=120) as connection:
             connection.sendall(request)
             connection.shutdown(socket.SHUT_WR)
             while connection.recv(65536):

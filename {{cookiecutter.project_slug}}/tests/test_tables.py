@@ -196,7 +196,7 @@ def bounded(path: Path) -> dict[str, Any]:
         [sys.executable, "-c", BOUNDED, str(path)],
         capture_output=True,
         text=True,
-        timeout=90,
+        timeout=300,
         check=False,
     )
     assert run.returncode == 0, run.stderr[-2000:]

@@ -40,8 +40,8 @@ from support import eventually
 
 from .recipes import PROJECT, VARIABLE, Image, Service, read_image, read_services
 
-HEALTHY_SECONDS = 60
-REPORT_SECONDS = 60
+HEALTHY_SECONDS = 300
+REPORT_SECONDS = 300
 STEP = PROJECT / "tests" / "known"
 Say = Callable[[str], None]
 
@@ -132,12 +132,12 @@ class Container:
         """Whether its healthcheck says so. Fails if it has ended."""
         assert self._process.poll() is None, self.log
         quiet = subprocess.DEVNULL
-        return self._start(self.service.check, stdout=quiet, stderr=quiet).wait(30) == 0
+        return self._start(self.service.check, stdout=quiet, stderr=quiet).wait(300) == 0
 
     def run(self, *arguments: str) -> str:
         """What the app's command says with these arguments, beside the service. Fails with it."""
         process = self._start([self.service.command[0], *arguments], stdout=subprocess.PIPE)
-        said, _ = process.communicate(timeout=60)
+        said, _ = process.communicate(timeout=300)
         assert process.returncode == 0, said
         return str(said, "utf-8")
 

@@ -6,7 +6,6 @@ import os
 import shutil
 import subprocess
 import sys
-from pathlib import Path
 
 from playwright.sync_api import Playwright, sync_playwright
 
@@ -17,7 +16,7 @@ NONE = "There is no Chromium for the browser tests. Install one: playwright inst
 def find(playwright: Playwright) -> str | None:
     """The path of a Chromium: Playwright's own, or else one on the path."""
     own = playwright.chromium.executable_path
-    return own if Path(own).exists() else next(filter(None, map(shutil.which, NAMES)), None)
+    return own if os.access(own, os.X_OK) else next(filter(None, map(shutil.which, NAMES)), None)
 
 
 def is_root() -> bool:

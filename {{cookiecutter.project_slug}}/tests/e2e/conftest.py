@@ -17,6 +17,7 @@ import pytest
 from playwright.sync_api import BrowserContext, Playwright, expect
 from servers.ports import free_port
 from stand_in import shipped_path
+from support import Gate
 
 from {{ cookiecutter.package_name }} import cli
 
@@ -26,12 +27,14 @@ from .visitor import Visitor
 
 Arrives = Callable[..., Visitor]
 SERVERS = {
-    *("bucketed", "desk", "hasty", "served", "shipped"),
+    *("bucketed", "desk", "served", "shipped"),
     *("restarting", "forgetful", "copy", "stacked"),
 }
-START_SECONDS = 30
+START_SECONDS = 120
+PATIENCE = 60_000
+"""Milliseconds that a busy machine may take for what takes none elsewhere."""
 
-expect.set_options(timeout=20_000)  # milliseconds; a busy machine takes its time
+expect.set_options(timeout=PATIENCE)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -75,6 +78,7 @@ def arrives(
 
     def arrive(url: str, context: BrowserContext | None = None, **options: Any) -> Visitor:
         visitor = Visitor((context or new_context(**options)).new_page(), url)
+        visitor.page.set_default_timeout(PATIENCE)
         visitors.append(visitor)
         return visitor.open()
 
@@ -128,7 +132,7 @@ class Served:
     def stop(self) -> None:
         self._process.send_signal(signal.SIGINT)
         try:
-            self._process.wait(10)
+            self._process.wait(30)
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
@@ -150,24 +154,22 @@ def shipped(tmp_path: Path) -> Iterator[Served]:
 
 
 @pytest.fixture
-def restarting(tmp_path: Path) -> Iterator[Served]:
+def gate(tmp_path_factory: pytest.TempPathFactory) -> Gate:
+    """That of the servers which only one test has."""
+    return Gate(tmp_path_factory.mktemp("gate") / "shut")
+
+
+@pytest.fixture
+def restarting(tmp_path: Path, gate: Gate) -> Iterator[Served]:
     """A server of this test alone, to be stopped and started again."""
-    served = Served(tmp_path)
+    served = Served(tmp_path, TESTS_GATE=str(gate.path))
     yield served
     served.stop()
 
 
 @pytest.fixture
-def hasty(tmp_path: Path) -> Iterator[Served]:
-    """A server whose sessions end three seconds after the last call."""
-    served = Served(tmp_path, SILO_TTL="3", SILO_CLEANUP_INTERVAL="1")
-    yield served
-    served.stop()
-
-
-@pytest.fixture
-def forgetful(tmp_path: Path) -> Iterator[Served]:
+def forgetful(tmp_path: Path, gate: Gate) -> Iterator[Served]:
     """A server whose sessions and jobs are gone after a restart."""
-    served = Served(tmp_path, SILO_STORE_URL="memory://")
+    served = Served(tmp_path, SILO_STORE_URL="memory://", TESTS_GATE=str(gate.path))
     yield served
     served.stop()

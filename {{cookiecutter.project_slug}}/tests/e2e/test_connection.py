@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from playwright.sync_api import Route, expect
-from support import eventually
+from support import Gate, eventually
 
 from .conftest import Arrives, Served
 from .desk import Desk
@@ -181,26 +181,33 @@ def test_a_reload_finds_the_running_job(visitor: Visitor, desk: Desk) -> None:
     visitor.sees("done")
 
 
-def test_a_reload_finds_the_running_job_of_a_served_app(arrives: Arrives, served: Served) -> None:
-    visitor = arrives(served.url)
-    visitor.upload(csv("large.csv", rows=300_000))
+def test_a_reload_finds_the_running_job_of_a_served_app(
+    arrives: Arrives, restarting: Served, gate: Gate
+) -> None:
+    gate.shut()
+    visitor = arrives(restarting.url)
+    visitor.upload()
     visitor.press("Make the report")
     visitor.sees("running")
     visitor.page.reload()
-    visitor.sees("running")
+    visitor.reads("Waiting at the gate")
     visitor.press("Cancel")
     visitor.sees("cancelled")
 
 
-def test_a_job_outlives_a_restart_of_its_server(arrives: Arrives, restarting: Served) -> None:
+def test_a_job_outlives_a_restart_of_its_server(
+    arrives: Arrives, restarting: Served, gate: Gate
+) -> None:
+    gate.shut()
     visitor = arrives(restarting.url)
     visitor.loses_server = True
-    visitor.upload(csv("large.csv", rows=300_000))
+    visitor.upload()
     visitor.press("Make the report")
-    visitor.sees("running")
+    visitor.reads("Waiting at the gate")
     restarting.stop()
     visitor.reads(GONE)
     restarting.start()
+    gate.open()
     visitor.sees("done")
 
 
@@ -270,11 +277,18 @@ def test_two_tabs_that_start_at_once_share_one_job(arrives: Arrives, desk: Desk)
     other = arrives(desk.url, one.page.context)
     other.sees("ready")
     told = one.page.request.get(f"{desk.url}api/status", headers={"X-Session-ID": one.session})
-    one.page.route("**/api/status", lambda route: route.fulfill(body=told.body()))
+
+    def knows_nothing_yet(route: Route) -> None:
+        """Whatever it hears of the other tab, until it has called itself."""
+        if one.calls(["api/process"]):
+            route.continue_()
+        else:
+            route.fulfill(body=told.body())
+
+    one.page.route("**/api/status", knows_nothing_yet)
     desk.step.gate.clear()
     other.press("Make the report")
     other.reads("Opened the files.")
-    one.page.unroute("**/api/status")
     one.press("Make the report")
     one.reads("Opened the files.")
     expect(one.page.locator("#problem")).to_be_hidden()
@@ -292,6 +306,7 @@ def test_a_late_answer_does_not_turn_back_the_page(visitor: Visitor, desk: Desk)
     visitor.page.evaluate("dispatchEvent(new Event('focus'))")
     visitor.press("Make the report")
     visitor.reads("Opened the files.")
+    visitor.waits(lambda: late)
     nothing: dict[str, Any] = {
         "session": "live",
         "files": [],
@@ -299,11 +314,29 @@ def test_a_late_answer_does_not_turn_back_the_page(visitor: Visitor, desk: Desk)
         "job": None,
         "expires_in": None,
     }
-    with visitor.page.expect_response("**/api/status") as answered:
-        late[0].fulfill(json=nothing)
-    answered.value.finished()
-    visitor.page.evaluate("() => new Promise(requestAnimationFrame)")
+    visitor.hears(late[0], json=nothing)
     visitor.sees("running")
+
+
+@pytest.mark.parametrize("refused", [False, True])
+def test_a_report_that_comes_after_starting_over_is_not_shown(
+    visitor: Visitor, refused: bool
+) -> None:
+    held: list[Route] = []
+    visitor.page.route("**/api/report", lambda route: held.append(route), times=1)
+    visitor.upload()
+    visitor.press("Make the report")
+    visitor.waits(lambda: held)
+    made = held[0].fetch()
+    visitor.press("Start over")
+    visitor.sees("empty")
+    if refused:
+        problem = {"status": 409, "error": "not_ready", "detail": "There is no report."}
+        visitor.hears(held[0], status=409, json=problem)
+    else:
+        visitor.hears(held[0], response=made)
+    visitor.sees("empty")
+    expect(visitor.page.locator("#problem")).to_be_hidden()
 
 
 @pytest.mark.parametrize("clicks", [2, 5])

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 from copied import FAILING, STEP, Copy
-from playwright.sync_api import expect
+from playwright.sync_api import Route, expect
 from support import eventually
 
 from .conftest import Arrives
@@ -37,6 +37,23 @@ def test_a_traceback_and_then_a_step_that_cannot_be_loaded(copy: Copy, arrives: 
     visitor.sees("done")
     expect(visitor.page.get_by_label("Why the server")).to_be_hidden()
     expect(trace).to_be_hidden()
+
+
+def test_what_was_wrong_before_is_not_said_when_the_server_is_back(
+    copy: Copy, arrives: Arrives
+) -> None:
+    server = copy.serve("--reload")
+    eventually(server.is_ready)
+    visitor = arrives(f"http://127.0.0.1:{server.port}/")
+    visitor.loses_server = True
+    held: list[Route] = []
+    visitor.page.route("**/api/status", lambda route: held.append(route), times=1)
+    told = "up => document.dispatchEvent(new CustomEvent('silo:connection', { detail: { up } }))"
+    for up in (False, True):
+        visitor.page.evaluate(told, up)
+    visitor.waits(lambda: held)
+    visitor.hears(held[0], status=503, json={"detail": "It cannot be loaded."})
+    expect(visitor.page.locator("pre[aria-label^='Why the server']")).to_be_hidden()
 
 
 def test_a_page_that_is_opened_too_early_comes_by_itself(copy: Copy, arrives: Arrives) -> None:

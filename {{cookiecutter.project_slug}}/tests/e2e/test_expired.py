@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from playwright.sync_api import expect
+from support import Gate
 
 from .conftest import Arrives, Served
 from .desk import HOUR, Desk
@@ -149,17 +150,25 @@ def test_a_session_that_the_server_never_knew_counts_as_expired(visitor: Visitor
     assert visitor.session != "unknown"
 
 
-def test_an_idle_page_finds_out_by_itself(arrives: Arrives, hasty: Served) -> None:
-    visitor = arrives(hasty.url)
+def test_an_idle_page_finds_out_by_itself(visitor: Visitor, desk: Desk) -> None:
+    visitor.page.clock.install()
     visitor.upload()
+    an_hour_passes(visitor, desk)
     visitor.sees("expired")
     visitor.press(AGAIN)
     visitor.sees("ready")
     visitor.press("Make the report")
     visitor.sees("done")
+    an_hour_passes(visitor, desk)
     visitor.sees("expired")
     visitor.press(AGAIN)
     visitor.sees("done")
+
+
+def an_hour_passes(visitor: Visitor, desk: Desk) -> None:
+    """For the server and for the browser, where nobody does anything."""
+    desk.turn(HOUR + 1)
+    visitor.page.clock.fast_forward(int(HOUR + 1) * 1000)
 
 
 def test_an_empty_page_has_nothing_to_lose(visitor: Visitor, desk: Desk) -> None:
@@ -229,14 +238,16 @@ def test_a_file_that_is_no_longer_there_is_asked_for(
 
 
 def test_a_server_that_forgot_everything_gets_the_files_again(
-    arrives: Arrives, forgetful: Served
+    arrives: Arrives, forgetful: Served, gate: Gate
 ) -> None:
+    gate.shut()
     visitor = arrives(forgetful.url)
     visitor.loses_server = True
-    visitor.upload(csv("large.csv", rows=300_000))
+    visitor.upload()
     visitor.press("Make the report")
-    visitor.sees("running")
+    visitor.reads("Waiting at the gate")
     forgetful.stop()
+    gate.open()
     visitor.reads("The server does not answer; trying again…")
     forgetful.start()
     visitor.sees("expired")

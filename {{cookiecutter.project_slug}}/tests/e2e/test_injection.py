@@ -54,7 +54,9 @@ def test_a_script_that_got_in_would_not_run(arrives: Arrives, served: Served) ->
             document.body.append(script)
             const link = document.createElement('div')
             link.innerHTML = '<img src=x onerror="document.title = 1"><form action="//e.example">'
+            const broken = new Promise(done => link.firstChild.addEventListener('error', done))
             document.body.append(link)
+            await broken
             const sent = fetch('https://evil.example/').then(() => 'sent', () => 'refused')
             if (await sent !== 'refused') throw new Error('sent')
         }"""

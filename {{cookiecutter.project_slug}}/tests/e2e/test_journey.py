@@ -144,7 +144,7 @@ def test_an_upload_tells_its_bytes_and_can_be_cancelled(arrives: Arrives, served
     visitor = arrives(served.url)
     slow = visitor.page.context.new_cdp_session(visitor.page)
     slow.send("Network.enable")
-    limits = {"offline": False, "latency": 0, "downloadThroughput": -1, "uploadThroughput": 100_000}
+    limits = {"offline": False, "latency": 0, "downloadThroughput": -1, "uploadThroughput": 20_000}
     slow.send("Network.emulateNetworkConditions", limits)
     visitor.choose(csv(rows=200_000))
     visitor.sees("uploading")
@@ -187,6 +187,7 @@ def test_starting_over_cancels_what_runs(visitor: Visitor, desk: Desk) -> None:
 
 def test_a_report_shows_numbers_bars_and_what_is_left_out(visitor: Visitor) -> None:
     visitor.make()
+    visitor.is_dressed()
     expect(visitor.heading()).to_have_text("Report on sales.csv")
     assert visitor.table("Amount by region") == [
         ["Region", "Amount", "Share", "Weight"],
@@ -206,6 +207,7 @@ def test_a_report_shows_numbers_bars_and_what_is_left_out(visitor: Visitor) -> N
 
 def test_a_report_begins_with_its_figures_and_warnings(visitor: Visitor) -> None:
     visitor.make()
+    visitor.is_dressed()
     figures = visitor.page.locator("#figures > div").all_inner_texts()
     assert figures == ["Revenue\n1,566\u00a0EUR", "Best region\nNorth"]
     expect(visitor.page.get_by_role("list", name="Warnings")).to_have_text(
@@ -215,6 +217,7 @@ def test_a_report_begins_with_its_figures_and_warnings(visitor: Visitor) -> None
 
 def test_a_line_is_drawn_and_told_in_words(visitor: Visitor) -> None:
     visitor.make()
+    visitor.is_dressed()
     figure = visitor.page.get_by_role("figure", name="Sold by month")
     expect(figure.get_by_role("listitem")).to_have_text(["Sold", "Sent back"])
     line = figure.get_by_role("img")
@@ -232,6 +235,7 @@ def test_a_line_is_drawn_and_told_in_words(visitor: Visitor) -> None:
 
 def test_a_pie_has_its_slices_and_its_shares_as_text(visitor: Visitor) -> None:
     visitor.make()
+    visitor.is_dressed()
     figure = visitor.page.get_by_role("figure", name="Pieces by kind")
     assert [text.split("\n") for text in figure.get_by_role("listitem").all_inner_texts()] == [
         ["Apples", "60", "60%"],

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
-from playwright.sync_api import Locator, Route, expect
+from playwright.sync_api import APIResponse, Locator, Route, expect
 
 from .conftest import Arrives
 from .desk import HOUR, Desk, payments
@@ -40,7 +40,7 @@ def complaint(field: Locator) -> Locator:
 
 
 def test_values_are_corrected_and_make_the_report(reviewer: Visitor) -> None:
-    assert reviewer.heading().inner_text() == "Are these in the right category?"
+    expect(reviewer.heading()).to_have_text("Are these in the right category?")
     reviewer.option(CATEGORY).select_option("Food")
     enter(reviewer.option("Amount, row 2"), "7.25")
     enter(reviewer.option("Due, row 2"), "2025-06-30")
@@ -161,6 +161,7 @@ def test_the_report_waits_for_edits_on_their_way(reviewer: Visitor) -> None:
     enter(reviewer.option(REMARK), "last")
     reviewer.press("Make the report")
     reviewer.reads("Saving…")
+    reviewer.waits(lambda: held)
     assert not reviewer.calls(["api/finish"])
     held[0].continue_()
     reviewer.sees("done")
@@ -227,6 +228,74 @@ def test_a_review_whose_style_is_late_is_there_and_has_the_focus(
     expect(visitor.heading()).to_have_id("review-title")
     expect(visitor.heading()).to_be_focused()
     expect(visitor.option(CATEGORY)).to_be_visible()
+
+
+def test_a_review_that_comes_after_starting_over_is_not_shown(visitor: Visitor, desk: Desk) -> None:
+    held: list[Route] = []
+    desk.step.review = payments()
+    visitor.page.route("**/api/review?*", lambda route: held.append(route), times=1)
+    visitor.upload()
+    visitor.press("Make the report")
+    visitor.waits(lambda: held)
+    made = held[0].fetch()
+    visitor.press("Start over")
+    visitor.sees("empty")
+    visitor.hears(held[0], response=made)
+    visitor.sees("empty")
+
+
+def look_that_is_late(reviewer: Visitor) -> tuple[Route, APIResponse]:
+    """A look at what other tabs have changed, whose answer is on its way for long."""
+    held: list[Route] = []
+    reviewer.page.route("**/api/review?*", lambda route: held.append(route), times=1)
+    reviewer.page.evaluate("dispatchEvent(new Event('focus'))")
+    reviewer.waits(lambda: held)
+    return held[0], held[0].fetch()
+
+
+def test_a_late_look_does_not_undo_what_was_entered_since(reviewer: Visitor) -> None:
+    held, told = look_that_is_late(reviewer)
+    enter(reviewer.option(REMARK), "mine")
+    reviewer.reads("Saved: 1 value corrected.")
+    reviewer.hears(held, response=told)
+    expect(reviewer.option(REMARK)).to_have_value("mine")
+
+
+def test_a_late_look_at_rows_that_are_no_longer_shown_changes_nothing(
+    visitor: Visitor, desk: Desk
+) -> None:
+    desk.step.review = payments(250)
+    visitor.upload()
+    visitor.press("Make the report")
+    enter(visitor.option(REMARK), "mine")
+    visitor.reads("Saved: 1 value corrected.")
+    held, told = look_that_is_late(visitor)
+    visitor.press("Next rows")
+    visitor.reads("101 to 200 of 250 rows")
+    visitor.hears(held, response=told)
+    enter(visitor.option("Remark, row 101"), "more")
+    visitor.reads("Saved: 2 values corrected.")
+
+
+def test_an_edit_that_is_refused_when_its_row_has_gone_holds_up_no_other(
+    reviewer: Visitor, arrives: Arrives, desk: Desk
+) -> None:
+    held: list[Route] = []
+    reviewer.page.route("**/api/review", lambda route: held.append(route), times=1)
+    enter(reviewer.option("Remark, row 3"), "late")
+    reviewer.waits(lambda: held)
+    other = arrives(desk.url, reviewer.page.context)
+    other.press("Start over")
+    desk.step.review = payments(1)
+    other.upload()
+    other.press("Make the report")
+    other.sees("review")
+    expect(reviewer.option("Remark, row 3")).to_have_count(0)
+    expect(reviewer.option(REMARK)).to_be_visible()
+    problem = {"status": 409, "error": "not_ready", "detail": "There is no such review."}
+    reviewer.hears(held[0], status=409, json=problem)
+    enter(reviewer.option(REMARK), "mine")
+    reviewer.reads("Saved: 1 value corrected.")
 
 
 def test_a_review_that_expired_asks_for_its_files(reviewer: Visitor, desk: Desk) -> None:

@@ -221,6 +221,7 @@ def test_files_chosen_right_after_a_cancel_are_sent(visitor: Visitor) -> None:
     visitor.page.route("**/upload.js", lambda route: held.append(route))
     visitor.choose(csv("older.csv"))
     visitor.sees("uploading")
+    visitor.waits(lambda: held)
     visitor.press("Cancel the upload")
     visitor.choose(csv("newer.csv"))
     held[0].continue_()

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+import time
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import TypedDict
+from typing import Any, TypedDict
 
-from playwright.sync_api import ConsoleMessage, Download, Locator, Page, Request, expect
+from playwright.sync_api import ConsoleMessage, Download, Locator, Page, Request, Route, expect
 
 REFUSED = re.compile(r"Failed to load resource: the server responded with a status of 4\d\d")
 UNREACHED = re.compile(r"Failed to load resource: (net::ERR_|.* status of 503)")
+PATIENCE_SECONDS = 60
+STYLED = "[...document.querySelectorAll('link[rel=stylesheet]')].every(link => link.sheet)"
 
 
 class Upload(TypedDict):
@@ -82,7 +85,30 @@ class Visitor:
             self.press("Download the workbook")
         return waiting.value
 
+    def hears(self, held: Route, **answer: Any) -> None:
+        """Give a call that the test holds its answer, and wait until the page has dealt with it."""
+        with self.page.expect_response(held.request.url) as answered:
+            held.fulfill(**answer)
+        answered.value.finished()
+        self.page.evaluate(
+            """async () => {
+                await (await fetch("healthz")).text();  // what came before has been read by then
+                await new Promise(requestAnimationFrame);
+            }"""
+        )
+
     # What they see
+
+    def waits(self, condition: Callable[[], object]) -> None:
+        """Wait until something is so that this test is told of, such as a call that it holds."""
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while not condition():
+            assert time.monotonic() < deadline, condition
+            self.page.wait_for_timeout(20)
+
+    def is_dressed(self) -> None:
+        """Wait until all style has come: parts of the page are shown before their own."""
+        self.waits(lambda: self.page.evaluate(STYLED))
 
     def sees(self, state: str) -> None:
         expect(self.page.locator("html")).to_have_attribute("data-state", state)

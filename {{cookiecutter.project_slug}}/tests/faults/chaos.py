@@ -22,6 +22,7 @@ from secrets import token_hex
 from typing import TYPE_CHECKING
 
 import click
+from support import eventually
 
 from .server import Answer, Caller, Server, children_of, form
 
@@ -111,7 +112,7 @@ class Round:
         answer = self.sure("POST", "/api/process")
         assert answer.status == 202, answer
 
-    def until(self, condition: Callable[[dict[str, object]], bool], seconds: float = 60) -> None:
+    def until(self, condition: Callable[[dict[str, object]], bool], seconds: float = 120) -> None:
         deadline = time.monotonic() + seconds
         while not condition(self.job()):
             assert time.monotonic() < deadline, self.job()
@@ -281,7 +282,7 @@ def child(server: Server) -> None:
 def fork_server(server: Server) -> None:
     """That of the child at work, or else any."""
     busy = [pid for pid in server.fork_servers() if children_of(pid)]
-    server.kill(*random.sample(busy or server.fork_servers(), 1))
+    server.kill(*random.sample(busy or eventually(server.fork_servers), 1))
 
 
 VICTIMS = (web_worker, master, tree, child, fork_server)

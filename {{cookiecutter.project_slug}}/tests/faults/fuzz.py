@@ -63,7 +63,7 @@ def call_at_random(port: int, most: int, seed: int, folder: Path) -> Result:
             *("--config-file", CONFIG, "--no-color", "run"),
             *(f"http://127.0.0.1:{port}/api/openapi.json", "--checks", "all"),
             *("--max-examples", str(most), "--seed", str(seed), "--continue-on-failure"),
-            *("--generation-database", "none", "--request-timeout", "20"),
+            *("--generation-database", "none", "--request-timeout", "120"),
             *("--report", "json", "--report-json-path", report),
         ],
         env={

@@ -24,7 +24,7 @@ from support import eventually
 
 from {{ cookiecutter.package_name }}.silo.files.objects import PIECE_BYTES
 
-from .server import Program, Server, descendants_of, processes_of
+from .server import ANSWER_SECONDS, Program, Server, descendants_of, processes_of
 
 READY = "works on jobs from"
 LEASE_SECONDS = 3
@@ -44,7 +44,7 @@ class Worker(Program):
         self.launch("worker", "--concurrency", "1")
 
     def wait_ready(self) -> None:
-        eventually(lambda: self.log.count(READY) > self._before or self._ended(), 30)
+        eventually(lambda: self.log.count(READY) > self._before or self._ended(), ANSWER_SECONDS)
 
     def job_processes(self) -> list[int]:
         """The fork server, and the child that works on a job."""
@@ -187,7 +187,7 @@ class Cluster:
 
     def left_behind(self) -> list[str]:
         """Objects of sessions that the cleaners' second look has not removed, either."""
-        deadline = time.monotonic() + LEASE_SECONDS + 10
+        deadline = time.monotonic() + LEASE_SECONDS + 60
         while (left := self.objects()) and time.monotonic() < deadline:
             time.sleep(0.2)
         return [*left]

@@ -23,7 +23,9 @@ from {{ cookiecutter.package_name }}.silo.files.local import PIECE_BYTES
 
 TASKS = f"{package}.silo.tasks."
 """What the commands have in common of processes that are there for jobs."""
-ORPHAN_SECONDS = 10
+ORPHAN_SECONDS = 60
+ANSWER_SECONDS = 120
+"""How long a busy machine may take for what takes none elsewhere."""
 LOG = "server.log"
 BOUNDARY = "one-part-and-no-more"
 
@@ -96,7 +98,7 @@ class Program:
         """SIGTERM, and the exit code."""
         assert self._process
         self._process.terminate()
-        return self._process.wait(30)
+        return self._process.wait(ANSWER_SECONDS)
 
 
 class Server(Program):
@@ -124,8 +126,8 @@ class Server(Program):
     def begin(self) -> None:
         self.launch("serve", "--port", str(self.port), "--workers", str(self._workers))
 
-    def wait_ready(self, seconds: float = 30) -> None:
-        deadline = time.monotonic() + seconds
+    def wait_ready(self) -> None:
+        deadline = time.monotonic() + ANSWER_SECONDS
         while len(self.workers()) < self._workers or not self.answers():
             assert self.runs, self.log
             assert time.monotonic() < deadline, "the server does not answer"
@@ -180,11 +182,12 @@ class Server(Program):
 
 
 def children_of(pid: int) -> list[int]:
-    try:
-        tasks = list(Path(f"/proc/{pid}/task").iterdir())
-        return [int(each) for task in tasks for each in (task / "children").read_text().split()]
-    except FileNotFoundError:
-        return []
+    found: list[str] = []
+    with contextlib.suppress(OSError):  # it has ended
+        for task in Path(f"/proc/{pid}/task").iterdir():
+            with contextlib.suppress(OSError):  # only this thread has
+                found += (task / "children").read_text().split()
+    return [*map(int, found)]
 
 
 def descendants_of(pid: int) -> list[int]:
@@ -247,7 +250,7 @@ class Caller:
 
     def listen(self, path: str, last_event_id: str = "") -> Iterator[Event]:
         """The events of a stream until it ends or breaks off."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=ANSWER_SECONDS)
         try:
             connection.request("GET", path, headers={**self._own(), "Last-Event-ID": last_event_id})
             yield from parse(connection.getresponse())
@@ -257,7 +260,7 @@ class Caller:
     def call(
         self, method: str, path: str, body: bytes = b"", headers: dict[str, str] | None = None
     ) -> Answer:
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=ANSWER_SECONDS)
         try:
             connection.request(method, path, body, {**self._own(), **(headers or {})})
             response = connection.getresponse()

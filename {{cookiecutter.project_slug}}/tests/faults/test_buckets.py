@@ -192,7 +192,7 @@ def test_a_bucket_that_cannot_be_used_stops_the_start_with_a_sentence(
         env={**os.environ, **given},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=300,
         check=False,
     )
     assert asked.returncode == 1

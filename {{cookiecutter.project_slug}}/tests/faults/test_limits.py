@@ -40,7 +40,7 @@ def serve(tmp_path: Path) -> Iterator[Serve]:
 def begin(port: int, source: str = "127.0.0.1", forwarded: str = "") -> int:
     """The status of a first upload, over a connection from `source`."""
     connection = http.client.HTTPConnection(
-        "127.0.0.1", port, timeout=30, source_address=(source, 0)
+        "127.0.0.1", port, timeout=300, source_address=(source, 0)
     )
     headers = {**NAMED, **({"X-Forwarded-For": forwarded} if forwarded else {})}
     try:

@@ -138,7 +138,7 @@ def job(caller: Caller) -> dict[str, object]:
 
 
 def until(caller: Caller, *statuses: str) -> None:
-    eventually(lambda: job(caller)["status"] in statuses, 40)
+    eventually(lambda: job(caller)["status"] in statuses, 120)
 
 
 def report(caller: Caller) -> object:

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 from servers.valkey import Valkey
-from support import eventually
+from support import Gate, eventually
 
-from .chaos import LARGE, SMALL, Round
+from .chaos import SMALL, Round
 from .server import Answer, Caller, Event, Server, alive
 from .test_kill import works_on
 from .test_workers import counter
@@ -23,7 +23,7 @@ pytestmark = pytest.mark.skipif(
     not Path("/proc/self/task").exists(), reason="processes are found in /proc"
 )
 
-LEASE_SECONDS = 2
+LEASE_SECONDS = 4
 ENDS = ("complete", "failed", "cancelled", "expired")
 
 
@@ -36,7 +36,12 @@ def store(tmp_path: Path) -> Iterator[Valkey]:
 
 
 @pytest.fixture
-def server(tmp_path: Path, store: Valkey) -> Iterator[Server]:
+def gate(tmp_path: Path) -> Gate:
+    return Gate(tmp_path / "gate")
+
+
+@pytest.fixture
+def server(tmp_path: Path, store: Valkey, gate: Gate) -> Iterator[Server]:
     """Two web workers, one job at a time."""
     server = Server(
         tmp_path / "data",
@@ -44,9 +49,11 @@ def server(tmp_path: Path, store: Valkey) -> Iterator[Server]:
         SILO_STORE_URL=store.url,
         SILO_LEASE=LEASE_SECONDS,
         SILO_WORKERS=1,
+        TESTS_GATE=gate.path,
     )
     server.start()
     yield server
+    gate.open()
     assert server.stop() == 0
 
 
@@ -76,11 +83,12 @@ def hear(caller: Caller, heard: list[Event]) -> None:
 
 
 def test_s34_a_job_that_ends_while_the_store_is_away_is_told_when_it_is_back(
-    server: Server, store: Valkey
+    server: Server, store: Valkey, gate: Gate
 ) -> None:
     """Though its lease is over by then: nobody could renew one."""
     round_ = Round(server, Caller(server.port))
-    round_.upload(LARGE)
+    gate.shut()
+    round_.upload(SMALL)
     round_.process()
     round_.until(partial(works_on, 1))
     heard: list[Event] = []
@@ -89,12 +97,13 @@ def test_s34_a_job_that_ends_while_the_store_is_away_is_told_when_it_is_back(
     children = server.job_processes()
     store.kill()
     is_honest(server, round_.caller)
+    gate.open()
     eventually(lambda: not all(map(alive, children)), 60)  # it has said how it ended
     time.sleep(1.5 * LEASE_SECONDS)  # the time itself is what is tested
     is_honest(server, round_.caller)
     store.start()
     assert round_.ended_well() == "complete, attempt 1"
-    hearing.join(30)
+    hearing.join(120)
     assert heard[-1].event == "complete"
     ids = [tuple(map(int, event.id.split("."))) for event in heard]
     assert ids == sorted(set(ids))
@@ -103,10 +112,11 @@ def test_s34_a_job_that_ends_while_the_store_is_away_is_told_when_it_is_back(
 
 
 def test_s34_a_job_that_still_runs_when_the_store_is_back_goes_on(
-    server: Server, store: Valkey
+    server: Server, store: Valkey, gate: Gate
 ) -> None:
     round_ = Round(server, Caller(server.port))
-    round_.upload(LARGE * 3)
+    gate.shut()
+    round_.upload(SMALL)
     round_.process()
     round_.until(partial(works_on, 1))
     for _ in range(2):
@@ -114,6 +124,7 @@ def test_s34_a_job_that_still_runs_when_the_store_is_back_goes_on(
         time.sleep(0.3)  # any moment will do
         store.start()
         eventually(lambda: server.answers())
+    gate.open()
     assert round_.ended_well() == "complete, attempt 1"
 
 
@@ -161,7 +172,7 @@ def test_s34_calls_with_a_key_count_once_each_through_restarts(
                 eventually(partial(are_told, calls, restart * CALLS // 5))
                 store.kill()
                 store.start()
-            statuses = Counter(call.result(60).status for call in calls)
+            statuses = Counter(call.result(120).status for call in calls)
         assert statuses == {200: CALLS}
         assert caller.get("/api/count").json == {"value": CALLS + 1}
 

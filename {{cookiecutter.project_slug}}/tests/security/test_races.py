@@ -36,7 +36,7 @@ def at_once(server: Server, sid: str | None, calls: list[Call]) -> list[Answer]:
     start = threading.Barrier(len(calls))
 
     def one(call: Call) -> Answer:
-        start.wait(10)
+        start.wait(60)
         return call(Caller(server.port, sid))
 
     with ThreadPoolExecutor(len(calls)) as pool:

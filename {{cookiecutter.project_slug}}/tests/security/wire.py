@@ -11,7 +11,7 @@ OWN = HEAD + b"X-Requested-With: test\r\n"
 STATUS = re.compile(rb"HTTP/1\.1 (\d{3}) ")
 
 
-def send(port: int, data: bytes, seconds: float = 5) -> bytes:
+def send(port: int, data: bytes, seconds: float = 30) -> bytes:
     """Whatever comes back until the server ends the connection, or is silent for so long."""
     found = bytearray()
     with socket.create_connection(("127.0.0.1", port), timeout=seconds) as connection:

@@ -24,7 +24,7 @@ from .ports import free_port
 HOST = "127.0.0.1"
 USER, PASSWORD = "test:tester", "testing"
 STORES = ("account", "container", "object")
-START_SECONDS = 60
+START_SECONDS = 120
 
 HASH = """\
 [swift-hash]
@@ -237,7 +237,7 @@ class Swift:
             client_options={"allow_http": True},
         )
         link = urlsplit(sign(store, "PUT", "", timedelta(seconds=60)))
-        connection = http.client.HTTPConnection(HOST, self._ports["proxy"], timeout=30)
+        connection = http.client.HTTPConnection(HOST, self._ports["proxy"], timeout=300)
         try:
             connection.request("PUT", f"{link.path}?{link.query}", headers={"Content-Length": "0"})
             response = connection.getresponse()

@@ -18,7 +18,7 @@ from . import of_the_run
 from .ports import free_port
 
 PROGRAMS = ("valkey-server", "redis-server")
-START_SECONDS = 20
+START_SECONDS = 120
 
 
 class Valkey:

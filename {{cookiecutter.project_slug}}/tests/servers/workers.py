@@ -21,7 +21,7 @@ from {{ cookiecutter.package_name }}.silo.tasks.crew import Crew
 from {{ cookiecutter.package_name }}.silo.tasks.jobs import Jobs
 from {{ cookiecutter.package_name }}.silo.tasks.listener import CeleryWorker
 
-START_SECONDS = 30
+START_SECONDS = 120
 
 
 class WorkerProcess:

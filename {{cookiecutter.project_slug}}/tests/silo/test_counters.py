@@ -159,6 +159,6 @@ def test_s38_a_process_that_is_killed_at_it_blocks_nobody(tmp_path: Path, name: 
     eventually(lambda: counted() > 20)
     assert counting.pid
     os.kill(counting.pid, signal.SIGKILL)
-    counting.join(10)
+    counting.join(60)
     before = counted()
     assert times(Counters(records, lambda: 1000.0), "a") == before + 1

@@ -13,6 +13,7 @@ from support import Clock, eventually
 from {{ cookiecutter.package_name }}.silo import BackgroundTask, SessionStore
 from {{ cookiecutter.package_name }}.silo.sessions.ids import SessionKey, session_key
 from {{ cookiecutter.package_name }}.silo.tasks.base import Reporter
+from {{ cookiecutter.package_name }}.silo.tasks.jobs import Job
 
 from .conftest import LEASE, RETAIN, TTL, OpenStore
 
@@ -156,7 +157,7 @@ def test_a_session_with_a_task_is_busy_by_itself(open_store: OpenStore, clock: C
     store, go = open_store(lease=10 * TTL), threading.Event()
     store.register_namespace("work", lambda: {"task": BackgroundTask("wait")})
     with store.transaction(SID) as state:
-        state["work"]["task"].start(lambda task: go.wait(20) and None)
+        state["work"]["task"].start(lambda task: go.wait(60) and None)
     clock.advance(TTL)
     assert store.cleanup() == []
     assert store.exists(SID)
@@ -165,6 +166,25 @@ def test_a_session_with_a_task_is_busy_by_itself(open_store: OpenStore, clock: C
     eventually(lambda: task.is_complete)
     clock.advance(TTL)
     assert store.cleanup() == [SID]
+
+
+def test_whoever_hears_that_a_destroyed_session_s_job_was_cancelled_finds_no_session(
+    open_store: OpenStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store, go, found = open_store(), threading.Event(), list[bool]()
+    store.register_namespace("work", lambda: {"task": BackgroundTask("wait")})
+    with store.transaction(SID) as state:
+        state["work"]["task"].start(lambda task: go.wait(60) and None)
+    cancel = store.runner.cancel
+
+    def cancelled(job_id: str) -> Job | None:
+        found.append(store.exists(SID))
+        return cancel(job_id)
+
+    monkeypatch.setattr(store.runner, "cancel", cancelled)
+    store.destroy(SID)
+    go.set()
+    assert found == [False]
 
 
 def test_a_session_that_somebody_works_on_is_left_to_the_next_pass(

@@ -399,7 +399,7 @@ def test_a_task_that_runs_is_a_409_and_a_misused_one_a_500(
 
     @app.post("/api/start")
     def start() -> Any:
-        silo.state("counter")["task"].start(lambda task: gate.wait(20) and None)
+        silo.state("counter")["task"].start(lambda task: gate.wait(60) and None)
         return {}
 
     session = begin(client)

@@ -87,7 +87,7 @@ def test_a_lock_ends_with_its_process(locks: FileLocks, path: Path, end: str) ->
         else:
             assert holder.stdin
             holder.stdin.close()
-        holder.wait(10)
+        holder.wait(60)
     assert locks.take(KEY)
 
 

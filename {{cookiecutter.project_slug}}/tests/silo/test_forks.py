@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 import targets
+from faults.server import children_of as children
 from support import Clock, eventually, running
 
 from {{ cookiecutter.package_name }}.silo import BackgroundTask
@@ -49,7 +50,7 @@ def runner() -> Iterator[ProcessRunner]:
 @pytest.fixture
 def server() -> Iterator[ForkServer]:
     server = ForkServer(["targets"])
-    assert server.warm(30)
+    assert server.warm(120)
     yield server
     server.close()
 
@@ -93,11 +94,6 @@ def state(pid: int) -> str:
 
 def parent(pid: int) -> int:
     return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
-
-
-def children(pid: int) -> list[int]:
-    tasks = Path(f"/proc/{pid}/task").iterdir()
-    return [int(each) for task in tasks for each in (task / "children").read_text().split()]
 
 
 def files(pid: int) -> int:
@@ -216,9 +212,10 @@ def test_fifty_jobs_leave_nothing_behind(runner: ProcessRunner) -> None:
 def test_a_job_whose_fork_server_is_killed_has_another_attempt(tmp_path: Path) -> None:
     gate = tmp_path / "gate"
     with running(preload=["targets"]) as runner:
+        server = whereabouts(runner)["parent"]
+        eventually(lambda: not children(server))
         task = begun(runner, targets.whereabouts, str(gate))
         eventually(lambda: task.state.message == "here")
-        [server] = [pid for pid in children(os.getpid()) if children(pid)]
         [child] = children(server)
         os.kill(server, signal.SIGKILL)
         eventually(lambda: task.state.attempt == 2)
@@ -265,8 +262,8 @@ def test_a_runner_that_stops_costs_no_attempt_if_it_loses_the_child_first(
 
 
 def test_a_job_keeps_its_lease_while_imports_are_done_anew(modules: Path) -> None:
-    (modules / "slow.py").write_text("import time; time.sleep(1.5)")
-    jobs = Jobs(MemoryRecords(), time.time, lease=0.6)
+    (modules / "slow.py").write_text("import time; time.sleep(4)")
+    jobs = Jobs(MemoryRecords(), time.time, lease=2)
     runner = ProcessRunner(jobs, Slots(2), Crew(preload=["targets", "slow"]))
     try:
         before = whereabouts(runner)
@@ -360,13 +357,15 @@ def test_what_starts_a_thread_is_spawned_before_it_is_needed(modules: Path) -> N
 
 
 def test_a_job_that_waits_for_imports_too_long_has_a_child_that_does_its_own(
-    modules: Path, monkeypatch: pytest.MonkeyPatch
+    modules: Path, gate: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The next has a fork, once they are done."""
     monkeypatch.setattr(forked, "WARM_SECONDS", 0)
-    (modules / "slow.py").write_text("import time; time.sleep(0.5)")
+    held = f"if 'forkserver' in str(sys.orig_argv): targets.wait_for({str(gate)!r})"
+    (modules / "slow.py").write_text(f"import sys, targets\n{held}")
     with running(preload=["targets", "slow"], slots=1) as runner:
         assert whereabouts(runner)["parent"] == os.getpid()
+        gate.touch()
         eventually(lambda: whereabouts(runner)["parent"] != os.getpid())
 
 
@@ -381,6 +380,7 @@ def test_a_server_that_does_not_answer_holds_up_no_job(
     assert parent(worker._process.pid) == os.getpid()
     worker.kill()
     os.kill(pid, signal.SIGCONT)
+    monkeypatch.setattr(forked, "FORK_SECONDS", 60)
     worker = at_work(server, "whereabouts")  # it has been asked after the other one
     eventually(lambda: children(pid) == [worker._process.pid])
     worker.kill()

@@ -43,7 +43,7 @@ class World:
         first = len(self.effects) == 1
         if first and self.held_up:
             self.inside.set()
-            self.go_on.wait(20)
+            self.go_on.wait(60)
         return first
 
 
@@ -143,7 +143,7 @@ def add_views(app: Flask, silo: Silo, world: World) -> None:
         state: dict[str, Any] = silo.state("counter")
         world.effects.append("held")
         world.inside.set()
-        world.go_on.wait(20)
+        world.go_on.wait(60)
         state["value"] += 1
         return state
 
@@ -405,11 +405,11 @@ def test_s30_a_second_request_is_told_to_wait_while_the_first_is_in_flight(
     sid = session(client)
     with ThreadPoolExecutor() as pool:
         first = pool.submit(send, app.test_client(), "/api/held", sid=sid)
-        assert world.inside.wait(20)
+        assert world.inside.wait(60)
         second = send(client, "/api/held", sid=sid)
         other = send(client, "/api/held", sid=sid, data=b"other")
         world.go_on.set()
-        answer = first.result(20)
+        answer = first.result(60)
     assert code(second) == (409, "in_flight")
     assert int(second.headers["Retry-After"]) > 0
     assert code(other) == (422, "idempotency_mismatch")
@@ -461,13 +461,13 @@ def test_after_its_lease_a_claim_is_taken_over_and_the_late_holder_keeps_nothing
     world.held_up = True
     with ThreadPoolExecutor() as pool:
         late = pool.submit(send, app.test_client(), "/api/apart", sid=sid)
-        assert world.inside.wait(20)
+        assert world.inside.wait(60)
         clock.advance(LEASE - 0.1)
         assert code(send(client, "/api/apart", sid=sid)) == (409, "in_flight")
         clock.advance(0.2)
         second = send(client, "/api/apart", sid=sid)
         world.go_on.set()
-        first = late.result(20)
+        first = late.result(60)
     assert second.status_code == 200
     assert not is_replay(second)
     assert code(first) == (409, "busy")
@@ -481,11 +481,11 @@ def test_a_late_holder_without_state_does_not_overwrite_the_answer(
     world.held_up = True
     with ThreadPoolExecutor() as pool:
         late = pool.submit(send, app.test_client(), "/api/outside")
-        assert world.inside.wait(20)
+        assert world.inside.wait(60)
         clock.advance(LEASE + 1)
         second = send(client, "/api/outside")
         world.go_on.set()
-        first = late.result(20)
+        first = late.result(60)
     assert first.get_json() != second.get_json()
     assert send(client, "/api/outside").get_json() == second.get_json()
 
@@ -496,11 +496,11 @@ def test_a_late_holder_that_fails_does_not_let_the_key_go(
     world.held_up = True
     with ThreadPoolExecutor() as pool:
         late = pool.submit(send, app.test_client(), "/api/outside?fails=first")
-        assert world.inside.wait(20)
+        assert world.inside.wait(60)
         clock.advance(LEASE + 1)
         second = send(client, "/api/outside?fails=first")
         world.go_on.set()
-        assert late.result(20).status_code == 500
+        assert late.result(60).status_code == 500
     assert send(client, "/api/outside?fails=first").get_json() == second.get_json()
 
 

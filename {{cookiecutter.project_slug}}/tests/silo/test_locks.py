@@ -170,7 +170,7 @@ def test_a_lease_that_has_run_out_by_the_clock_is_taken_over(
         with pytest.raises(TimeoutError):
             waiting.result(timeout=0.1)
         clock.advance(1)
-        waiting.result(timeout=10)
+        waiting.result(timeout=60)
     assert value_of(living) == 1
 
 
@@ -189,7 +189,7 @@ def test_a_late_holder_of_a_lease_does_not_unlock_for_the_one_after(
             waiting.result(timeout=0.1)
         held.state["counter"]["value"] = 10
         held.commit()
-        waiting.result(timeout=10)
+        waiting.result(timeout=60)
     assert value_of(third) == 11
 
 
@@ -198,7 +198,7 @@ def test_a_waiting_thread_goes_on_as_soon_as_the_lock_is_free(store: SessionStor
     waiting = threading.Thread(target=add, args=(store,))
     waiting.start()
     held.rollback()
-    waiting.join(timeout=10)
+    waiting.join(timeout=60)
     assert not waiting.is_alive()
     assert value_of(store) == 1
 

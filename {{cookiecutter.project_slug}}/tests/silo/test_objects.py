@@ -170,7 +170,7 @@ def test_of_two_who_add_at_one_place_one_comes_too_late(place: ObjectPlace, tmp_
 
         def read(self, size: int | None = -1) -> bytes:
             if not self.tell():
-                together.wait(10)
+                together.wait(60)
             return super().read(size)
 
     def add(number: int) -> int:

@@ -144,7 +144,7 @@ def test_s35_a_runner_stops_though_the_store_is_away(
     store.away = True
     stopping = threading.Thread(target=runner.stop)
     stopping.start()
-    stopping.join(10)
+    stopping.join(60)
     assert not stopping.is_alive()
     store.away = False
 

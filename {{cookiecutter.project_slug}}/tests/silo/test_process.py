@@ -187,7 +187,10 @@ def test_s22_a_target_that_takes_too_long_is_ended(
         assert end_of(task).startswith("Processing took longer than")
 
 
-def test_a_target_is_asked_to_stop_when_its_time_is_over(tmp_path: Path) -> None:
+def test_a_target_is_asked_to_stop_when_its_time_is_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(relay, "GRACE_SECONDS", 60)
     stopped = tmp_path / "stopped"
     with running(Limits(seconds=0.3), slots=1) as runner:
         task = BackgroundTask(runner=runner)

@@ -225,7 +225,7 @@ def test_its_clock_is_the_servers(records: Records, monkeypatch: pytest.MonkeyPa
     assert records.shared
     before, real = records.clock(), time.time
     monkeypatch.setattr(time, "time", lambda: real() + 300)
-    assert records.clock() == pytest.approx(before, abs=2)
+    assert records.clock() == pytest.approx(before, abs=60)
 
 
 FORKS = """
@@ -259,7 +259,7 @@ def test_a_fork_shares_no_connection(server: Valkey) -> None:
         env=environment,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=300,
         check=False,
     )
     assert (done.stdout, done.stderr) == ("600\n", "")
@@ -288,7 +288,7 @@ def test_a_restart_costs_no_idle_connection_an_answer(
     together = threading.Barrier(8)
 
     def step(number: int) -> int:
-        together.wait(20)
+        together.wait(60)
         return records.apply(put(str(number), expect=NEW))
 
     with ThreadPoolExecutor(8) as pool:
@@ -307,7 +307,7 @@ def test_more_threads_than_connections_wait_for_each_other(
     together = threading.Barrier(3 * redis.CONNECTIONS)
 
     def step(number: int) -> int:
-        together.wait(20)
+        together.wait(60)
         return sum(bool(records.apply(put(str(number)))) for _ in range(10))
 
     with ThreadPoolExecutor(together.parties) as pool:
@@ -344,6 +344,7 @@ def test_s34_a_server_that_hangs_is_said_and_no_answer_is_anothers(
     server: Valkey, opened: Callable[[str], Records], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(redis, "ANSWER_SECONDS", 0.2)
+    monkeypatch.setattr(redis, "HANGING_SECONDS", 4)
     records = opened(server.url)
     records.apply(put("a", value=b"a"), put("b", value=b"b"))
     with server.paused():

@@ -43,7 +43,7 @@ class World:
                 else (self.second_inside, self.second_go_on)
             )
             inside.set()
-            assert go_on.wait(20)
+            assert go_on.wait(60)
         return number
 
 
@@ -170,10 +170,10 @@ def test_a_change_while_the_answer_was_made_makes_it_stale(
     path = "/api/look/cached?hold=1"
     with ThreadPoolExecutor() as pool:
         first = pool.submit(call, app.test_client(), path, sid)
-        assert world.inside.wait(20)
+        assert world.inside.wait(60)
         call(client, "/api/add", sid)
         world.go_on.set()
-        assert number(first.result(20)) == 1
+        assert number(first.result(60)) == 1
     assert number(call(client, path, sid)) == 3
 
 
@@ -241,11 +241,11 @@ def test_one_at_a_time_and_nobody_waits_if_told_so(
     path = "/api/add/locked?hold=1"
     with ThreadPoolExecutor() as pool:
         first = pool.submit(call, make_app().test_client(), path, sid)
-        assert world.inside.wait(20)
+        assert world.inside.wait(60)
         refused = call(client, path, sid)
         other = call(client, "/api/add/locked?hold=0", sid)
         world.go_on.set()
-        assert number(first.result(20)) == 1
+        assert number(first.result(60)) == 1
     assert (refused.status_code, refused.get_json()["error"]) == (409, "busy")
     assert int(refused.headers["Retry-After"]) > 0
     assert number(other) == 2
@@ -258,11 +258,11 @@ def test_others_wait_for_their_turn(
     path = "/api/plain/waiting?hold=1"
     with ThreadPoolExecutor() as pool:
         first = pool.submit(call, app.test_client(), path, sid)
-        assert world.inside.wait(20)
+        assert world.inside.wait(60)
         second = pool.submit(call, app.test_client(), path, sid)
         assert not second.done()
         world.go_on.set()
-        assert (number(first.result(20)), number(second.result(20))) == (1, 2)
+        assert (number(first.result(60)), number(second.result(60))) == (1, 2)
 
 
 def test_a_lock_runs_out(
@@ -272,17 +272,17 @@ def test_a_lock_runs_out(
     path = "/api/plain/locked?hold=2"
     with ThreadPoolExecutor() as pool:
         late = pool.submit(call, app.test_client(), path, sid)
-        assert world.inside.wait(20)
+        assert world.inside.wait(60)
         clock.advance(LOCKED - 0.1)
         assert call(client, path, sid).status_code == 409
         clock.advance(0.2)
         second = pool.submit(call, app.test_client(), path, sid)
-        assert world.second_inside.wait(20)
+        assert world.second_inside.wait(60)
         world.go_on.set()
-        assert number(late.result(20)) == 1
+        assert number(late.result(60)) == 1
         assert call(client, path, sid).status_code == 409
         world.second_go_on.set()
-        assert number(second.result(20)) == 2
+        assert number(second.result(60)) == 2
     assert number(call(client, path, sid)) == 3
 
 
@@ -299,10 +299,10 @@ def test_of_two_first_calls_at_once_one_acts(
     path = "/api/add/both?hold=1"
     with ThreadPoolExecutor() as pool:
         first = pool.submit(call, make_app().test_client(), path, sid)
-        assert world.inside.wait(20)
+        assert world.inside.wait(60)
         second = pool.submit(call, make_app().test_client(), path, sid)
         world.go_on.set()
-        answers = [first.result(20), second.result(20)]
+        answers = [first.result(60), second.result(60)]
     assert [number(answer) for answer in answers] == [1, 1]
     assert number(call(client, path, sid)) == 1
     assert answers[0].get_json()["value"] == 2

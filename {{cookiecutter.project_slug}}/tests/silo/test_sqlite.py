@@ -74,7 +74,7 @@ def test_a_killed_writer_leaves_the_store_whole_and_free(url: str) -> None:
         pass
     assert writer.pid
     os.kill(writer.pid, signal.SIGKILL)
-    writer.join(10)
+    writer.join(60)
     before = records.read("n", "n")
     assert _step(records)
     after = records.read("n", "n")
@@ -113,7 +113,7 @@ def test_a_new_file_is_prepared_by_one_process_at_a_time(tmp_path: Path) -> None
             with pytest.raises(TimeoutError):
                 opening.result(timeout=0.1)
             assert file.stat().st_size == 0
-        opening.result(timeout=10).close()
+        opening.result(timeout=60).close()
     assert file.stat().st_size > 0
 
 
@@ -126,7 +126,7 @@ def test_a_single_step_waits_for_nobody_s_turn_and_several_wait(url: str, tmp_pa
             both = pool.submit(records.apply, one, other)
             with pytest.raises(TimeoutError):
                 both.result(timeout=0.1)
-        assert both.result(timeout=10)
+        assert both.result(timeout=60)
 
 
 def test_a_step_that_comes_while_another_program_writes_is_taken_afterwards(
@@ -142,7 +142,7 @@ def test_a_step_that_comes_while_another_program_writes_is_taken_afterwards(
             with pytest.raises(TimeoutError):
                 each.result(timeout=0.1)
         other.execute("COMMIT")
-        assert all(each.result(timeout=10) for each in waiting)
+        assert all(each.result(timeout=60) for each in waiting)
     other.close()
     assert records.count("kind") == 2
 

@@ -142,6 +142,6 @@ def held(make_app: MakeApp, gate: Gate) -> Iterator[Person]:
     person = Person(make_app(SILO_RUNNER="thread", SILO_LEASE=86400))
     person.upload()
     assert person.process().status_code == 202
-    assert gate.began.wait(20)
+    assert gate.began.wait(60)
     yield person
     gate.open.set()

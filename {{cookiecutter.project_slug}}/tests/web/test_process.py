@@ -223,7 +223,7 @@ def test_s29_fifty_starts_at_once_start_one_job(
     statuses: list[int] = []
 
     def start() -> None:
-        connection = HTTPConnection("127.0.0.1", server.server_port, timeout=30)
+        connection = HTTPConnection("127.0.0.1", server.server_port, timeout=300)
         together.wait()
         connection.request("POST", "/api/process", headers={"X-Session-ID": person.sid})
         statuses.append(connection.getresponse().status)

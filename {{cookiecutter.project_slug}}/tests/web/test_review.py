@@ -384,12 +384,12 @@ def test_while_the_report_is_made_nothing_is_edited(
 
     def held(review: Review, options: Any) -> Report:
         began.set()
-        assert go.wait(20)
+        assert go.wait(60)
         return made(review, options)
 
     monkeypatch.setattr(jobs, "finish", held)
     assert reviewer.post("/api/finish").status_code == 202
-    assert began.wait(20)
+    assert began.wait(60)
     for answer in (edit(reviewer, TRAVEL), reviewer.post("/api/finish")):
         assert error(answer) == (409, "already_running")
     go.set()

@@ -65,14 +65,16 @@ async function sync() {
 }
 
 async function settle({ files, job, options, review }) {
+  const mine = facts;
+  const late = () => mine !== facts || sending;
   const { form, report } = await parts();
-  if (sending) return;
+  if (late()) return;
   if (options && !recall().options) form.fill(fields, options);
   remember({ files: files.map(({ name, size }) => ({ name, size })) });
   list($("uploaded"), files);
   const found = await report.reviewed(review, { press, show, sync, module });
   if (job?.running) act(watch);
-  else if (job?.status === "complete") await (job.id === review ? found.open(review) : finish());
+  else if (job?.status === "complete") await (job.id === review ? found.open(review) : report.open(show, late));
   else if (job?.status === "failed") fail(job);
   else if (job?.status === "cancelled") show("cancelled");
   else show(files.length ? "ready" : "empty");
@@ -215,17 +217,6 @@ function fail({ error }) {
 }
 
 // Report
-
-async function finish() {
-  const { report } = await parts();
-  try {
-    report.showReport(await get("report"));
-    show("done");
-  } catch (error) {
-    if (error.status !== 410) show("ready"); // so that it can be made again
-    throw error;
-  }
-}
 
 /** A signed link makes it the browser's own download. */
 async function download({ dataset: { file } }) {

@@ -28,10 +28,15 @@ async function ask(path) {
 
 document.addEventListener("silo:state", async ({ detail: { state } }) => {
   show(trace, "");
-  if (state === "failed") show(trace, (await ask("status")).job.logs.join("\n"));
+  if (state !== "failed") return;
+  const { job } = await ask("status");
+  if (document.documentElement.dataset.state === state) show(trace, job.logs.join("\n"));
 });
 
+let heard = 0; // an answer to an older question may come later
+
 document.addEventListener("silo:connection", async ({ detail: { up } }) => {
+  const mine = ++heard;
   const { ok, detail } = up ? { ok: true } : await ask("status").catch(() => ({ ok: true }));
-  show(reason, ok ? "" : detail);
+  if (mine === heard) show(reason, ok ? "" : detail);
 });

@@ -1,13 +1,26 @@
 /** Shows a report: its key figures, warnings and notes, its files, and its tables with their charts. */
 
+import { get } from "./api.js";
 import { chart } from "./charts.js";
 import { bytes, el } from "./elements.js";
 import { count, format, isNumeric } from "./format.js";
 
 document.head.append(el("link", { rel: "stylesheet", href: new URL("report.css", import.meta.url) }));
 
+/** Show the report that is there, unless the page says that it is `late`: then it shows another state. */
+export async function open(show, late) {
+  const found = await get("report").catch((error) => error);
+  if (late()) return;
+  if (found instanceof Error) {
+    if (found.status !== 410) show("ready"); // so that it can be made again
+    throw found;
+  }
+  showReport(found);
+  show("done");
+}
+
 /** Show a report in the elements that the page has for its parts. */
-export function showReport({ title, figures, warnings, notes, workbook, files, tables }) {
+function showReport({ title, figures, warnings, notes, workbook, files, tables }) {
   const $ = (id) => document.getElementById(id);
   const texts = (some) => some.map((text) => el("li", { textContent: text }));
   $("title").textContent = title;

@@ -19,6 +19,7 @@ let id; // of the review
 let shown; // the rows that are shown, as the server told them
 let saving = Promise.resolve(); // the last of the changes that are under way
 let waiting = 0; // how many there are
+let version = 0; // of what is shown: an older answer changes nothing
 
 document.head.append(el("link", { rel: "stylesheet", href: new URL("review.css", import.meta.url) }));
 
@@ -76,7 +77,10 @@ export function offer(review, ends) {
 /** Show the review. */
 export async function open(review) {
   id = review;
-  build(await fetched(shown?.offset ?? 0));
+  const found = await fetched(shown?.offset ?? 0).catch((error) => error);
+  if (id !== review) return; // the page has another by now, or none
+  if (found instanceof Error) throw found;
+  build(found);
   page.show("review");
 }
 
@@ -85,6 +89,7 @@ const fetched = (offset) => get(`review?offset=${offset}&limit=${ROWS}`);
 // The table
 
 function build(review) {
+  version++;
   shown = review;
   $("review-title").textContent = review.title;
   $("review-notes").replaceChildren(...review.notes.map((textContent) => el("li", { textContent })));
@@ -157,6 +162,7 @@ function read(field, { kind }) {
 // Changes
 
 function changed(field, column, number) {
+  version++;
   waiting++;
   say("Saving…");
   saving = saving.then(() => save(field, column, number)).finally(() => waiting--);
@@ -169,7 +175,7 @@ async function save(field, column, number) {
     const edit = { row: number, column: column.name, value, was: field.was };
     const { edits } = await patch({ review: id, edits: [edit] });
     field.was = value;
-    shown.edits = edits;
+    if (shown) shown.edits = edits;
     flag(field, "");
     field.closest("td").toggleAttribute("data-edited", true);
     remember({ edited: newKey() }); // the other tabs hear of it
@@ -202,19 +208,19 @@ function clash(field, column, number, theirs) {
     });
     return made;
   };
-  $(`${field.id}-error`).append(decide("Keep mine", true), decide("Take that", false));
+  field.nextElementSibling.append(decide("Keep mine", true), decide("Take that", false));
 }
 
 function flag(field, message) {
   field.ariaInvalid = message ? "true" : null;
-  $(`${field.id}-error`).replaceChildren(...(message ? [el("span", { textContent: message })] : []));
+  field.nextElementSibling.replaceChildren(...(message ? [el("span", { textContent: message })] : []));
 }
 
 const say = (text) => ($("review-saved").textContent = text);
 const invalid = () => $("review-rows").querySelector("[aria-invalid]");
 
 function tell() {
-  if (waiting) return;
+  if (waiting || !shown) return;
   say(invalid() ? "Not everything is saved: see the marked cells." : `Saved: ${corrected()}`);
 }
 
@@ -231,9 +237,10 @@ function markEdited() {
 
 /** What other tabs have changed; a field that somebody is at, or that is not saved, stays. */
 async function refresh() {
-  if (document.documentElement.dataset.state !== "review" || waiting) return;
+  if (document.documentElement.dataset.state !== "review" || waiting || !shown) return;
+  const mine = ++version;
   const now = await fetched(shown.offset).catch(() => null); // the page itself tells what is wrong
-  if (!now || waiting || now.review !== id) return;
+  if (!now || mine !== version || now.review !== id) return;
   now.rows.forEach((cells, n) => cells.forEach((value, i) => update($(`cell-${now.offset + n}-${i}`), now.columns[i], value)));
   shown = now;
   for (const cell of section.querySelectorAll("[data-edited]")) cell.removeAttribute("data-edited");

@@ -249,13 +249,14 @@ class SessionStore:
         with self.locks.held(key):
             record = self.records.read("session", key)
             if record:
-                self.cancel_tasks(read_session(record))
                 self.remove_files(key)
                 self.records.apply(
                     Delete("session", key),
                     self._expiry.second_look(key),
                     *forgetting(self.records, key),
                 )
+                # Last: whoever hears that a job was cancelled, and asks, is told of no session.
+                self.cancel_tasks(read_session(record))
             self.records.apply(Delete("tombstone", key))
 
     def cancel_tasks(self, session: Session) -> None:
