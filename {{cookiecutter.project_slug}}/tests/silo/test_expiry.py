@@ -13,7 +13,7 @@ from support import Clock, eventually
 from {{ cookiecutter.package_name }}.silo import BackgroundTask, SessionStore
 from {{ cookiecutter.package_name }}.silo.sessions.ids import SessionKey, session_key
 from {{ cookiecutter.package_name }}.silo.tasks.base import Reporter
-from {{ cookiecutter.package_name }}.silo.tasks.jobs import Job
+from {{ cookiecutter.package_name }}.silo.tasks.job import Job
 
 from .conftest import LEASE, RETAIN, TTL, OpenStore
 
