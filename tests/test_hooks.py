@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 from conftest import CHOICES, QUESTIONS, SOURCE, TEMPLATE, Bake, run_cookiecutter
 from cookiecutter.utils import create_env_with_context
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 GOOD = {
@@ -97,6 +97,7 @@ def test_an_answer_reaches_a_hook_as_it_was_typed(hook: str, answer: str) -> Non
     assert embedded(hook, {"description": answer}) == {"description": answer}
 
 
+@settings(deadline=None)
 @given(st.dictionaries(st.text(), st.text(st.characters(exclude_categories=()))))
 def test_any_text_reaches_a_hook_as_data(answers: dict[str, str]) -> None:
     # JSON joins two surrogates that stand side by side; the text is the same in UTF-16.

@@ -35,6 +35,16 @@ def pytest_collectstart(collector: pytest.Collector) -> None:
     """Before tests of anything but the step, load the app, with the step that they know."""
     if isinstance(collector, pytest.Module) and collector.path.name != "test_pipeline.py":
         stand_in.load_app()
+        take_time()
+
+
+def take_time() -> None:
+    """Have no example of a property be too slow: that would tell of the machine."""
+    from hypothesis import HealthCheck, settings
+
+    slow = [HealthCheck.too_slow]
+    settings.register_profile("untimed", settings(), deadline=None, suppress_health_check=slow)
+    settings.load_profile("untimed")
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -345,7 +345,6 @@ def quoted(text: str, always: bool) -> str:
     return text
 
 
-@settings(deadline=None)
 @given(
     tables(FLOATS),
     st.sampled_from(",;\t|"),
@@ -371,7 +370,7 @@ def test_a_table_written_as_text_is_read_back(
     assert all(same(found, row) for found, row in zip(sheet.rows, rows, strict=True))
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(tables(FLOATS.map(lambda number: float(f"{number:.15g}")).filter(math.isfinite)))
 def test_a_table_written_as_a_workbook_is_read_back(
     tmp_path_factory: pytest.TempPathFactory, rows: list[list[Any]]
@@ -387,7 +386,6 @@ def test_a_table_written_as_a_workbook_is_read_back(
             assert not isinstance(cell, float) or not cell.is_integer() or math.fabs(cell) > 2**53
 
 
-@settings(deadline=None)
 @given(st.binary(max_size=400))
 def test_s42_any_bytes_end_in_a_table_or_a_sentence(
     tmp_path_factory: pytest.TempPathFactory, data: bytes

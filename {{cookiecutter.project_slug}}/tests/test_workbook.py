@@ -106,7 +106,7 @@ def parts(stream: io.BytesIO) -> dict[str, str]:
         return {name: archive.read(name).decode() for name in archive.namelist()}
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(texts=st.tuples(*[HOSTILE] * 6), cells=st.lists(HOSTILE, max_size=5))
 def test_s28_text_is_never_a_formula_a_link_or_a_macro(
     texts: tuple[str, ...], cells: list[str]
@@ -128,7 +128,7 @@ def test_s28_text_is_never_a_formula_a_link_or_a_macro(
     assert {part.rpartition(".")[2] for part in found} <= {"xml", "rels"}
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(cells=st.lists(HOSTILE, min_size=1, max_size=20))
 def test_s28_text_is_read_back_as_it_was(cells: list[str]) -> None:
     stream = written(
@@ -151,7 +151,6 @@ def test_s28_text_that_looks_like_a_formula_stays_text_when_somebody_edits_it() 
     assert not one_cell("a=1").quotePrefix
 
 
-@settings(deadline=None)
 @given(
     rows=st.lists(
         st.tuples(
@@ -372,7 +371,7 @@ def test_decimals_and_units_are_the_columns(column: Column, value: Cell, shown_a
     assert (cell.value, cell.number_format) == (value, shown_as)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(unit=HOSTILE)
 def test_any_unit_leaves_a_workbook_that_opens(unit: str) -> None:
     sheet = sheet_of(Table("T", [Column("C", "number", "sum", unit=unit)], [[1.5]]))

@@ -35,9 +35,7 @@ MARKER = b"what a person wrote "
 LONG = bytes(range(256)) * 512 + b"the end"
 RECORD = TEXT_BYTES + OVERHEAD
 
-examples = settings(
-    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+examples = settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 @pytest.fixture

@@ -329,7 +329,7 @@ STEPS = st.one_of(
 
 
 @pytest.mark.parametrize("name", RECORDS)
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.lists(st.lists(STEPS, min_size=1, max_size=3, unique_by=lambda s: s[1]), max_size=25))
 def test_records_behave_as_a_plain_dict_would(name: str, batches: list[list[Any]]) -> None:
     with TemporaryDirectory() as folder:

@@ -185,6 +185,4 @@ class SessionMachine(RuleBasedStateMachine):
 @pytest.mark.parametrize("name", RECORDS)
 def test_s36_sessions_live_as_the_model_does(name: str) -> None:
     machine = type("Machine", (SessionMachine,), {"backend": name})
-    run_state_machine_as_test(
-        machine, settings=settings(max_examples=60, stateful_step_count=40, deadline=None)
-    )
+    run_state_machine_as_test(machine, settings=settings(max_examples=60, stateful_step_count=40))

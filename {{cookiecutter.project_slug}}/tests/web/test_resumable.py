@@ -313,7 +313,7 @@ def test_a_new_server_goes_on_where_the_old_one_was(make_app: MakeApp) -> None:
     assert again.stored() == [DATA]
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=60, suppress_health_check=list(HealthCheck))
 @given(
     data=st.binary(min_size=1, max_size=20_000).map(lambda data: b"a" + data.replace(b"\0", b"0")),
     cuts=st.lists(st.integers(0, 20_000), max_size=8),
