@@ -132,7 +132,7 @@ def test_s29_a_start_whose_answer_is_lost_is_not_repeated(server: Server, caller
     call = ("/api/process", b'{"largest": 5}', "application/json")
     before = stored(server, "job")
     send_and_hang_up(caller, *call)
-    job = eventually(lambda: caller.get("/api/status").json["job"])["id"]
+    job = eventually(lambda: caller.get("/api/status").json["job"]["id"])
     answer = insist(lambda port, sid: retry(Caller(port, sid), *call), server.port, caller.sid)
     assert (answer.status, answer.json["id"]) == (202, job)
     assert answer.headers["Idempotency-Replayed"] == "true"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import random
 import socket
+import sys
 from itertools import cycle
 
 LOWEST = 10_100
@@ -15,17 +16,25 @@ to a server on port 0 or to a caller: nobody takes one meanwhile. Browsers refus
 _process = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % 11
 _own = range(LOWEST + _process * SPAN, LOWEST + (_process + 1) * SPAN)
 _ports = cycle(random.sample(_own, SPAN))
+_held: list[socket.socket] = []
 
 
 def free_port() -> int:
-    """A port that nobody listens on, and that this process gets only once in a long while."""
-    return next(port for port in _ports if _is_free(port))
+    """A port that nobody listens on, and that no other run of tests on this machine finds free."""
+    return next(port for port in _ports if _take(port))
 
 
-def _is_free(port: int) -> bool:
-    with socket.socket() as probe:
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            return False
+def _take(port: int) -> bool:
+    holder = socket.socket()
+    try:
+        holder.bind(("127.0.0.1", port))
+    except OSError:
+        holder.close()
+        return False
+    if sys.platform == "linux":
+        # A server that says the same may listen there; who only looks whether it is free may not.
+        holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        _held.append(holder)
+    else:
+        holder.close()
     return True

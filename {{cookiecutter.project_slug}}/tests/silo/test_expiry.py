@@ -13,7 +13,6 @@ from support import Clock, eventually
 from {{ cookiecutter.package_name }}.silo import BackgroundTask, SessionStore
 from {{ cookiecutter.package_name }}.silo.sessions.ids import SessionKey, session_key
 from {{ cookiecutter.package_name }}.silo.tasks.base import Reporter
-from {{ cookiecutter.package_name }}.silo.tasks.job import Job
 
 from .conftest import LEASE, RETAIN, TTL, OpenStore
 
@@ -177,7 +176,7 @@ def test_whoever_hears_that_a_destroyed_session_s_job_was_cancelled_finds_no_ses
         state["work"]["task"].start(lambda task: go.wait(60) and None)
     cancel = store.runner.cancel
 
-    def cancelled(job_id: str) -> Job | None:
+    def cancelled(job_id: str) -> Any:
         found.append(store.exists(SID))
         return cancel(job_id)
 
