@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import ctypes
 import json
 import os
-import platform
 import re
 import signal
 import socket
-import struct
 import subprocess
 import sys
 import threading
@@ -31,7 +28,6 @@ from {{ cookiecutter.package_name }} import cli, contract, server
 from {{ cookiecutter.package_name }}.about import TITLE
 from {{ cookiecutter.package_name }}.address import address
 from {{ cookiecutter.package_name }}.patience import PIECE_BYTES
-from {{ cookiecutter.package_name }}.silo import turns
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="gunicorn needs a Unix")
 
@@ -426,32 +422,6 @@ def test_it_may_open_as_many_files_as_its_user_may() -> None:
     )
     enough = server.FILES if hard == resource.RLIM_INFINITY else min(server.FILES, hard)
     assert said.stdout.split() == [str(enough), str(hard)]
-
-
-def turn(thread: int) -> int:
-    """Nanoseconds that it may run in one go, by sched_getattr(2); 0 before Linux 6.12."""
-    number = {"x86_64": 315, "aarch64": 275}.get(platform.machine())
-    if sys.platform != "linux" or number is None:
-        return 0
-    found = ctypes.create_string_buffer(56)
-    assert ctypes.CDLL(None).syscall(number, thread, found, len(found), 0) == 0
-    runtime: int = struct.unpack_from("=Q", found, 24)[0]
-    return runtime
-
-
-def test_who_answers_takes_shorter_turns_than_jobs_do(one: Server) -> None:
-    usual = turn(os.getpid())
-    if not usual:
-        pytest.skip("this system knows no turns of other lengths")
-
-    def taken(module: str) -> set[int]:
-        """By all threads of the processes below the server that began with this module."""
-        below = [Path(f"/proc/{pid}") for pid in one.descendants()]
-        named = [process for process in below if module in read(process / "cmdline")]
-        return {turn(int(each.name)) for process in named for each in (process / "task").iterdir()}
-
-    assert taken(cli.__name__) == {turns.SHORT}
-    assert eventually(lambda: taken("forkserver") == {usual})
 
 
 def test_a_stream_is_sent_away_with_a_hint_when_the_server_stops(start: Start) -> None:

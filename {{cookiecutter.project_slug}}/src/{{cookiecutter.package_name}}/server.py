@@ -19,7 +19,6 @@ from .app import create_app, make_silo
 from .config import ConfigError, load_settings
 from .opening import reach_broker, reach_files_apart
 from .patience import PIECE_BYTES, Watch
-from .silo import turns
 from .silo.errors import SiloError
 from .silo.watcher import PER_PROCESS
 
@@ -150,8 +149,6 @@ def settings_of(host: str, port: int, workers: int) -> dict[str, Any]:
         "forwarded_allow_ips": "",
         # Whoever may open it may stop the server, and it lies in a home, which a container has not.
         "control_socket_disable": True,
-        # All threads: one that waits for its core may hold Python's lock.
-        "post_fork": lambda _, _worker: turns.take(turns.SHORT),
         "post_worker_init": _end_streams_at_signals,
         "worker_exit": lambda _, worker: _stop(worker),
         "loglevel": "warning",

@@ -19,7 +19,6 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import Any, TextIO
 
-from .. import turns
 from ..errors import Cancelled
 from .base import Outcome, Target, outcome_of
 from .job import LINE_CHARS
@@ -96,7 +95,6 @@ class ChildTask:
 
 def main() -> None:
     """What a new Python calls."""
-    turns.take(turns.USUAL)
     die_with_parent()
     attend()
 

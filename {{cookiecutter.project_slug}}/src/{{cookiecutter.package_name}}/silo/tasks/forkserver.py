@@ -23,7 +23,6 @@ from functools import partial
 from importlib import import_module
 from pathlib import Path
 
-from .. import turns
 from .child import attend, die_with_parent
 
 READY = b"ready"
@@ -48,7 +47,6 @@ def main() -> None:
     Says so when that can begin, and ends at once where it cannot. Each child leaves from here, too.
     """
     control = socket.socket(fileno=os.dup(0))
-    turns.take(turns.USUAL)
     die_with_parent()
     try:
         for module in sys.argv[1:]:
