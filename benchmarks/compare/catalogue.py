@@ -114,7 +114,7 @@ ALONE = {
     "limits": Alone(
         "the physical limit",
         "What nothing built on it can beat: the same reader alone, the same job in one warm "
-        "process without a server, a socket written to the disk, Flask with nothing in it.",
+        "process without a server, a socket written to a rested disk, Flask with nothing in it.",
         alone.limits,
     ),
     "bake": Alone("a bake", "`cookiecutter` with the default answers.", alone.bake),
