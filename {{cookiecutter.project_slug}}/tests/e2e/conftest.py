@@ -23,7 +23,7 @@ from {{ cookiecutter.package_name }} import cli
 
 from . import chromium
 from .desk import Desk
-from .visitor import Visitor
+from .visitor import PATIENCE_SECONDS, Visitor
 
 Arrives = Callable[..., Visitor]
 SERVERS = {
@@ -31,7 +31,7 @@ SERVERS = {
     *("restarting", "forgetful", "copy", "stacked"),
 }
 START_SECONDS = 120
-PATIENCE = 60_000
+PATIENCE = PATIENCE_SECONDS * 1000
 """Milliseconds that a busy machine may take for what takes none elsewhere."""
 
 expect.set_options(timeout=PATIENCE)

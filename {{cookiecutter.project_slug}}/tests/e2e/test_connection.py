@@ -299,14 +299,13 @@ def test_two_tabs_that_start_at_once_share_one_job(arrives: Arrives, desk: Desk)
 
 
 def test_a_late_answer_does_not_turn_back_the_page(visitor: Visitor, desk: Desk) -> None:
-    late: list[Route] = []
     desk.step.gate.clear()
     visitor.upload()
-    visitor.page.route("**/api/status", lambda route: late.append(route), times=1)
+    late = visitor.holds("**/api/status")
     visitor.page.evaluate("dispatchEvent(new Event('focus'))")
     visitor.press("Make the report")
     visitor.reads("Opened the files.")
-    visitor.waits(lambda: late)
+    held = late()
     nothing: dict[str, Any] = {
         "session": "live",
         "files": [],
@@ -314,7 +313,7 @@ def test_a_late_answer_does_not_turn_back_the_page(visitor: Visitor, desk: Desk)
         "job": None,
         "expires_in": None,
     }
-    visitor.hears(late[0], json=nothing)
+    visitor.hears(held, json=nothing)
     visitor.sees("running")
 
 
@@ -322,19 +321,18 @@ def test_a_late_answer_does_not_turn_back_the_page(visitor: Visitor, desk: Desk)
 def test_a_report_that_comes_after_starting_over_is_not_shown(
     visitor: Visitor, refused: bool
 ) -> None:
-    held: list[Route] = []
-    visitor.page.route("**/api/report", lambda route: held.append(route), times=1)
+    late = visitor.holds("**/api/report")
     visitor.upload()
     visitor.press("Make the report")
-    visitor.waits(lambda: held)
-    made = held[0].fetch()
+    held = late()
+    made = held.fetch()
     visitor.press("Start over")
     visitor.sees("empty")
     if refused:
         problem = {"status": 409, "error": "not_ready", "detail": "There is no report."}
-        visitor.hears(held[0], status=409, json=problem)
+        visitor.hears(held, status=409, json=problem)
     else:
-        visitor.hears(held[0], response=made)
+        visitor.hears(held, response=made)
     visitor.sees("empty")
     expect(visitor.page.locator("#problem")).to_be_hidden()
 

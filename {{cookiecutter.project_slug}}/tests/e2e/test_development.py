@@ -7,7 +7,7 @@ import sys
 
 import pytest
 from copied import FAILING, STEP, Copy
-from playwright.sync_api import Route, expect
+from playwright.sync_api import expect
 from support import eventually
 
 from .conftest import Arrives
@@ -46,13 +46,11 @@ def test_what_was_wrong_before_is_not_said_when_the_server_is_back(
     eventually(server.is_ready)
     visitor = arrives(f"http://127.0.0.1:{server.port}/")
     visitor.loses_server = True
-    held: list[Route] = []
-    visitor.page.route("**/api/status", lambda route: held.append(route), times=1)
+    late = visitor.holds("**/api/status")
     told = "up => document.dispatchEvent(new CustomEvent('silo:connection', { detail: { up } }))"
     for up in (False, True):
         visitor.page.evaluate(told, up)
-    visitor.waits(lambda: held)
-    visitor.hears(held[0], status=503, json={"detail": "It cannot be loaded."})
+    visitor.hears(late(), status=503, json={"detail": "It cannot be loaded."})
     expect(visitor.page.locator("pre[aria-label^='Why the server']")).to_be_hidden()
 
 

@@ -154,16 +154,15 @@ def test_an_edit_whose_answer_is_lost_is_kept_once(reviewer: Visitor) -> None:
 
 
 def test_the_report_waits_for_edits_on_their_way(reviewer: Visitor) -> None:
-    held: list[Route] = []
     reviewer.option(CATEGORY).select_option("Food")
     reviewer.reads("Saved: 1 value corrected.")
-    reviewer.page.route("**/api/review", lambda route: held.append(route), times=1)
+    late = reviewer.holds("**/api/review")
     enter(reviewer.option(REMARK), "last")
     reviewer.press("Make the report")
     reviewer.reads("Saving…")
-    reviewer.waits(lambda: held)
+    held = late()
     assert not reviewer.calls(["api/finish"])
-    held[0].continue_()
+    held.continue_()
     reviewer.sees("done")
     assert reviewer.table("Rows")[1][7] == "last"
 
@@ -231,26 +230,24 @@ def test_a_review_whose_style_is_late_is_there_and_has_the_focus(
 
 
 def test_a_review_that_comes_after_starting_over_is_not_shown(visitor: Visitor, desk: Desk) -> None:
-    held: list[Route] = []
     desk.step.review = payments()
-    visitor.page.route("**/api/review?*", lambda route: held.append(route), times=1)
+    late = visitor.holds("**/api/review?*")
     visitor.upload()
     visitor.press("Make the report")
-    visitor.waits(lambda: held)
-    made = held[0].fetch()
+    held = late()
+    made = held.fetch()
     visitor.press("Start over")
     visitor.sees("empty")
-    visitor.hears(held[0], response=made)
+    visitor.hears(held, response=made)
     visitor.sees("empty")
 
 
 def look_that_is_late(reviewer: Visitor) -> tuple[Route, APIResponse]:
     """A look at what other tabs have changed, whose answer is on its way for long."""
-    held: list[Route] = []
-    reviewer.page.route("**/api/review?*", lambda route: held.append(route), times=1)
+    late = reviewer.holds("**/api/review?*")
     reviewer.page.evaluate("dispatchEvent(new Event('focus'))")
-    reviewer.waits(lambda: held)
-    return held[0], held[0].fetch()
+    held = late()
+    return held, held.fetch()
 
 
 def test_a_late_look_does_not_undo_what_was_entered_since(reviewer: Visitor) -> None:
@@ -280,10 +277,9 @@ def test_a_late_look_at_rows_that_are_no_longer_shown_changes_nothing(
 def test_an_edit_that_is_refused_when_its_row_has_gone_holds_up_no_other(
     reviewer: Visitor, arrives: Arrives, desk: Desk
 ) -> None:
-    held: list[Route] = []
-    reviewer.page.route("**/api/review", lambda route: held.append(route), times=1)
+    late = reviewer.holds("**/api/review")
     enter(reviewer.option("Remark, row 3"), "late")
-    reviewer.waits(lambda: held)
+    held = late()
     other = arrives(desk.url, reviewer.page.context)
     other.press("Start over")
     desk.step.review = payments(1)
@@ -293,7 +289,7 @@ def test_an_edit_that_is_refused_when_its_row_has_gone_holds_up_no_other(
     expect(reviewer.option("Remark, row 3")).to_have_count(0)
     expect(reviewer.option(REMARK)).to_be_visible()
     problem = {"status": 409, "error": "not_ready", "detail": "There is no such review."}
-    reviewer.hears(held[0], status=409, json=problem)
+    reviewer.hears(held, status=409, json=problem)
     enter(reviewer.option(REMARK), "mine")
     reviewer.reads("Saved: 1 value corrected.")
 

@@ -85,6 +85,17 @@ class Visitor:
             self.press("Download the workbook")
         return waiting.value
 
+    def holds(self, address: str) -> Callable[[], Route]:
+        """Hold the next call of an address. What this returns waits for that call, and gives it."""
+        held: list[Route] = []
+        self.page.route(address, lambda route: held.append(route), times=1)
+
+        def call() -> Route:
+            self.waits(lambda: held)
+            return held[0]
+
+        return call
+
     def hears(self, held: Route, **answer: Any) -> None:
         """Give a call that the test holds its answer, and wait until the page has dealt with it."""
         with self.page.expect_response(held.request.url) as answered:

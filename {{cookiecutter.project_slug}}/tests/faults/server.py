@@ -195,10 +195,15 @@ def descendants_of(pid: int) -> list[int]:
 
 
 def command(pid: int) -> str:
+    return told(pid, "cmdline").replace(b"\0", b" ").decode()
+
+
+def told(pid: int, what: str) -> bytes:
+    """What the system says of a process; nothing once it has ended."""
     try:
-        return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode()
+        return Path(f"/proc/{pid}/{what}").read_bytes()
     except (FileNotFoundError, ProcessLookupError):
-        return ""
+        return b""
 
 
 def processes_of(data: Path) -> list[str]:

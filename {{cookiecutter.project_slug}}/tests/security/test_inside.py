@@ -7,11 +7,10 @@ import re
 import stat
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import Any
 
 import pytest
-from faults.server import Caller, Server, command
+from faults.server import Caller, Server, command, told
 
 from .conftest import LIMITS
 from .wire import HEAD, OWN, ask, statuses
@@ -79,19 +78,11 @@ def test_what_the_app_writes_is_for_its_user_alone(careless: Server) -> None:
 def test_no_secret_is_on_a_command_line_nor_handed_to_a_child(careless: Server) -> None:
     for pid in careless.everyone():
         assert SECRET not in command(pid)
-    environments = [*map(environment, careless.job_processes())]
+    environments = [told(pid, "environ") for pid in careless.job_processes()]
     assert any(environments)
     for given in environments:
         assert SECRET.encode() not in given
         assert b"SECRET_KEY" not in given
-
-
-def environment(pid: int) -> bytes:
-    """Of a process; empty once it has ended, as the child of an earlier job may meanwhile."""
-    try:
-        return Path(f"/proc/{pid}/environ").read_bytes()
-    except (FileNotFoundError, ProcessLookupError):
-        return b""
 
 
 def test_no_line_of_the_log_is_written_by_a_stranger(careless: Server) -> None:
