@@ -59,7 +59,7 @@ def take_uploads() -> Response:
     """Completed uploads become the session's files. To say it twice is to say it once."""
     silo, ids = the_silo(), uploads_named()
     pending, sid = the_pending(), silo.sid
-    with silo.store.transaction(sid) as session:
+    with silo.store.transaction(sid, create=False) as session:
         state = session[NAMESPACE]
         if [file["id"] for file in state["files"]] == ids:
             return told(state["files"])

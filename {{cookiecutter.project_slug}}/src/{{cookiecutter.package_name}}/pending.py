@@ -47,8 +47,9 @@ class Pending:
         self._sid = sid
         self._quota = quota
 
-    def create(self, name: str, length: int) -> str:
-        """A new upload's id. Raises Problem if it is one too many, or too large."""
+    def create(self, name: str, length: int) -> tuple[str, Entry]:
+        """A new upload's id, and what is known of it. Raises Problem if it is one too many, or too
+        large."""
         upload, now = secrets.token_hex(16), self._store.clock()
         try:
             with self._store.transaction(self._sid) as session:
@@ -57,13 +58,14 @@ class Pending:
                 for each in abandoned:
                     del uploads[each]
                 self._admit(uploads, length)
-                uploads[upload] = {"name": name, "length": length, "at": now, "turn": None}
+                entry = {"name": name, "length": length, "at": now, "turn": None}
+                uploads[upload] = entry
                 self._files.begin(self._sid, upload)
         except BaseException:
             self._files.remove(self._sid, upload)
             raise
         self._files.remove(self._sid, *abandoned)
-        return upload
+        return upload, entry
 
     def find(self, upload: str) -> tuple[Entry, int]:
         """What is known of an upload, and its offset; the session's TTL begins anew.
@@ -89,48 +91,40 @@ class Pending:
         time.sleep(1.5 * body.BEAT_SECONDS)
         return self.find(upload)
 
-    def append(self, upload: str, offset: int, data: Arriving) -> int:
-        """Add to an upload that is at `offset`; its offset then.
+    def append(self, upload: str, offset: int, data: Arriving, last: bool) -> tuple[Entry, int]:
+        """Add to an upload that is at `offset`; if that was the `last` of it, it is whole.
 
-        Raises PartMoved and OSError, after which it can go on, SessionExpired, and Problem, after
-        which it is gone.
+        What is known of it then, and its offset. Raises PartMoved and OSError, after which it can
+        go on, SessionExpired, and Problem and UnreadableFile, after which it is gone.
         """
-        with self._turn(upload) as turn:
-            data.beat = lambda: self._stay(upload, turn)
-            try:
-                return self._files.append(self._sid, upload, offset, cast(BinaryIO, data))
-            except FileNotFoundError as error:
-                raise taken_away() from error
-            except Problem:
-                self.remove(upload)
-                raise
+        turn = secrets.token_hex(8)
+        with self._changing(upload) as entry:
+            entry |= {"turn": turn, "at": self._store.clock()}
+        data.beat = lambda: self._stay(upload, turn)
+        try:
+            size = self._files.append(self._sid, upload, offset, cast(BinaryIO, data))
+            whole = last and not data.cut and size == entry["length"]
+            found = {"sha256": self._hash(upload, offset, data)} if whole else {}
+        except FileNotFoundError as error:
+            raise taken_away() from error
+        except (Problem, UnreadableFile):
+            self.remove(upload)
+            raise
+        except BaseException:
+            with contextlib.suppress(Problem, SiloError):
+                self._end_turn(upload, turn)
+            raise
+        return self._end_turn(upload, turn, **found), size
 
     def head(self, upload: str, size: int) -> bytes:
         """The first bytes of what has come, `size` at most."""
         with self._files.open_part(self._sid, upload) as part:
             return part.read(size)
 
-    def complete(self, upload: str, sha256: str | None) -> Entry:
-        """Mark an upload as whole; its hash is taken if nobody has it.
-
-        Raises Problem, and UnreadableFile, after which it is gone.
-        """
-        try:
-            found = sha256 or self._hash(upload)
-        except FileNotFoundError as error:
-            raise taken_away() from error
-        except UnreadableFile:
-            self.remove(upload)
-            raise
-        with self._changing(upload) as entry:
-            entry["sha256"] = found
-        return entry
-
     def remove(self, upload: str) -> None:
         """Remove an upload; nothing happens if it is not there."""
-        if self._store.exists(self._sid):
-            with self._store.transaction(self._sid) as session:
-                session[NAMESPACE].pop(upload, None)
+        with contextlib.suppress(SessionExpired), self._change() as uploads:
+            uploads.pop(upload, None)
         self._files.remove(self._sid, upload)
 
     def take(self, session: dict[str, Any], ids: list[str]) -> list[Stored]:
@@ -167,17 +161,11 @@ class Pending:
         if sum(each["length"] for each in uploads.values()) + length > self._quota:
             raise too_much(self._quota)
 
-    @contextlib.contextmanager
-    def _turn(self, upload: str) -> Iterator[str]:
-        turn = secrets.token_hex(8)
+    def _end_turn(self, upload: str, turn: str, **found: str) -> Entry:
+        """A turn is over; what was found meanwhile is known from now on."""
         with self._changing(upload) as entry:
-            entry |= {"turn": turn, "at": self._store.clock()}
-        try:
-            yield turn
-        finally:
-            with contextlib.suppress(Problem, SiloError), self._changing(upload) as entry:
-                if entry["turn"] == turn:
-                    entry["turn"] = None
+            entry |= {"turn": None if entry["turn"] == turn else entry["turn"], **found}
+        return entry
 
     def _stay(self, upload: str, turn: str) -> None:
         """Keep the session, and the upload, while its bytes arrive.
@@ -207,15 +195,21 @@ class Pending:
         return entry
 
     @contextlib.contextmanager
-    def _changing(self, upload: str) -> Iterator[Entry]:
-        if not self._store.exists(self._sid):
-            raise SessionExpired
-        with self._store.transaction(self._sid) as session:
-            if upload not in session[NAMESPACE]:
-                raise taken_away()
-            yield session[NAMESPACE][upload]
+    def _change(self) -> Iterator[dict[str, Entry]]:
+        with self._store.transaction(self._sid, create=False) as session:
+            yield session[NAMESPACE]
 
-    def _hash(self, upload: str) -> str:
+    @contextlib.contextmanager
+    def _changing(self, upload: str) -> Iterator[Entry]:
+        with self._change() as uploads:
+            if upload not in uploads:
+                raise taken_away()
+            yield uploads[upload]
+
+    def _hash(self, upload: str, offset: int, data: Arriving) -> str:
+        """Of a whole upload, to which `data` was added last."""
+        if not offset:
+            return data.hash.hexdigest()
         with self._files.open_part(self._sid, upload) as part:
             return hashlib.file_digest(cast(Any, part), "sha256").hexdigest()
 

@@ -64,9 +64,9 @@ def create() -> Response:
     refuse_while_running(the_silo().snapshot(NAMESPACE))
     refuse_beforehand(name, length)
     pending = Pending(the_silo().store, the_files(), the_silo().sid, quota())
-    new = begin(pending, name, length)
+    new, entry = begin(pending, name, length)
     try:
-        answer = add(pending, new, pending.find(new)[0], 0, complete)
+        answer = add(pending, new, entry, 0, complete) if has_body() else said(new, entry, 0)
     except BaseException:
         pending.remove(new)
         raise
@@ -76,7 +76,7 @@ def create() -> Response:
     return answer
 
 
-def begin(pending: Pending, name: str, length: int) -> str:
+def begin(pending: Pending, name: str, length: int) -> tuple[str, Entry]:
     try:
         return pending.create(name, length)
     except Problem as error:
@@ -125,18 +125,21 @@ def abandon(upload: str) -> Response:
     return Response(status=204)
 
 
+def has_body() -> bool:
+    """Whether bytes come along, or may."""
+    return bool(request.content_length) or "Transfer-Encoding" in request.headers
+
+
 def add(pending: Pending, upload: str, entry: Entry, at: int, complete: bool) -> Response:
     """Add the request's body, and complete the upload if that is its end."""
     head = pending.head(upload, at) if at < HEAD_BYTES else None
     body, room = get_input_stream(request.environ), entry["length"] - at
     data = Arriving(body, entry["name"], head, room)
-    size = pending.append(upload, at, data)
+    entry, size = pending.append(upload, at, data, complete)
     if data.cut or data.size < (request.content_length or 0):
         raise cut_off(size)
-    if complete:
-        if size != entry["length"]:
-            raise inconsistent_length()
-        entry = pending.complete(upload, None if at else data.hash.hexdigest())
+    if complete and size != entry["length"]:
+        raise inconsistent_length()
     return said(upload, entry, size)
 
 
@@ -154,9 +157,10 @@ def the_pending() -> Pending:
     Raises SessionExpired, and Problem if there is no session that could have one.
     """
     silo = the_silo()
-    if silo.status == "expired":
+    status = silo.status
+    if status == "expired":
         raise SessionExpired
-    if silo.status == "none":
+    if status == "none":
         raise unknown()
     return Pending(silo.store, the_files(), silo.sid, quota())
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from support import Clock
 
-from {{ cookiecutter.package_name }}.silo import NamespaceError, SessionStore
+from {{ cookiecutter.package_name }}.silo import NamespaceError, SessionExpired, SessionStore
 from {{ cookiecutter.package_name }}.silo.errors import NotEncodable
 from {{ cookiecutter.package_name }}.silo.records import Record, Records, Step
 from {{ cookiecutter.package_name }}.silo.sessions.memory import MemoryRecords
@@ -140,6 +140,16 @@ def test_a_transaction_that_raises_keeps_nothing_and_frees_the_session(store: Se
         spoil(state)
     assert value_of(store) == 1
     keep(store, 4)
+    assert value_of(store) == 4
+
+
+def test_a_transaction_creates_none_if_it_is_not_to(store: SessionStore) -> None:
+    with pytest.raises(SessionExpired), store.transaction(SID, create=False):
+        pass
+    assert not store.exists(SID)
+    keep(store, 3)
+    with store.transaction(SID, create=False) as state:
+        state["counter"]["value"] += 1
     assert value_of(store) == 4
 
 

@@ -746,6 +746,18 @@ def test_s21_a_session_that_ends_without_its_files_going_yet(
     assert sender.lies_there() == []
 
 
+def test_a_session_that_ends_at_that_very_moment_is_not_begun_anew(
+    make_app: MakeApp, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sender = Sender(make_app(SILO_TTL=60))
+    upload = sender.created()
+    store = sender.app.extensions["silo"].store
+    lock, late = store.locks.acquire, once(lambda: clock.advance(61))
+    monkeypatch.setattr(store.locks, "acquire", lambda key: (late(), lock(key))[1])
+    assert error(sender.append(upload, 0, DATA, True)) == (410, "session_expired")
+    assert not store.exists(sender.sid)
+
+
 # When nothing can be stored
 
 

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from ..answers import forgetting
-from ..errors import NamespaceError, SessionBusy, TaskError
+from ..errors import NamespaceError, SessionBusy, SessionExpired, TaskError
 from ..records import Delete, Postpone, Put, Record, Records, Step, clock_of
 from ..tasks.base import Call, Runner
 from ..tasks.job import Job
@@ -190,15 +190,16 @@ class SessionStore:
 
     @contextlib.contextmanager
     def transaction(
-        self, sid: str, also: Callable[[], list[Step]] = list
+        self, sid: str, also: Callable[[], list[Step]] = list, create: bool = True
     ) -> Iterator[dict[str, Any]]:
         """Change a session's state, alone: kept when the block ends, forgotten when it raises.
 
         `also`, called in the end, gives steps to be taken with it, all or nothing. Yields the state
         of all namespaces. Raises SessionBusy if the lock cannot be had within two leases, or was
-        lost meanwhile, and NotEncodable if a value cannot be stored.
+        lost meanwhile, NotEncodable if a value cannot be stored, and SessionExpired if there is no
+        such session and none is to be created.
         """
-        held = self.begin(sid)
+        held = self.begin(sid, create)
         try:
             yield held.state
         except BaseException:
@@ -206,12 +207,12 @@ class SessionStore:
             raise
         held.commit(also)
 
-    def begin(self, sid: str) -> Transaction:
+    def begin(self, sid: str, create: bool = True) -> Transaction:
         """Take the session's lock, creating the session if need be. See `transaction`."""
         key = session_key(sid)
         held = Transaction(self, key, self.locks.acquire(key))
         try:
-            held.session = self._load(sid, key)
+            held.session = self._load(sid, key, create)
             held.state = self.state_of(held.session, held.launch)
         except BaseException:
             held.rollback()
@@ -280,11 +281,13 @@ class SessionStore:
 
     # Told more than once
 
-    def _load(self, sid: str, key: SessionKey) -> Session:
+    def _load(self, sid: str, key: SessionKey, create: bool = True) -> Session:
         """The live session, or a new one in the place of none or of an expired one."""
         session = self.peek(key)
         if session:
             return session
+        if not create:
+            raise SessionExpired
         for check in self._before_create:
             check()
         self._expiry.expire(key)
