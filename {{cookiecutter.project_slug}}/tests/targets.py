@@ -79,7 +79,6 @@ def reports(task: Reporter, gate: str) -> str:
     task.log("line one")
     task.update(message="Still a quarter")
     task.log("line two")
-    time.sleep(0.06)  # news is passed on at most so often
     task.update(progress=30)
     wait_for(gate)
     return "result"
@@ -122,7 +121,6 @@ def chatters(task: Reporter, lines: int) -> None:
 def overdoes(task: Reporter, gate: str) -> None:
     task.update(progress=40)
     task.update(progress=float("nan"))
-    time.sleep(0.06)
     task.update(progress=250, message="overdone")
     wait_for(gate)
 

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import io
+import json
 import os
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 import targets
@@ -20,7 +24,7 @@ from {{ cookiecutter.package_name }}.silo.records import Record
 from {{ cookiecutter.package_name }}.silo.sessions.memory import MemoryRecords
 from {{ cookiecutter.package_name }}.silo.tasks import relay
 from {{ cookiecutter.package_name }}.silo.tasks.base import Call, Runner
-from {{ cookiecutter.package_name }}.silo.tasks.child import Limits
+from {{ cookiecutter.package_name }}.silo.tasks.child import ChildTask, Limits
 from {{ cookiecutter.package_name }}.silo.tasks.job import LINE_CHARS, LOG_LINES, Job
 from {{ cookiecutter.package_name }}.silo.tasks.jobs import Jobs
 from {{ cookiecutter.package_name }}.silo.tasks.process import ProcessRunner
@@ -242,6 +246,20 @@ def test_a_line_is_cut_before_it_travels() -> None:
         lines += [message["log"] for message in messages if "log" in message]
     worker.kill()
     assert lines == ["line 0", "x" * LINE_CHARS]
+
+
+def test_where_no_thread_can_be_had_what_was_said_comes_with_the_next_word(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(threading.Timer, "start", Mock(side_effect=RuntimeError))
+    out = io.StringIO()
+    task = ChildTask("classify", "id", 0.0, {}, out)
+    for progress in (10, 20, 30):
+        task.update(progress)
+    assert [json.loads(line) for line in out.getvalue().splitlines()] == [{"progress": 10.0}]
+    task.complete("All done")
+    said = [json.loads(line) for line in out.getvalue().splitlines()[1:]]
+    assert said == [{"progress": 30.0}, {"end": "complete", "message": "All done"}]
 
 
 # Cancelling

@@ -9,6 +9,7 @@ child.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -23,8 +24,9 @@ from ..errors import Cancelled
 from .base import Outcome, Target, outcome_of
 from .job import LINE_CHARS
 
-UPDATE_SECONDS = 0.05
-"""Progress is said at most this often: a step may report every row, and the news is the latest."""
+UPDATE_SECONDS = 0.1
+"""Progress is said at most this often, and at most this late: a step may report every row, and the
+news is the latest."""
 
 ALARM_SECONDS = 10
 """How much longer than its time a child may take before the system ends it."""
@@ -54,17 +56,21 @@ class ChildTask:
         self.cancelled = threading.Event()
         self._out = out
         self._said = 0.0
-        self._unsaid: tuple[float | None, str | None] = (None, None)
+        self._unsaid: dict[str, float | str] = {}
+        self._later: threading.Timer | None = None
+        self._lock = threading.RLock()
 
     def update(self, progress: float | None = None, message: str | None = None) -> None:
         self._heed()
-        before = self._unsaid
-        self._unsaid = (
-            before[0] if progress is None else float(progress),
-            before[1] if message is None else str(message)[:LINE_CHARS],
-        )
-        if time.monotonic() - self._said >= UPDATE_SECONDS:
-            self._flush()
+        with self._lock:
+            if progress is not None:
+                self._unsaid["progress"] = float(progress)
+            if message is not None:
+                self._unsaid["message"] = str(message)[:LINE_CHARS]
+            if time.monotonic() - self._said >= UPDATE_SECONDS:
+                self._flush()
+            elif self._later is None:
+                self._say_later()
 
     def log(self, message: str) -> None:
         self._heed()
@@ -79,14 +85,29 @@ class ChildTask:
         self.say(end="failed", message=error)
 
     def say(self, **message: Any) -> None:
-        self._out.write(json.dumps(message) + "\n")
-        self._out.flush()
+        with self._lock:
+            self._out.write(json.dumps(message) + "\n")
+            self._out.flush()
+
+    def _say_later(self) -> None:
+        """Perhaps the target says nothing more for long."""
+        later = threading.Timer(UPDATE_SECONDS, self._catch_up)
+        later.daemon = True
+        with contextlib.suppress(RuntimeError):  # a target near its limit of memory has no thread
+            later.start()
+            self._later = later
+
+    def _catch_up(self) -> None:
+        with self._lock:
+            self._later = None
+            self._flush()
 
     def _flush(self) -> None:
-        progress, message = self._unsaid
-        self._said, self._unsaid = time.monotonic(), (None, None)
-        if (progress, message) != (None, None):
-            self.say(progress=progress, message=message)
+        with self._lock:
+            unsaid, self._unsaid = self._unsaid, {}
+            self._said = time.monotonic()
+            if unsaid:
+                self.say(**unsaid)
 
     def _heed(self) -> None:
         if self.cancelled.is_set():
@@ -110,6 +131,7 @@ def attend() -> None:
     line = sys.stdin.readline()
     if line:
         _work(json.loads(line), prepare.get("secrets", {}), out)
+        os._exit(0)  # all is said; Python would take its modules apart first, one by one
 
 
 def _work(work: dict[str, Any], secrets: dict[str, str], out: TextIO) -> None:
