@@ -63,8 +63,7 @@ class Relay:
     def _goes_on(self) -> bool:
         """Pass on the news and look at the record: whether the job is still this attempt's."""
         try:
-            self._pass_on()
-            job = self._jobs.read(self._job.id)
+            job = self._pass_on() or self._jobs.read(self._job.id)
         except AWAY:
             if self._stopped.is_set():
                 raise
@@ -99,26 +98,30 @@ class Relay:
         gone = max(0, len(self._lines) - LOG_LINES)
         self._lines, self._doubted = self._lines[gone:], max(0, self._doubted - gone)
 
-    def _pass_on(self) -> None:
-        """Put news on the record in one step, or say that the worker lives."""
+    def _pass_on(self) -> Job | None:
+        """Put news on the record in one step, and return it then, or say that the worker lives."""
+        job = None
         if self._news or self._lines:
-            self._report()
+            job = self._report()
         elif time.monotonic() - self._renewed > self._jobs.leases.seconds / 3:
             self._jobs.renew(self._job.id)
         else:
-            return
+            return None
         self._renewed = time.monotonic()
+        return job
 
-    def _report(self) -> None:
+    def _report(self) -> Job | None:
         """Put news on the record, and no line twice: an answer may have been lost."""
         if self._doubted:
             job = self._jobs.read(self._job.id)
             if job and job.logs[-self._doubted :] == self._lines[: self._doubted]:
                 self._lines = self._lines[self._doubted :]
-        self._doubted = len(self._lines)
+        self._doubted, job = len(self._lines), None
         if self._lines or self._news:
-            self._jobs.report(self._job.id, self._job.attempt, lines=self._lines, **self._news)
+            told = {**self._news, "lines": self._lines}
+            job = self._jobs.report(self._job.id, self._job.attempt, **told)
         self._news, self._lines, self._doubted = {}, [], 0
+        return job
 
     def _end(self, said: Message) -> Outcome | None:
         if "memory" in said:

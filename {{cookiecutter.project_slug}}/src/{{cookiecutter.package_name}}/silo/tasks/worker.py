@@ -115,9 +115,9 @@ class Worker:
     def close(self) -> None:
         """Wait for the child's end and let go of what belongs to it."""
         self._process.wait()
-        while self._hearing.is_alive():  # it may wait for room in the queue
-            with contextlib.suppress(queue.Empty):
-                self._messages.get(timeout=0.01)
+        while not self._ended:  # what hears it may wait for room in the queue
+            self._ended = self._messages.get() is None
+        self._hearing.join()
         for pipe in (self._process.stdin, self._process.stdout):
             with contextlib.suppress(OSError):
                 if pipe:
@@ -154,10 +154,12 @@ class Worker:
 
     def _hear(self) -> None:
         assert self._process.stdout
-        for line in self._process.stdout:
-            with contextlib.suppress(ValueError):  # the last line of a killed child may be torn
-                self._messages.put(json.loads(line))
-        self._messages.put(None)
+        try:
+            for line in self._process.stdout:
+                with contextlib.suppress(ValueError):  # the last line of a killed child may be torn
+                    self._messages.put(json.loads(line))
+        finally:
+            self._messages.put(None)
 
     def _tail(self) -> str:
         size = self._stderr.seek(0, 2)
