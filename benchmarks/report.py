@@ -47,10 +47,11 @@ PAGES = {
 """Each benchmark's name, by which its figures are stored, its title, and what is to be known."""
 INTRODUCTION = (
     "An app of this template beside what people would use instead: the same job for all, each in "
-    "an environment of its own, served as its documentation says. The job: a workbook of 20,000 "
-    "rows and 8 columns of mixed types becomes a profile with totals, in a report of two sheets "
-    "with a chart. The command `make bench` makes it anew: each row in turn for all, for several "
-    "rounds, of which the median counts. In brackets: so many times ours."
+    "an environment of its own, served as its documentation says: ours and Flask + Celery by two "
+    "web processes, the others by one. The job: a workbook of 20,000 rows and 8 columns of mixed "
+    "types becomes a profile with totals, in a report of two sheets with a chart. The command "
+    "`make bench` makes it anew: each row in turn for all, for several rounds, of which the median "
+    "counts. In brackets: so many times ours."
 )
 ABOUT = ("machine", "versions", "when", "made by", "words", "rounds", "place")
 """What is said of a benchmark's figures; all else in its file are figures."""

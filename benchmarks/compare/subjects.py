@@ -179,8 +179,9 @@ def streamlit(port: int, _: int | None) -> Sequence[Command]:
 
 
 def ours(port: int, workers: int | None) -> Sequence[Command]:
+    """As its units for systemd and Kubernetes have it."""
     command = env.CACHE / "ours" / "bin" / env.SLUG
-    return [[command, "serve", "--port", str(port), "--workers", str(workers or 1)]]
+    return [[command, "serve", "--port", str(port), "--workers", str(workers or WORKERS)]]
 
 
 def our_counter(port: int, workers: int | None) -> Sequence[Command]:
