@@ -39,11 +39,6 @@ def runner(request: pytest.FixtureRequest, jobs: Jobs) -> Iterator[Runner]:
     runner.stop()
 
 
-@pytest.fixture
-def gate(tmp_path: Path) -> Path:
-    return tmp_path / "gate"
-
-
 def status(jobs: Jobs, job_id: str) -> str:
     job = jobs.read(job_id)
     assert job
