@@ -52,8 +52,7 @@ class Pending:
         large."""
         upload, now = secrets.token_hex(16), self._store.clock()
         try:
-            with self._store.transaction(self._sid) as session:
-                uploads = session[NAMESPACE]
+            with self._change() as uploads:
                 abandoned = [u for u, each in uploads.items() if each["at"] + self._store.ttl < now]
                 for each in abandoned:
                     del uploads[each]

@@ -230,14 +230,16 @@ class SessionStore:
 
         Nothing happens if there is no such session. Raises SessionBusy if the busy check says so.
         """
-        if self.exists(sid):
-            held = self.begin(sid)
-            try:
-                held.reset(sid)
-            except BaseException:
-                held.rollback()
-                raise
-            held.commit()
+        try:
+            held = self.begin(sid, create=False)
+        except SessionExpired:
+            return
+        try:
+            held.reset(sid)
+        except BaseException:
+            held.rollback()
+            raise
+        held.commit()
 
     def refuse_if_busy(self, sid: str, session: Session) -> None:
         """Raises SessionBusy if the application's busy check says so."""
