@@ -139,7 +139,8 @@ def limits(task: Reporter) -> dict[str, Any]:
     found = {name: resource.getrlimit(getattr(resource, f"RLIMIT_{name}"))[0] for name in names}
     hard = resource.getrlimit(resource.RLIMIT_CPU)[1]
     alarm = round(signal.getitimer(signal.ITIMER_REAL)[0])
-    return {**found, "CPU at most": hard, "alarm": alarm, "preloaded": "wave" in sys.modules}
+    more = {"CPU at most": hard, "alarm": alarm, "nice": os.nice(0)}
+    return {**found, **more, "preloaded": "wave" in sys.modules}
 
 
 def overlaps(task: Reporter, folder: str, gate: str) -> int:

@@ -24,7 +24,7 @@ from {{ cookiecutter.package_name }}.silo.records import Record
 from {{ cookiecutter.package_name }}.silo.sessions.memory import MemoryRecords
 from {{ cookiecutter.package_name }}.silo.tasks import relay
 from {{ cookiecutter.package_name }}.silo.tasks.base import Call, Runner
-from {{ cookiecutter.package_name }}.silo.tasks.child import ChildTask, Limits
+from {{ cookiecutter.package_name }}.silo.tasks.child import NICE, ChildTask, Limits
 from {{ cookiecutter.package_name }}.silo.tasks.job import LINE_CHARS, LOG_LINES, Job
 from {{ cookiecutter.package_name }}.silo.tasks.jobs import Jobs
 from {{ cookiecutter.package_name }}.silo.tasks.process import ProcessRunner
@@ -128,6 +128,7 @@ def test_s22_every_limit_is_set_in_the_child_and_preloads_are_done(task: Backgro
         "NOFILE": 256,
         "CORE": 0,
         "alarm": 70,
+        "nice": min(19, os.nice(0) + NICE),
         "preloaded": True,
     }
 

@@ -28,6 +28,10 @@ UPDATE_SECONDS = 0.1
 """Progress is said at most this often, and at most this late: a step may report every row, and the
 news is the latest."""
 
+NICE = 10
+"""How far a job gives way, as `nice` counts: a call that is answered in a millisecond should not
+wait for the end of a job's turn on its core, which is four."""
+
 ALARM_SECONDS = 10
 """How much longer than its time a child may take before the system ends it."""
 
@@ -185,7 +189,7 @@ def die_with_parent(yes: bool = True) -> None:
 
 
 def _limit(limits: Limits) -> None:
-    """Set the limits, where the system knows them.
+    """Give way to others, and set the limits, where the system knows them.
 
     The wall clock is the parent's to watch; the alarm is for a parent that does not.
     """
@@ -193,6 +197,7 @@ def _limit(limits: Limits) -> None:
         return
     import resource
 
+    os.nice(NICE)
     signal.alarm(int(limits.seconds) + ALARM_SECONDS)
     memory, file = limits.memory_mb * 2**20, limits.file_mb * 2**20
     seconds = int(limits.seconds) + 1
