@@ -14,7 +14,9 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from http.client import HTTPConnection
+from importlib import import_module
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 from unittest.mock import Mock
 
@@ -437,16 +439,51 @@ def test_a_stream_is_sent_away_with_a_hint_when_the_server_stops(start: Start) -
     connection.close()
 
 
-def test_no_more_is_taken_off_a_connection_than_is_read_of_a_body_at_a_time(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    """What gunicorn holds beyond that, it would copy anew for each piece."""
-    reading = pytest.importorskip("gunicorn.http.unreader")
-    bodies = pytest.importorskip("gunicorn.http.body")
+@pytest.fixture
+def connections(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    """Our way with a connection, which gunicorn has for this test."""
+    reading, wsgi = import_module("gunicorn.http.unreader"), import_module("gunicorn.http.wsgi")
     monkeypatch.setattr(reading.SocketUnreader, "max_body_chunk", 2**20, raising=False)
-    server.take_pieces()
+    monkeypatch.setattr(wsgi, "Response", wsgi.Response)
+    ours = import_module(f"{server.__package__}.connections")
+    ours.install()
+    return ours
+
+
+@pytest.mark.usefixtures("connections")
+def test_no_more_is_taken_off_a_connection_than_is_read_of_a_body_at_a_time() -> None:
+    """What gunicorn holds beyond that, it would copy anew for each piece."""
+    reading, bodies = import_module("gunicorn.http.unreader"), import_module("gunicorn.http.body")
     connection, size = Mock(), 10 * PIECE_BYTES
     connection.recv.side_effect = bytes
     body = bodies.Body(bodies.LengthReader(reading.SocketUnreader(connection), size))
     assert sum(map(len, iter(lambda: body.read(PIECE_BYTES), b""))) == size
     assert max(call.args[0] for call in connection.recv.call_args_list) <= PIECE_BYTES
+
+
+@pytest.mark.usefixtures("connections")
+@pytest.mark.parametrize(
+    ("method", "headers", "pieces", "sent"),
+    [
+        ("GET", [("Content-Length", "4")], [b"ab", b"cd"], [b"\r\n\r\nab", b"cd"]),
+        ("GET", [], [b"ab", b"cd"], [b"\r\n\r\n2\r\nab\r\n", b"2\r\ncd\r\n", b"0\r\n\r\n"]),
+        ("HEAD", [("Content-Length", "2")], [b"ab"], [b"\r\n\r\n"]),
+        ("GET", [("Content-Length", "0")], [], [b"\r\n\r\n"]),
+    ],
+    ids=["of a known length", "in chunks", "without its body", "empty"],
+)
+def test_the_head_of_an_answer_is_sent_with_the_first_piece_of_its_body(
+    method: str, headers: list[tuple[str, str]], pieces: list[bytes], sent: list[bytes]
+) -> None:
+    """Whoever waits for it is woken once, and nobody is served between the two."""
+    wsgi, config = import_module("gunicorn.http.wsgi"), import_module("gunicorn.config")
+    request, connection, came = Mock(method=method, version=(1, 1)), Mock(), list[bytes]()
+    request.should_close.return_value = False
+    connection.sendall.side_effect = lambda data: came.append(bytes(data))
+    answer = wsgi.Response(request, connection, config.Config())
+    answer.start_response("200 OK", headers)
+    for piece in pieces:
+        answer.write(piece)
+    answer.close()
+    assert came[0].startswith(b"HTTP/1.1 200 OK\r\n")
+    assert [came[0][came[0].index(b"\r\n\r\n") :], *came[1:]] == sent

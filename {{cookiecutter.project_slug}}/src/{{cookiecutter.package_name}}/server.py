@@ -7,7 +7,6 @@ import logging
 import os
 import signal
 import sys
-import threading
 import time
 from collections.abc import Callable
 from typing import Any
@@ -18,7 +17,6 @@ from . import address, choices, logs
 from .app import create_app, make_silo
 from .config import ConfigError, load_settings
 from .opening import reach_broker, reach_files_apart
-from .patience import PIECE_BYTES, Watch
 from .silo.errors import SiloError
 from .silo.watcher import PER_PROCESS
 
@@ -90,18 +88,18 @@ def _once_reached() -> Flask:
 def _gunicorn(host: str, port: int, workers: int, ready: Callable[[], object]) -> None:
     from gunicorn.app.base import BaseApplication
 
-    from . import malformed
+    from . import connections, malformed
 
     allow_files()
-    take_pieces()
+    connections.install()
 
     class Server(BaseApplication):
         def load_config(self) -> None:
-            for name, value in settings_of(host, port, workers).items():
+            ours = settings_of(host, port, workers)
+            ours |= connections.settings_of(load_settings().silo_upload_idle)
+            for name, value in ours.items():
                 self.cfg.set(name, value)
             self.cfg.set("when_ready", lambda _: ready())
-            self.cfg.set("worker_class", _worker_class(load_settings().silo_upload_idle))
-            self.cfg.set("pre_request", lambda _worker, _request: _heads.waiting.close())
 
         def load(self) -> Any:  # gunicorn's types know WSGI and ASGI apps, and no Flask
             app = _once_reached()
@@ -109,30 +107,6 @@ def _gunicorn(host: str, port: int, workers: int, ready: Callable[[], object]) -
             return app
 
     Server().run()
-
-
-_heads = threading.local()
-"""`waiting`: this thread's wait for the head of a call, which ends where the body begins."""
-
-
-def _worker_class(idle: float) -> type:
-    """A worker that closes the connection of who takes longer for a call's head than `idle`.
-
-    gunicorn itself would wait for ever, and the body has a watch of its own.
-    """
-    from gunicorn.workers.gthread import TConn
-
-    from .malformed import Worker
-
-    watch = Watch()
-
-    class Patient(Worker):
-        def handle(self, conn: TConn) -> Any:
-            with contextlib.ExitStack() as _heads.waiting:
-                _heads.waiting.enter_context(watch.until(time.monotonic() + idle, conn.sock))
-                return super().handle(conn)
-
-    return Patient
 
 
 def settings_of(host: str, port: int, workers: int) -> dict[str, Any]:
@@ -177,16 +151,6 @@ def allow_files() -> None:
     enough = FILES if hard == resource.RLIM_INFINITY else min(FILES, hard)
     if soft != resource.RLIM_INFINITY and soft < enough:
         resource.setrlimit(resource.RLIMIT_NOFILE, (enough, hard))
-
-
-def take_pieces() -> None:
-    """Have no more taken off a connection at a time than the app reads of a body.
-
-    gunicorn takes up to 1 MB, and copies what is left of that anew for each piece that is read.
-    """
-    from gunicorn.http.unreader import SocketUnreader
-
-    setattr(SocketUnreader, "max_body_chunk", PIECE_BYTES)  # noqa: B010  # its types know none
 
 
 def _end_streams_at_signals(worker: Any) -> None:
