@@ -203,7 +203,8 @@ def test_fifty_jobs_leave_nothing_behind(runner: ProcessRunner) -> None:
     for _ in range(50):
         assert whereabouts(runner)["parent"] == server
     eventually(lambda: not children(server))
-    assert (files(os.getpid()), files(server)) == before
+    assert files(server) == before[1]
+    assert files(os.getpid()) <= before[0], "others of this process may have closed theirs"
 
 
 # Who is killed
