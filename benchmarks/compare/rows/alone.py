@@ -91,9 +91,11 @@ def make_test(_: Sizes) -> dict[str, Any]:
 
 
 def command_seconds(command: list[str], folder: Path) -> float:
-    """Raises CannotRunError if it fails."""
+    """Raises CannotRunError if it fails, with the names of tests that did."""
     began = time.perf_counter()
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
     if done.returncode:
-        raise CannotRunError(f"{command[0]}: {(done.stdout + done.stderr)[-300:].strip()}")
+        said = done.stdout + done.stderr
+        failed = [line.strip() for line in said.splitlines() if "FAILED " in line]
+        raise CannotRunError("\n".join([command[0], *failed, said[-300:].strip()]))
     return time.perf_counter() - began
