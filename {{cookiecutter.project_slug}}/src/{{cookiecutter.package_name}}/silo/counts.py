@@ -20,8 +20,7 @@ from .records import NEW, Put, Record, Records
 log = logging.getLogger(__name__)
 
 KIND, KEY = "counts", "all"
-FLUSH_SECONDS = 10.0
-"""Rather seldom: it takes a thread, and a turn of all who count at that moment."""
+FLUSH_SECONDS = 2.0
 
 Count = tuple[str, ...]
 """What is counted: a name, and whatever tells it from others of that name."""
