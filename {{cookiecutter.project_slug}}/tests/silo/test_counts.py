@@ -17,6 +17,12 @@ from .conftest import OpenRecords
 LONG = 1000.0
 
 
+def flushing(counts: Counts) -> bool:
+    """Whether a thread is there to put on record what was counted."""
+    timers = [each for each in threading.enumerate() if isinstance(each, threading.Timer)]
+    return any(each.function == counts._flush_in_time for each in timers)
+
+
 def test_what_was_counted_is_told_once_it_is_on_record(records: Records) -> None:
     counts = Counts(records, LONG)
     counts.add({("calls", "a"): 1, ("seconds",): 0.5})
@@ -34,6 +40,7 @@ def test_it_gets_there_by_itself(records: Records) -> None:
     eventually(lambda: counts.read() == {("calls",): 1})
     counts.add({("calls",): 1})
     eventually(lambda: counts.read() == {("calls",): 2})
+    eventually(lambda: not flushing(counts))  # its store is closed next
 
 
 def test_processes_that_count_at_once_lose_nothing(open_records: OpenRecords) -> None:
