@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -96,6 +96,18 @@ def eventually(condition: Callable[[], T], seconds: float = 120.0) -> T:
     while not (found := condition()):
         assert time.monotonic() < deadline, f"not so within {seconds} s: {condition}"
         time.sleep(0.005)
+    return found
+
+
+def open_files() -> set[tuple[str, str]]:
+    """The number of each file that this process has open, and what it is; Linux only.
+
+    A set, since what other tests left open may be closed at any moment: nothing may be added to it.
+    """
+    found = set()
+    for each in Path("/proc/self/fd").iterdir():
+        with suppress(FileNotFoundError):  # the one that the folder was read by
+            found.add((each.name, str(each.readlink())))
     return found
 
 

@@ -16,7 +16,6 @@ from dataclasses import dataclass
 from http.client import HTTPConnection
 from importlib import import_module
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 from unittest.mock import Mock
 
@@ -440,17 +439,15 @@ def test_a_stream_is_sent_away_with_a_hint_when_the_server_stops(start: Start) -
 
 
 @pytest.fixture
-def connections(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    """Our way with a connection, which gunicorn has for this test."""
+def our_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    """gunicorn has our way with a connection, for this test."""
     reading, wsgi = import_module("gunicorn.http.unreader"), import_module("gunicorn.http.wsgi")
     monkeypatch.setattr(reading.SocketUnreader, "max_body_chunk", 2**20, raising=False)
     monkeypatch.setattr(wsgi, "Response", wsgi.Response)
-    ours = import_module(f"{server.__package__}.connections")
-    ours.install()
-    return ours
+    import_module(f"{server.__package__}.connections").install()
 
 
-@pytest.mark.usefixtures("connections")
+@pytest.mark.usefixtures("our_way")
 def test_no_more_is_taken_off_a_connection_than_is_read_of_a_body_at_a_time() -> None:
     """What gunicorn holds beyond that, it would copy anew for each piece."""
     reading, bodies = import_module("gunicorn.http.unreader"), import_module("gunicorn.http.body")
@@ -461,7 +458,7 @@ def test_no_more_is_taken_off_a_connection_than_is_read_of_a_body_at_a_time() ->
     assert max(call.args[0] for call in connection.recv.call_args_list) <= PIECE_BYTES
 
 
-@pytest.mark.usefixtures("connections")
+@pytest.mark.usefixtures("our_way")
 @pytest.mark.parametrize(
     ("method", "headers", "pieces", "sent"),
     [

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 import targets
 from faults.server import children_of as children
-from support import Clock, eventually, running
+from support import Clock, eventually, open_files, running
 
 from {{ cookiecutter.package_name }}.silo import BackgroundTask
 from {{ cookiecutter.package_name }}.silo.sessions.memory import MemoryRecords
@@ -199,12 +199,12 @@ def test_fifty_jobs_leave_nothing_behind(runner: ProcessRunner) -> None:
     """Neither a dead child nor an open file, here nor in the server."""
     server = whereabouts(runner)["parent"]
     eventually(lambda: not children(server))
-    before = files(os.getpid()), files(server)
+    ours, theirs = open_files(), files(server)
     for _ in range(50):
         assert whereabouts(runner)["parent"] == server
     eventually(lambda: not children(server))
-    assert files(server) == before[1]
-    assert files(os.getpid()) <= before[0], "others of this process may have closed theirs"
+    assert files(server) == theirs
+    assert open_files() <= ours
 
 
 # Who is killed

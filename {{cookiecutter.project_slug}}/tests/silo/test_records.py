@@ -17,6 +17,7 @@ import pytest
 from backends import RECORDS
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support import open_files
 
 from {{ cookiecutter.package_name }}.silo import SiloError
 from {{ cookiecutter.package_name }}.silo.records import (
@@ -305,14 +306,13 @@ def test_records_that_come_and_go_leave_nothing_behind(records: Records) -> None
 @pytest.mark.parametrize("name", RECORDS)
 def test_closing_gives_back_every_open_file(name: str, tmp_path: Path) -> None:
     RECORDS[name](tmp_path).close()  # the first may start a server for all tests
-    before = len(list(Path("/proc/self/fd").iterdir()))
+    before = open_files()
     for _ in range(3):
         records = RECORDS[name](tmp_path)
         records.apply(put("a"))
         assert records.read("kind", "a")
         records.close()
-    left = len(list(Path("/proc/self/fd").iterdir()))
-    assert left <= before, "others of this process may have closed theirs"
+    assert open_files() <= before
 
 
 def test_an_unknown_store_is_refused_by_name() -> None:
