@@ -159,11 +159,7 @@ class Silo:
     @property
     def sid(self) -> str:
         """The session's id; a session is made if there is none."""
-        visit = self._visit
-        sid = visit.sure_sid()
-        if visit.held is None:
-            self.store.open(sid)
-        return sid
+        return self._visit.open()
 
     def state(self, namespace: str | None = None) -> Any:
         """A namespace's state, or all of them by name.
@@ -191,10 +187,10 @@ class Silo:
     @property
     def status(self) -> Status:
         """How the client's session stands; asking changes nothing."""
-        sid = self._visit.sid
-        if sid is None:
+        visit = self._visit
+        if visit.sid is None:
             return "none"
-        return "live" if self.store.exists(sid) else "expired"
+        return "live" if visit.live else "expired"
 
     @property
     def session(self) -> Session | None:
@@ -279,7 +275,7 @@ class Silo:
             return
         rule = request.url_rule
         is_data = path in self.data_endpoints or (rule and rule.rule in self.data_endpoints)
-        if is_data and not self.store.exists(visit.sid):
+        if is_data and not visit.live:
             raise SessionExpired
 
     def _after_request(self, response: Response) -> Response:

@@ -23,17 +23,27 @@ class Visit:
         self._snapshot: dict[str, Any] | None = None
         self._encoded = b""
         self._met = False
+        self._opened = False
 
     @property
     def live(self) -> bool:
-        """Whether the client has a session now."""
-        return self._met or (self.sid is not None and self._store.exists(self.sid))
+        """Whether the client has a session; who had one in this request is not asked about again."""
+        self._met = self._met or (self.sid is not None and self._store.exists(self.sid))
+        return self._met
 
     def sure_sid(self) -> str:
         """The id, issued now if there is none."""
         if self.sid is None:
             self.sid = self._store.issue()
         return self.sid
+
+    def open(self) -> str:
+        """The id of a session that is there, made if need be; its TTL begins anew, once."""
+        sid = self.sure_sid()
+        if self.held is None and not self._opened:
+            self._store.open(sid)
+            self._opened = self._met = True
+        return sid
 
     def begin(self) -> Transaction:
         """Hold the session until the end of the request. Raises SessionBusy."""

@@ -15,6 +15,9 @@ from ..sessions.ids import SessionKey, session_key
 from .place import Place, Served
 from .places import open_place
 
+LOOK_BYTES = 2**20
+"""Between looks at how much is free: each asks the system, and pieces are small."""
+
 
 class FileStore:
     """Keeps files for sessions, under names made from the hash of what the client calls them.
@@ -142,15 +145,20 @@ class FileStore:
 
 
 class _Watched:
-    """A stream that asks before each piece whether there is room for more."""
+    """A stream that asks before each megabyte whether there is room for more."""
 
     def __init__(self, stream: BinaryIO, check: Callable[[], None]) -> None:
         self._stream = stream
         self._check = check
+        self._allowed = 0
 
     def read(self, size: int = -1) -> bytes:
-        self._check()
-        return self._stream.read(size)
+        if self._allowed <= 0:
+            self._check()
+            self._allowed = LOOK_BYTES
+        piece = self._stream.read(size)
+        self._allowed -= len(piece)
+        return piece
 
 
 def _stored_name(filename: str) -> str:

@@ -113,10 +113,11 @@ class Relay:
     def _report(self) -> Job | None:
         """Put news on the record, and no line twice: an answer may have been lost."""
         if self._doubted:
-            job = self._jobs.read(self._job.id)
-            if job and job.logs[-self._doubted :] == self._lines[: self._doubted]:
+            stored = self._jobs.read(self._job.id)
+            if stored and stored.logs[-self._doubted :] == self._lines[: self._doubted]:
                 self._lines = self._lines[self._doubted :]
-        self._doubted, job = len(self._lines), None
+        self._doubted = len(self._lines)
+        job = None
         if self._lines or self._news:
             told = {**self._news, "lines": self._lines}
             job = self._jobs.report(self._job.id, self._job.attempt, **told)
