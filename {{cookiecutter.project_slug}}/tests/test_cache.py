@@ -191,6 +191,19 @@ def test_a_sweep_removes_what_has_expired_and_nothing_else(
     assert len(place.names("cache-due")) == place.shared
 
 
+def test_a_sweep_in_the_second_in_which_it_expires_forgets_nothing(
+    make: Kept, clock: Clock, place: Place
+) -> None:
+    clock.advance(0.9)
+    keep(make(ttl=10))
+    clock.advance(9.5)
+    make().sweep()
+    assert place.names("cache") == [KEY]
+    clock.advance(SWEEP_SECONDS)
+    make().sweep()
+    assert place.names("cache") == place.names("cache-due") == []
+
+
 def test_a_sweep_spares_what_was_kept_anew(make: Kept, clock: Clock, place: Place) -> None:
     keep(make(ttl=10))
     keep(make(ttl=1000))

@@ -91,6 +91,13 @@ def test_a_folder_that_cannot_be_made(check: Check) -> None:
     assert "cannot be made in /dev/null." in said(result, "store")
 
 
+def test_a_file_that_is_named_wrongly_is_not_made(check: Check, tmp_path: Path) -> None:
+    result = check(SILO_STORE_URL="sqlite://data/silo.db")
+    assert states(result)["store"] == "error"
+    assert "with three slashes" in said(result, "store")
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_too_little_room_is_an_error(check: Check, tmp_path: Path) -> None:
     (tmp_path / "instance" / "files").mkdir(parents=True)
     result = check(SILO_MIN_FREE_MB=str(10**9))

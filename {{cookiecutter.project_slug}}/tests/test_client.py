@@ -153,6 +153,30 @@ def test_a_review_that_expired_is_made_again_with_its_edits(
     assert (table["rows"][0][2], table["rows"][1][6]) == ("Food", True)
 
 
+@pytest.mark.parametrize("after", ["finish", "wait"])
+def test_a_finished_review_that_expired_is_finished_again(
+    client: Client, desk: Desk, sales: Path, tmp_path: Path, after: str
+) -> None:
+    desk.step.review = payments()
+    client.upload(sales)
+    client.process()
+    client.wait()
+    client.edit(0, "Category", "Food")
+    client.finish()
+    if after == "wait":
+        client.wait()
+    desk.turn(HOUR + 1)
+    if after == "finish":
+        client.wait()
+    assert client.report()["notes"] == ["1 corrected."]
+    desk.turn(HOUR + 1)
+    assert load_workbook(client.download(tmp_path / "report.xlsx"))
+    client.process()
+    client.wait()
+    desk.turn(HOUR + 1)
+    assert client.review()["rows"][0][2] != "Food"
+
+
 def test_without_files_an_expired_session_is_told(client: Client, desk: Desk, sales: Path) -> None:
     client.upload(sales)
     with Client(desk.url) as other:

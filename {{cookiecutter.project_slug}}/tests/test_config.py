@@ -311,12 +311,18 @@ def unusable(tmp_path: Path) -> Iterator[tuple[str, str]]:
     yield "SILO_DATA_DIR", "file/below"
     yield "SILO_FILES_URL", "file/below"
     yield "SILO_STORE_URL", "sqlite:///text"
+    yield "SILO_STORE_URL", "sqlite://data/silo.db"
+    yield "SILO_STORE_URL", "sqlite:///"
 
 
 def test_what_cannot_be_opened_is_named_in_a_sentence(tmp_path: Path) -> None:
     for name, value in unusable(tmp_path):
         with pytest.raises(ConfigError, match=f"^{name} is '{value}': .*\\.$"):
             create_app({name: value})
+
+
+def test_files_may_lie_on_a_drive_of_windows() -> None:
+    assert load_settings({"SILO_FILES_URL": r"C:\data"}).files_url == r"C:\data"
 
 
 def test_a_data_directory_may_have_any_name(tmp_path: Path) -> None:

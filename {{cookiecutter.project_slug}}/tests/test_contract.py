@@ -18,6 +18,7 @@ GOOD = f'''"""A step."""
 from datetime import date
 from enum import Enum
 from typing import Literal
+import pydantic
 from pydantic import BaseModel, Field, field_serializer
 from {PACKAGE}.report import Attachment, Report
 from {PACKAGE}.step import Accepts, ColumnName
@@ -116,6 +117,7 @@ def test_a_step_with_an_option_of_every_sort_keeps_to_it(load: Load) -> None:
         ),
         ("options: Options", "options: dict", "def process", "typed: `options: Options`"),
         ("options: Options", "options: 'Choices'", "def process", "Import it."),
+        (" -> Report | Attachment", " -> 'pydantic.Raport'", "def process", "Import it."),
         ("options: Options", "options", "def process", "typed: `options: Options`"),
         ("inputs, options: Options, progress", "inputs", "def process", "(inputs, options, prog"),
         (" -> Report | Attachment", "", "def process", "must say that it returns a report"),

@@ -12,6 +12,7 @@ import hashlib
 import io
 import json
 import logging
+import math
 import shutil
 import tempfile
 import time
@@ -110,7 +111,7 @@ class ResultCache:
                 shutil.copyfileobj(files, whole)
                 whole.seek(0)
                 if self._place.shared:
-                    self._place.put(self._due, f"{int(expires):012}-{key}", io.BytesIO(), "")
+                    self._place.put(self._due, f"{math.ceil(expires):012}-{key}", io.BytesIO(), "")
                 self._place.put(self._folder, key, whole, "")
         except (OSError, FilesUnavailable):
             log.exception("report %s cannot be cached", key)

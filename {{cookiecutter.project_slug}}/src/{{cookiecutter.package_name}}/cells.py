@@ -8,7 +8,6 @@ March 1900, times with a zone, negative durations. Text too long for a cell ends
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Iterable
 from datetime import date, datetime, time, timedelta
 from typing import Any
@@ -19,7 +18,7 @@ from openpyxl.styles import Alignment, Border, Font, PatternFill, Side
 from openpyxl.worksheet.worksheet import Worksheet
 
 from .report import NUMERIC, Shown
-from .values import Cell, clean, duration, exact
+from .values import Cell, clean, duration, exact, unique
 
 CELL_LENGTH = 32_767
 NAME_LENGTH = 31
@@ -53,19 +52,12 @@ STARTS_FORMULA = ("=", "+", "-", "@")
 
 def sheet_names(names: Iterable[str]) -> list[str]:
     """Names that Excel takes, in order: legal, at most 31 long, and no two alike but for case."""
-    taken = {"history"}  # Excel keeps it for itself
-    copies: Counter[str] = Counter()  # so that a thousand equal names are no million questions
-    legal = []
-    for name in names:
-        text = FORBIDDEN_IN_NAMES.sub(" ", clean(name)).strip(" '") or "Table"
-        short = free = cut(text, NAME_LENGTH).rstrip(" '")
-        while free.casefold() in taken:
-            copies[short.casefold()] += 1
-            suffix = f" ({copies[short.casefold()] + 1})"
-            free = cut(text, NAME_LENGTH - len(suffix)).rstrip(" '") + suffix
-        taken.add(free.casefold())
-        legal.append(free)
-    return legal
+    legal = (FORBIDDEN_IN_NAMES.sub(" ", clean(name)).strip(" '") or "Table" for name in names)
+
+    def fit(name: str, room: int) -> str:
+        return cut(name, NAME_LENGTH - room).rstrip(" '")
+
+    return unique(legal, str.casefold, fit, taken={"history"})  # which Excel keeps for itself
 
 
 def cut(text: str, units: int) -> str:

@@ -24,6 +24,7 @@ from .opening import files_of, reach_broker, reach_files, records_of, shown_file
 from .silo.errors import SiloError
 from .silo.files.base import FileStore
 from .silo.records import Delete, Put, Records
+from .silo.sessions.sqlite import path_of
 from .silo.tasks.presence import Presence
 from .silo.urls import masked
 
@@ -133,8 +134,7 @@ def keeps_a_record(records: Records) -> bool:
 
 
 def sqlite_path(url: str) -> Path | None:
-    parts = urlsplit(url)
-    return Path(unquote(parts.path.removeprefix("/"))) if parts.scheme == "sqlite" else None
+    return path_of(url) if urlsplit(url).scheme == "sqlite" else None
 
 
 def to_be_made(path: Path) -> Finding:

@@ -81,6 +81,7 @@ class Client:
         self._paths: list[Path] = []
         self._options: dict[str, Any] | None = None
         self._edits: list[dict[str, Any]] = []
+        self._finished = False
 
     def __enter__(self) -> Client:
         return self
@@ -99,12 +100,12 @@ class Client:
         for another upload should the session expire. Returns what is stored of each: `name`,
         `size` in bytes, `sha256`."""
         self._paths, self._options = [Path(path) for path in paths], None
-        self._edits = []
+        self._edits, self._finished = [], False
         return self._or_anew(self._upload)
 
     def process(self, **options: Any) -> dict[str, Any]:
         """Start making the report, with the defaults for options that are not given."""
-        self._options, self._edits = options, []
+        self._options, self._edits, self._finished = options, [], False
         return self._or_anew(self._process)
 
     def wait(
@@ -148,7 +149,9 @@ class Client:
 
     def finish(self) -> dict[str, Any]:
         """End the review: start making the report of the corrected rows. Wait for it as ever."""
-        return dict(self._reviewing(lambda: self._call("POST", "/api/finish")).json())
+        job = self._reviewing(self._finish)
+        self._finished = True
+        return job
 
     def report(self) -> dict[str, Any]:
         """The report as JSON: title, figures, notes, and the first rows of its tables."""
@@ -174,7 +177,7 @@ class Client:
 
     def reset(self) -> None:
         """Remove everything that the session has stored."""
-        self._paths, self._options, self._edits = [], None, []
+        self._paths, self._options, self._edits, self._finished = [], None, [], False
         self._call("POST", "/api/reset")
 
     # The session, begun anew where it has expired
@@ -189,6 +192,8 @@ class Client:
             self._upload()
             if self._options is not None and call != self._process:
                 self._process()
+                if self._finished:
+                    self._finish_again()
         return call()
 
     def _when_made(self, call: Callable[[], T], then: Callable[[], object] | None = None) -> T:
@@ -207,6 +212,14 @@ class Client:
     def _reviewing(self, call: Callable[[], T]) -> T:
         """What needs a review, which begins anew with the edits that were made."""
         return self._when_made(call, self._edit_again)
+
+    def _finish(self) -> dict[str, Any]:
+        return dict(self._call("POST", "/api/finish").json())
+
+    def _finish_again(self) -> None:
+        self.wait()
+        self._edit_again()
+        self._finish()
 
     def _edit_again(self) -> None:
         if self._edits:

@@ -28,7 +28,7 @@ from pydantic import (
 
 from . import choices
 from .silo.files.keyring import Keyring
-from .silo.files.places import PLACES, missing_extra
+from .silo.files.places import PLACES, missing_extra, scheme_of
 from .silo.once import made_once
 from .silo.records import STORES
 from .silo.urls import masked
@@ -264,7 +264,7 @@ class Settings(BaseModel):
     @field_validator("silo_files_url")
     @classmethod
     def _is_place(cls, url: str) -> str:
-        if urlsplit(url).scheme not in PLACES:
+        if scheme_of(url) not in PLACES:
             schemes = [f"{name}://" for name in PLACES if name]
             raise ValueError(f"it must be a directory, or begin with {' or '.join(schemes)}")
         if missing_extra(url):

@@ -253,7 +253,7 @@ def check_function(
     except TypeError:
         yield wrong(f"{name} takes other parameters. Write {name}({parameters}).")
         return None
-    except NameError as error:
+    except (NameError, AttributeError) as error:
         yield wrong(f"A type of {name} is unknown: {error}. Import it.")
         return None
     names = list(inspect.signature(function).parameters)
@@ -264,7 +264,7 @@ def returns_review(process: Any) -> bool:
     """Whether a step says that it may return a review."""
     try:
         hint = typing.get_type_hints(process).get("return")
-    except (NameError, TypeError):
+    except (NameError, AttributeError, TypeError):
         return False
     return any(inspect.isclass(kind) and issubclass(kind, Review) for kind in alternatives(hint))
 

@@ -10,7 +10,7 @@ from typing import Any
 from flask import Blueprint
 
 from .jobs import read_headings
-from .silo import BackgroundTask
+from .silo import BackgroundTask, SessionBusy
 from .silo.sessions.ids import session_key
 from .views import NAMESPACE as WORK
 from .views import nothing_uploaded, the_silo
@@ -28,16 +28,22 @@ def first_state() -> dict[str, Any]:
 
 @blueprint.post("/api/columns")
 def ask() -> tuple[dict[str, Any], int]:
-    """Begin to read the columns of the session's files, unless that was asked for already."""
+    """Begin to read the columns of the session's files, unless that was asked for already.
+
+    Raises SessionBusy while the columns of other files, which it had before, are still being read.
+    """
     silo = the_silo()
     files = silo.snapshot(WORK)["files"]
     if not files:
         raise nothing_uploaded()
     state, ids = silo.state(NAMESPACE), [file["id"] for file in files]
     if state["files"] != ids:
-        state["task"].reset()
+        task = state["task"]
+        if task.cancel() and task.is_running:
+            raise SessionBusy
+        task.reset()
         state["files"] = ids
-        state["task"].start(read_headings, session_key(silo.sid), files)
+        task.start(read_headings, session_key(silo.sid), files)
     return found(state), 202
 
 

@@ -14,7 +14,7 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import BinaryIO, Literal, Protocol, get_args
 
-from .values import Cell, mean, numbers, total
+from .values import Cell, mean, numbers, total, unique
 
 __all__ = ["Attachment", "Cell", "Chart", "Column", "Figure", "Report", "Table", "unique"]
 
@@ -279,16 +279,3 @@ def misfits(shown: Shown) -> Iterable[str]:
 def repeated(names: Iterable[str]) -> str | None:
     """The first name that stands more than once, if any."""
     return next((name for name, count in Counter(names).items() if count > 1), None)
-
-
-def unique(names: Iterable[str]) -> list[str]:
-    """The same names in order, where a repeated one gets a number: "Total", "Total (2)"."""
-    taken: dict[str, None] = {}
-    copies: Counter[str] = Counter()  # so that a thousand equal names are no million questions
-    for name in names:
-        free = name
-        while free in taken:
-            copies[name] += 1
-            free = f"{name} ({copies[name] + 1})"
-        taken[free] = None
-    return list(taken)

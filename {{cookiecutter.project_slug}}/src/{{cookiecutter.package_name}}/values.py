@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 import re
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
 from datetime import date, datetime, time, timedelta
 from fractions import Fraction
 from typing import Any
@@ -41,6 +42,30 @@ def clean_name(name: str) -> str:
     stem, dot, suffix = shown.rpartition(".")
     ending = f"{dot}{suffix}" if stem and len(suffix) <= 8 else ""
     return shown[: NAME_CHARS - len(ending)] + ending
+
+
+def unique(
+    names: Iterable[str],
+    same: Callable[[str], str] = str,
+    fit: Callable[[str, int], str] = lambda name, room: name,
+    taken: Iterable[str] = (),
+) -> list[str]:
+    """The names in order, where a repeated one gets a number: "Total", "Total (2)".
+
+    Two are alike if `same` makes one text of them, and no name is like one that is `taken`. `fit`
+    makes a name shorter where it must leave room for so many characters.
+    """
+    found, used = list[str](), set(taken)
+    copies: Counter[str] = Counter()  # so that a thousand equal names are no million questions
+    for name in names:
+        base = free = fit(name, 0)
+        while same(free) in used:
+            copies[same(base)] += 1
+            suffix = f" ({copies[same(base)] + 1})"
+            free = fit(name, len(suffix)) + suffix
+        used.add(same(free))
+        found.append(free)
+    return found
 
 
 def exact(number: int | float) -> int | float | str:

@@ -13,6 +13,7 @@ from support import Clock, eventually
 from {{ cookiecutter.package_name }}.silo import BackgroundTask, SessionStore
 from {{ cookiecutter.package_name }}.silo.sessions.ids import SessionKey, session_key
 from {{ cookiecutter.package_name }}.silo.tasks.base import Reporter
+from {{ cookiecutter.package_name }}.silo.tasks.queue import SERVED_SECONDS
 
 from .conftest import LEASE, RETAIN, TTL, OpenStore
 
@@ -43,6 +44,19 @@ def test_one_pass_ends_all_that_are_due_and_no_other(store: SessionStore, clock:
     clock.advance(RETAIN)
     assert store.cleanup() == ["young"]
     assert store.expired_count == 1
+
+
+def test_one_pass_forgets_all_that_were_served_long_ago(store: SessionStore, clock: Clock) -> None:
+    queue = store.runner.jobs.queue
+    for n in range(250):
+        store.records.apply(*queue.serving(f"old {n}"))
+    clock.advance(SERVED_SECONDS - 1)
+    store.records.apply(*queue.serving("young"))
+    store.cleanup()
+    assert store.records.count("served") == 251
+    clock.advance(1)
+    store.cleanup()
+    assert [owner for owner, _ in store.records.each("served")] == ["young"]
 
 
 def test_on_create_and_on_expire_are_called_once_a_life(store: SessionStore, clock: Clock) -> None:

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import runpy
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from hashlib import sha256
 from pathlib import Path
+from types import ModuleType
+from typing import Any
 
 import pytest
 
+from {{ cookiecutter.package_name }}.silo.sessions import filelocks
 from {{ cookiecutter.package_name }}.silo.sessions.filelocks import FileLocks
 
 KEY, OTHER = (sha256(name).hexdigest() for name in (b"one", b"other"))
@@ -108,3 +115,44 @@ def test_the_file_is_ours_alone_and_stays_empty(locks: FileLocks, path: Path) ->
     assert path.stat().st_size == 0
     if sys.platform != "win32":
         assert path.stat().st_mode & 0o777 == 0o600
+
+
+class Windows(ModuleType):
+    """The `msvcrt` of that system: a lock is had on the bytes where the file stands."""
+
+    LK_NBLCK, LK_UNLCK = 1, 0
+
+    def __init__(self) -> None:
+        super().__init__("msvcrt")
+        self.locked: set[int] = set()
+
+    def locking(self, descriptor: int, mode: int, count: int) -> None:
+        time.sleep(0)  # a call to the system lets other threads in
+        place = os.lseek(descriptor, 0, os.SEEK_CUR)
+        if count != 1 or (place in self.locked) != (mode == self.LK_UNLCK):
+            raise PermissionError(errno.EACCES, "locked, or not locked")
+        self.locked ^= {place}
+
+
+def test_threads_do_not_take_each_others_locks_on_windows(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    windows = Windows()
+    with monkeypatch.context() as elsewhere:
+        elsewhere.setattr(sys, "platform", "win32")
+        elsewhere.setitem(sys.modules, "msvcrt", windows)
+        module = runpy.run_path(str(filelocks.__file__), run_name=filelocks.__name__)
+    locks: Any = module["FileLocks"](path)
+
+    def work(number: int) -> bool:
+        key = f"{number:015x}"
+        for _ in range(200):
+            if not locks.take(key):
+                return False
+            locks.free(key)
+        return True
+
+    with ThreadPoolExecutor(8) as pool:
+        assert all(pool.map(work, range(8)))
+    assert not windows.locked
+    locks.close()

@@ -11,6 +11,7 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 from backends import FOLDERS, PLACES
@@ -42,6 +43,11 @@ HOSTILE = [
     "part-x",
     "line\nbreak",
 ]
+
+
+def is_open(path: Path) -> bool:
+    """Whether this process has the file open."""
+    return any(each.exists() and each.samefile(path) for each in Path("/proc/self/fd").iterdir())
 
 
 class Torn(io.RawIOBase):
@@ -86,6 +92,25 @@ def test_a_file_is_saved_from_bytes_and_from_a_stream(files: FileStore) -> None:
     with files.open(SID, "two.bin") as stream, files.local(SID, "one.bin") as path:
         assert stream.read() == b"two" * 10**6
         assert path.read_bytes() == b"\x00one"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
+@pytest.mark.parametrize("name", ["replace", "unlink"])
+def test_nothing_is_renamed_or_removed_while_it_is_open_which_windows_refuses(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    files, changed, change = FileStore(tmp_path), list[Path](), getattr(Path, name)
+
+    def changing(path: Path, *given: Any, **named: Any) -> Any:
+        assert not is_open(path)
+        changed.append(path)
+        return change(path, *given, **named)
+
+    monkeypatch.setattr(Path, name, changing)
+    files.save(SID, "a", b"one")
+    with pytest.raises(ConnectionResetError):
+        files.save(SID, "a", torn())
+    assert len(changed) == 1
 
 
 def test_a_part_becomes_a_file_when_it_is_finished(files: FileStore) -> None:

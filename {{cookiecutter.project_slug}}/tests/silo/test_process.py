@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import io
+import itertools
 import json
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -24,13 +27,14 @@ from {{ cookiecutter.package_name }}.silo.records import Record
 from {{ cookiecutter.package_name }}.silo.sessions.memory import MemoryRecords
 from {{ cookiecutter.package_name }}.silo.tasks import relay
 from {{ cookiecutter.package_name }}.silo.tasks.base import Call, Runner
-from {{ cookiecutter.package_name }}.silo.tasks.child import NICE, ChildTask, Limits
+from {{ cookiecutter.package_name }}.silo.tasks.child import NICE, ChildTask, Limits, _limit
+from {{ cookiecutter.package_name }}.silo.tasks.crew import Crew
 from {{ cookiecutter.package_name }}.silo.tasks.job import LINE_CHARS, LOG_LINES, Job
 from {{ cookiecutter.package_name }}.silo.tasks.jobs import Jobs
 from {{ cookiecutter.package_name }}.silo.tasks.process import ProcessRunner
 from {{ cookiecutter.package_name }}.silo.tasks.slots import Slots
 from {{ cookiecutter.package_name }}.silo.tasks.thread import ThreadRunner
-from {{ cookiecutter.package_name }}.silo.tasks.worker import Worker
+from {{ cookiecutter.package_name }}.silo.tasks.worker import Process, Worker
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
 
@@ -67,6 +71,12 @@ def result_of(task: BackgroundTask) -> Any:
     eventually(lambda: not task.is_running)
     assert task.is_complete, task.state.error
     return task.result
+
+
+def clock_of(runner: ProcessRunner) -> Clock:
+    clock = runner.jobs.clock
+    assert isinstance(clock, Clock)
+    return clock
 
 
 def is_gone(pid: str) -> bool:
@@ -454,6 +464,60 @@ def test_a_store_that_fails_for_a_while_stops_no_worker(
         task.start(targets.nothing)
         eventually(lambda: task.is_complete)
     assert "the store went away" in caplog.text
+
+
+def refuse_children(monkeypatch: pytest.MonkeyPatch, error: int, times: int = 10**6) -> None:
+    """Have the system refuse so many children with this error."""
+    start, refused = Crew._start, itertools.count()
+
+    def refuse(crew: Crew, *given: Any) -> Process:
+        if next(refused) < times:
+            raise OSError(error, os.strerror(error))
+        return start(crew, *given)
+
+    monkeypatch.setattr(Crew, "_start", refuse)
+
+
+def test_a_job_waits_for_a_child_while_the_system_has_room_for_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    refuse_children(monkeypatch, errno.EAGAIN, times=1)
+    with running(Limits(), slots=1, scratch=tmp_path) as runner:
+        task = BackgroundTask(runner=runner)
+        task.start(targets.nothing)
+        eventually(lambda: task.state.status == "queued" and task.state.attempt == 1)
+        assert task.state.message == "The server has no room to start this; trying again"
+        assert list(tmp_path.iterdir()) == []
+        clock_of(runner).advance(1)
+        eventually(lambda: task.is_complete)
+        assert task.state.attempt == 2
+    assert "Resource temporarily unavailable" in caplog.text
+
+
+def test_a_job_for_which_the_disk_has_no_room_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    refuse_children(monkeypatch, errno.ENOSPC)
+    with running(Limits(), slots=1, scratch=tmp_path) as runner:
+        task = BackgroundTask(runner=runner)
+        task.start(targets.nothing)
+        assert "disk is full" in end_of(task)
+        assert list(tmp_path.iterdir()) == []
+
+
+def test_s22_on_macos_a_child_has_all_limits_but_that_of_memory(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked: list[int] = []
+    monkeypatch.setattr(resource, "setrlimit", lambda kind, _: asked.append(kind))
+    monkeypatch.setattr(signal, "alarm", Mock())
+    monkeypatch.setattr(os, "nice", Mock())
+    _limit(Limits())
+    usual = set(asked)
+    asked.clear()
+    monkeypatch.setattr(sys, "platform", "darwin")
+    _limit(Limits())
+    assert usual - set(asked) == {resource.RLIMIT_AS}
 
 
 def test_a_preload_that_cannot_be_imported_fails_the_job_and_is_logged_for_it_alone(

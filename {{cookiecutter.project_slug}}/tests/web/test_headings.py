@@ -5,8 +5,12 @@ from __future__ import annotations
 import pytest
 from support import Clock, eventually
 
+from {{ cookiecutter.package_name }} import headings
+from {{ cookiecutter.package_name }}.silo.tasks.thread import ThreadRunner
+
 from .conftest import MakeApp
 from .person import Person, error, xlsx
+from .steps import Gate
 
 BOOK = ("book.xlsx", xlsx(One=[["Region", "Amount"], ["a", 1]], Two=[["Amount", "Größe"], [1, 2]]))
 
@@ -41,6 +45,35 @@ def test_other_files_have_other_columns(person: Person) -> None:
     read(person)
     person.upload(("more.csv", b"Region;Town\nx;y\n"))
     assert person.get("/api/columns").json == {"status": "idle", "columns": None}
+    assert read(person) == ["Region", "Town"]
+
+
+def test_of_files_that_were_replaced_nothing_more_is_read(
+    make_app: MakeApp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gate = Gate()
+    monkeypatch.setattr(headings, "read_headings", gate)
+    person = Person(make_app(SILO_RUNNER="thread"))
+    person.upload(BOOK)
+    person.post("/api/columns")
+    assert gate.began.wait(60)
+    monkeypatch.undo()
+    person.upload(("more.csv", b"Region;Town\nx;y\n"))
+    refused = person.post("/api/columns")
+    assert (error(refused), refused.headers["Retry-After"]) == ((409, "busy"), "1")
+    eventually(lambda: person.post("/api/columns").status_code == 202)
+    assert read(person) == ["Region", "Town"]
+
+
+def test_files_that_were_replaced_before_they_were_read_hold_nobody_up(
+    make_app: MakeApp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    person = Person(make_app(SILO_RUNNER="thread"))
+    person.upload(BOOK)
+    with monkeypatch.context() as nobody:
+        nobody.setattr(ThreadRunner, "deliver", lambda *_: None)
+        assert person.post("/api/columns").json["status"] == "queued"
+    person.upload(("more.csv", b"Region;Town\nx;y\n"))
     assert read(person) == ["Region", "Town"]
 
 

@@ -27,7 +27,7 @@ class Visit:
 
     @property
     def live(self) -> bool:
-        """Whether the client has a session; who had one in this request is not asked about again."""
+        """Whether the client has a session; that it had one in this request is enough."""
         self._met = self._met or (self.sid is not None and self._store.exists(self.sid))
         return self._met
 

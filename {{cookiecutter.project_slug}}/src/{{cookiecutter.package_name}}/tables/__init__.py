@@ -16,8 +16,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from ..step import InputFile, UserError, suffix
+from ..values import Cell
 from . import csvs, limits, workbooks
-from .model import Cell, Sheet, Workbook
+from .model import Sheet, Workbook
 from .progress import nobody
 from .signatures import SUFFIXES, TEXT_SUFFIXES, check_signature
 

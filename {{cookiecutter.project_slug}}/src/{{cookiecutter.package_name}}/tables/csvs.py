@@ -19,9 +19,10 @@ from pathlib import Path, PurePath
 from typing import TextIO
 
 from ..step import UserError
+from ..values import Cell
 from . import delimiters, encodings, limits
 from .layout import SEARCH, blank_rows, header_index, titles, unique_names
-from .model import Cell, Sheet, Workbook
+from .model import Sheet, Workbook
 from .progress import Fraction, part
 from .survey import count
 from .values import Cache, classify, converter

@@ -8,13 +8,9 @@ from math import isfinite
 from typing import Any
 
 from ..step import UserError
+from ..values import MAX_WHOLE, Cell
 from . import limits
 from .inspection import over_budget
-from .model import Cell
-
-EXACT = 2**53
-"""Up to here every whole number has its own float."""
-
 
 _SHARED = 100_000
 
@@ -90,11 +86,11 @@ class Budget:
 
 
 def _all_whole(numbers: Sequence[float]) -> bool:
-    return all(map(float.is_integer, numbers)) and max(map(abs, numbers)) <= EXACT
+    return all(map(float.is_integer, numbers)) and max(map(abs, numbers)) <= MAX_WHOLE
 
 
 def _number(number: float) -> Cell:
-    if number.is_integer() and -EXACT <= number <= EXACT:
+    if number.is_integer() and -MAX_WHOLE <= number <= MAX_WHOLE:
         return int(number)
     return number if isfinite(number) else str(number)
 

@@ -9,13 +9,13 @@ there is no header: the columns are numbered and the row is data, as is a lone r
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from datetime import date, datetime, time, timedelta
 from operator import itemgetter
 from statistics import median_high
 
-from .model import Cell, Sheet
+from ..values import Cell, unique
+from .model import Sheet
 from .survey import count
 
 SEARCH = 50
@@ -72,17 +72,9 @@ def unique_names(cells: Sequence[Cell], numbers: Sequence[int]) -> list[str]:
 
     Names that differ in case alone count as equal, because a spreadsheet's table says so.
     """
-    names: list[str] = []
-    taken: set[str] = set()
-    copies: Counter[str] = Counter()  # so that a thousand equal names are no million questions
-    for cell, number in zip(cells, numbers, strict=True):
-        base = name = " ".join(_text(cell).split()) or f"Column {number}"
-        while name.casefold() in taken:
-            copies[base.casefold()] += 1
-            name = f"{base} ({copies[base.casefold()] + 1})"
-        taken.add(name.casefold())
-        names.append(name)
-    return names
+    texts = zip(map(_text, cells), numbers, strict=True)
+    names = (" ".join(text.split()) or f"Column {number}" for text, number in texts)
+    return unique(names, str.casefold)
 
 
 def _text(cell: Cell) -> str:

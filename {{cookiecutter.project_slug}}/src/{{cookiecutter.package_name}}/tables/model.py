@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import date, datetime, time, timedelta
 
-Cell = str | int | float | bool | datetime | date | time | timedelta | None
+from ..values import Cell
 
 
 @dataclass(frozen=True)

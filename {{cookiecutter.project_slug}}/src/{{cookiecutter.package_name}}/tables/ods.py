@@ -9,8 +9,8 @@ import re
 from datetime import timedelta
 from xml.parsers import expat
 
+from ..values import Cell
 from .archives import NOT_XML
-from .model import Cell
 from .survey import Survey
 
 CONTENT = "content.xml"

@@ -16,10 +16,10 @@ from typing import Any
 from openpyxl import load_workbook
 
 from ..step import UserError
+from ..values import Cell
 from . import limits
 from .grid import Budget, Grid, Unreadable
 from .inspection import over_budget
-from .model import Cell
 from .progress import Fraction
 
 

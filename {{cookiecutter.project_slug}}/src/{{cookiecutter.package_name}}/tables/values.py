@@ -23,8 +23,7 @@ from collections.abc import Callable
 from datetime import date, datetime
 from math import isfinite
 
-from .grid import EXACT
-from .model import Cell
+from ..values import MAX_WHOLE, Cell
 
 _CACHED = 20_000
 
@@ -66,7 +65,7 @@ def classify(text: str) -> str:
         return "identifier" if text.isascii() and text.isdigit() else "text"
     match = _KINDS.fullmatch(text)
     kind = match.lastgroup if match else None
-    if kind == "integer" and len(text) > 15 and abs(int(text)) > EXACT:
+    if kind == "integer" and len(text) > 15 and abs(int(text)) > MAX_WHOLE:
         return "identifier"
     if kind in ("float", "thousand") and not _is_float(text):
         return "text"

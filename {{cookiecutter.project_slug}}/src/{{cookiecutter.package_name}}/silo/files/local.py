@@ -43,16 +43,18 @@ class LocalPlace(PlainPlace):
         self, folder: str, name: str, data: BinaryIO, label: str, served: Served | None = None
     ) -> str:
         directory = self._directory(folder)
-        with tempfile.NamedTemporaryFile(dir=directory, prefix="part-", delete=False) as part:
-            try:
-                shutil.copyfileobj(data, part, CHUNK_BYTES)
-                part.flush()
-                os.fsync(part.fileno())
-                self._write_label(directory / f"{name}{LABEL}", label)
-                Path(part.name).replace(directory / name)
-            except BaseException:
-                Path(part.name).unlink(missing_ok=True)
-                raise
+        descriptor, part = tempfile.mkstemp(dir=directory, prefix="part-")
+        try:
+            with os.fdopen(descriptor, "wb") as file:
+                shutil.copyfileobj(data, file, CHUNK_BYTES)
+                file.flush()
+                os.fsync(descriptor)
+            # Closed by now: Windows neither renames nor removes what is open.
+            self._write_label(directory / f"{name}{LABEL}", label)
+            Path(part).replace(directory / name)
+        except BaseException:
+            Path(part).unlink(missing_ok=True)
+            raise
         return str(directory / name)
 
     def begin(self, folder: str, name: str) -> None:

@@ -42,9 +42,7 @@ def encrypted(place: PlainPlace, keys: str) -> Place:
 
 
 def plain_place(location: str) -> PlainPlace:
-    scheme = urlsplit(location).scheme
-    if len(scheme) == 1:  # a drive of Windows
-        scheme = ""
+    scheme = scheme_of(location)
     if scheme not in PLACES:
         known = ", ".join(f"{name}://" for name in PLACES if name)
         raise SiloError(f"{location!r} is no place for files: give a path, or one of {known}.")
@@ -55,7 +53,13 @@ def plain_place(location: str) -> PlainPlace:
     return place(location)
 
 
+def scheme_of(location: str) -> str:
+    """What a URL begins with; empty for a path, with or without a drive of Windows."""
+    scheme = urlsplit(location).scheme
+    return scheme if len(scheme) > 1 else ""
+
+
 def missing_extra(location: str) -> str:
     """The package that a place needs and that is not installed, if any."""
-    package = EXTRAS.get(urlsplit(location).scheme, "")
+    package = EXTRAS.get(scheme_of(location), "")
     return package if package and find_spec(package) is None else ""

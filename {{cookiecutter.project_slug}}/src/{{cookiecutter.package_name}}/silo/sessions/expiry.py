@@ -24,7 +24,7 @@ Remove = Callable[[SessionKey], None]
 
 FLEETING = (
     *("tombstone", "stream", "answer", "answers", "cached", "hold", "limit"),
-    *("message", "worker"),
+    *("message", "served", "worker"),
 )
 """Records that are gone when they are due, and leave nothing to do."""
 
@@ -57,9 +57,7 @@ class Expiry:
             with logged("removing what a session left behind"):
                 self._collect(SessionKey(key), record)
         self._store.runner.tick()
-        jobs = self._store.runner.jobs
-        jobs.sweep(self._refers_to)
-        jobs.queue.forget()
+        self._store.runner.jobs.sweep(self._refers_to)
         for action in self.on_cleanup:
             with logged("an action of the cleanup"):
                 action()

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import struct
 import sys
+import threading
 from pathlib import Path
 
 from .lockfile import LockFile
@@ -63,14 +64,19 @@ def _own(key: str) -> tuple[int, str]:
 
 
 if sys.platform == "win32":
+    _seeking = threading.Lock()
+    """A lock is where the file stands, and all threads share that."""
 
     def _lock(descriptor: int, place: int) -> None:
-        os.lseek(descriptor, place, os.SEEK_SET)
-        msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
+        _at(descriptor, place, msvcrt.LK_NBLCK)
 
     def _unlock(descriptor: int, place: int) -> None:
-        os.lseek(descriptor, place, os.SEEK_SET)
-        msvcrt.locking(descriptor, msvcrt.LK_UNLCK, 1)
+        _at(descriptor, place, msvcrt.LK_UNLCK)
+
+    def _at(descriptor: int, place: int, mode: int) -> None:
+        with _seeking:
+            os.lseek(descriptor, place, os.SEEK_SET)
+            msvcrt.locking(descriptor, mode, 1)
 
 elif sys.platform == "linux":
 

@@ -20,7 +20,7 @@ class LockFile:
         if self._opened is None or self._opened[0] != os.getpid():
             with self._opening:
                 if self._opened is None or self._opened[0] != os.getpid():
-                    flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC
+                    flags = os.O_RDWR | os.O_CREAT
                     self._opened = os.getpid(), os.open(self._path, flags, 0o600)
         return self._opened[1]
 

@@ -3,8 +3,9 @@
 Requests of one process take turns among themselves first, so that one of them at a time asks for
 the shared lock. That is a locked byte of a file where the store is a file of this machine, and else
 a lease among the records. A holder that died blocks nobody for long, and one that is only slow
-blocks nobody for longer than a lease. So a lock keeps writers apart politely, and no more; what
-makes a late writer harmless is the version that its commit expects.
+blocks no other process for longer than a lease; in its own, others are told SessionBusy after two.
+So a lock keeps writers apart politely, and no more; what makes a late writer harmless is the
+version that its commit expects.
 """
 
 from __future__ import annotations

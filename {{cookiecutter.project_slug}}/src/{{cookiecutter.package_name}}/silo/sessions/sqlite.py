@@ -65,7 +65,7 @@ class SqliteRecords(Records):
     """Connections are pooled, each used by one thread at a time, and never across a fork."""
 
     def __init__(self, url: str) -> None:
-        self._path = Path(unquote(url.removeprefix("sqlite:///"))).absolute()
+        self._path = path_of(url).absolute()
         self._pid = os.getpid()
         self._idle: list[sqlite3.Connection] = []
         self._versions = _Versions()
@@ -192,6 +192,14 @@ class SqliteRecords(Records):
                 for statement in script.split(";"):
                     connection.execute(statement)
                 connection.execute(f"PRAGMA user_version = {number}")
+
+
+def path_of(url: str) -> Path:
+    """The file that a URL names. Raises SiloError."""
+    _, _, path = url.partition(":///")
+    if not path:
+        raise SiloError("A SQLite file is named like sqlite:///data/silo.db, with three slashes.")
+    return Path(unquote(path))
 
 
 def translated(error: sqlite3.Error) -> SiloError:

@@ -135,7 +135,8 @@ class Runner(ABC):
 
         What was unforeseen is logged and told to the error hooks.
         """
-        if outcome.passing and self.jobs.put_off(job.id, job.attempt, AWAY):
+        first, _, _ = outcome.sentence.partition(".")
+        if outcome.passing and self.jobs.put_off(job.id, job.attempt, f"{first}; trying again"):
             return
         if outcome.trace:
             reference, _, trace = outcome.trace.partition("\n")
@@ -176,7 +177,6 @@ class Outcome:
     """Whether it is for what may be there again in a moment, and nothing is wrong with the job."""
 
 
-AWAY = "The file storage does not answer; trying again"
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
 
 

@@ -201,14 +201,16 @@ def _limit(limits: Limits) -> None:
     signal.alarm(int(limits.seconds) + ALARM_SECONDS)
     memory, file = limits.memory_mb * 2**20, limits.file_mb * 2**20
     seconds = int(limits.seconds) + 1
-    for kind, soft, hard in (
-        (resource.RLIMIT_AS, memory, memory),
+    wanted = [
         # At the soft limit Linux says why it ends the child (SIGXCPU), at the hard one it does not.
         (resource.RLIMIT_CPU, seconds, seconds + 1),
         (resource.RLIMIT_FSIZE, file, file),
         (resource.RLIMIT_NOFILE, limits.open_files, limits.open_files),
         (resource.RLIMIT_CORE, 0, 0),
-    ):
+    ]
+    if sys.platform != "darwin":  # which refuses any, since every process has far more addresses
+        wanted.append((resource.RLIMIT_AS, memory, memory))
+    for kind, soft, hard in wanted:
         _, given = resource.getrlimit(kind)
         most = sys.maxsize if given == resource.RLIM_INFINITY else given
         resource.setrlimit(kind, (min(soft, most), min(hard, most)))

@@ -9,12 +9,13 @@ started it.
 from __future__ import annotations
 
 import contextlib
+import logging
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import IO
 
-from .base import Outcome
+from .base import FULL, Outcome, outcome_of
 from .child import Limits
 from .forked import ForkServer
 from .job import Job
@@ -24,8 +25,13 @@ from .relay import Relay
 from .spawn import spawn
 from .worker import Process, Worker
 
+log = logging.getLogger(__name__)
+
 TICK_SECONDS = 0.2
 """Between looks around while a fork server does its imports."""
+NO_CHILD = Outcome(
+    "failed", "The server has no room to start this. Try again in a moment.", passing=True
+)
 
 
 class Crew:
@@ -57,7 +63,11 @@ class Crew:
 
         Returns how it ended, or None if the job's record says already.
         """
-        worker = self._hire(job, lambda: renew(jobs, job))
+        try:
+            worker = self._hire(job, lambda: renew(jobs, job))
+        except OSError as error:  # too many processes or open files, too little memory
+            log.exception("no child could be started for job %s", job.id)
+            return outcome_of(error) if error.errno in FULL else NO_CHILD
         try:
             self._keep_spare()
             return Relay(jobs, job, worker, self.limits).run(self.dismissed)

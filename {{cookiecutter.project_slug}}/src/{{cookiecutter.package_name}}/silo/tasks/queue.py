@@ -92,11 +92,6 @@ class Queue:
             if len(found) < limit:
                 return
 
-    def forget(self) -> None:
-        """Drop what is remembered of sessions that have not been served for long."""
-        for owner, record in self._records.due("served", self._clock()):
-            self._records.apply(Delete("served", owner, record.version))
-
     def _served(self, owner: bytes) -> float:
         record = self._records.read("served", owner.decode()) if owner else None
         return float(record.value) if record else 0.0

@@ -47,7 +47,7 @@ def _locked(path: Path) -> contextlib.ExitStack | None:
     with contextlib.ExitStack() as stack:
         if sys.platform != "win32":
             try:
-                descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+                descriptor = os.open(path, os.O_RDONLY)
                 stack.callback(os.close, descriptor)
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError:

@@ -41,7 +41,7 @@ class Worker:
     This one has threads, and a fork copies the locks that they hold, but not them: it may wait for
     ever. `secrets` reach the child through its input, where nobody else sees them. Its temporary
     files are below the folder `scratch`, and go with it; without one they are where the system has
-    them.
+    them. Raises OSError if there can be no child.
     """
 
     def __init__(
@@ -51,9 +51,13 @@ class Worker:
         scratch: Path | None = None,
         start: Start = spawn,
     ) -> None:
+        self._stderr = tempfile.TemporaryFile()  # noqa: SIM115 - closed in _clear()
         self._scratch = Scratch(scratch) if scratch else None
-        self._stderr = tempfile.TemporaryFile()  # noqa: SIM115 - closed in close()
-        self._process = start(self._stderr, self._scratch.path if self._scratch else None)
+        try:
+            self._process = start(self._stderr, self._scratch.path if self._scratch else None)
+        except BaseException:
+            self._clear()
+            raise
         self._ended = False
         self._unread: list[Message] = []
         self._messages: queue.Queue[Message | None] = queue.Queue(QUEUED_MESSAGES)
@@ -124,6 +128,9 @@ class Worker:
                     pipe.close()
         if isinstance(self._process, Forked):
             self._process.let_go()
+        self._clear()
+
+    def _clear(self) -> None:
         self._stderr.close()
         if self._scratch:
             self._scratch.remove()
