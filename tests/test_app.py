@@ -99,6 +99,25 @@ def test_make_run_serves_and_reads_the_env_file(fresh: Path) -> None:
         shutil.rmtree(fresh / "kept here", ignore_errors=True)
 
 
+def test_make_run_starts_nothing_with_an_env_file_that_is_read_in_part(fresh: Path) -> None:
+    (fresh / ".env").write_text("SILO_LIMIT_JOBS=5/10 minutes\nSILO_TTL=soon\n")
+    try:
+        run = subprocess.run(
+            ["make", "run"],
+            cwd=fresh,
+            env=clean_environment(),
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        assert run.returncode
+        assert "minutes" in run.stderr
+        assert "SILO_TTL" not in run.stderr
+    finally:
+        (fresh / ".env").unlink()
+
+
 def test_every_name_in_the_environment_is_refused_as_an_answer(fresh: Path) -> None:
     [packages] = (fresh / ".venv/lib").glob("*/site-packages")
     folders = [path.name for path in packages.iterdir() if path.is_dir() or path.suffix == ".py"]

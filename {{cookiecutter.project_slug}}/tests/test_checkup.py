@@ -72,6 +72,7 @@ def test_a_folder_in_use_is_tried_and_left_as_it_was(check: Check, tmp_path: Pat
     result = check(SILO_ENCRYPTION_KEY=f"{KEY},{KEY}")
     assert result.exit_code == 0, result.output
     assert "A record was written, read and removed." in said(result, "store")
+    assert f"sqlite:///{tmp_path}/instance/silo.db" in said(result, "store")
     assert "A file was put there, read and removed." in said(result, "files")
     assert "the first of 2 keys" in said(result, "encryption")
     assert KEY not in result.output
@@ -236,7 +237,7 @@ def test_a_failure_that_nobody_foresaw_is_a_line_of_the_table(
         raise RuntimeError(f"redis://:{PASSWORD}@host is odd")
 
     monkeypatch.setattr(checkup, "records_of", fail)
-    monkeypatch.setattr(checkup, "sqlite_path", lambda url: None)
+    monkeypatch.setattr(checkup, "sqlite_file", lambda settings: None)
     result = check()
     assert result.exit_code == 1
     assert said(result, "store").endswith("redis://***@host is odd")

@@ -127,8 +127,12 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
     return lambda *arguments: CliRunner().invoke(main, ["keys", *arguments])
 
 
-def test_keys_are_made_listed_and_revoked_beside_a_running_app(guarded: Flask, run: Run) -> None:
-    token = run("create", "nightly run", "--scope", "read", "--scope", "upload").output.strip()
+def test_keys_are_made_listed_and_revoked_beside_a_running_app(
+    guarded: Flask, run: Run, tmp_path: Path
+) -> None:
+    made = run("create", "nightly run", "--scope", "read", "--scope", "upload")
+    token = made.stdout.strip()
+    assert f"sqlite:///{tmp_path}/silo.db" in made.stderr
     headers = {"Authorization": f"Bearer {token}"}
     assert guarded.test_client().get("/api/status", headers=headers).status_code == 200
     number, _, scopes, name = run("list").output.strip().split("  ")

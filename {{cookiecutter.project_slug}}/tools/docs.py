@@ -49,7 +49,8 @@ GROUPS = {
 """Headings and what is to be said under them, by the first setting of each group."""
 HEAD = (
     "Copy to .env and change what you need: `make run` and compose.yaml read it. Each line shows "
-    "the default. A wrong value stops the start with a sentence."
+    "the default. A value with a space or a sign such as ; & # $ stands in single quotes. A wrong "
+    "value stops the start with a sentence."
 )
 SCHEMAS = "#/components/schemas/"
 OPTIONS = CALLS["app.process"].bodies["application/json"]

@@ -20,11 +20,18 @@ from urllib.parse import unquote, urlsplit
 
 from . import choices, secretmark
 from .config import ConfigError, Settings
-from .opening import files_of, reach_broker, reach_files, records_of, shown_files
+from .opening import (
+    files_of,
+    reach_broker,
+    reach_files,
+    records_of,
+    shown_files,
+    shown_store,
+    sqlite_file,
+)
 from .silo.errors import SiloError
 from .silo.files.base import FileStore
 from .silo.records import Delete, Put, Records
-from .silo.sessions.sqlite import path_of
 from .silo.tasks.presence import Presence
 from .silo.urls import masked
 
@@ -103,13 +110,9 @@ def cells(line: Line) -> tuple[str, str, str]:
 # The parts
 
 
-def shown_store(settings: Settings) -> str:
-    return masked(settings.store_url)
-
-
 def probe_store(settings: Settings) -> Iterator[Finding]:
     """Whether a record can be written, read and removed, and whether it would be kept."""
-    path = sqlite_path(settings.store_url)
+    path = sqlite_file(settings)
     if path and not path.exists():
         yield to_be_made(path)
         return
@@ -131,10 +134,6 @@ def keeps_a_record(records: Records) -> bool:
     finally:
         records.apply(Delete(KIND, key))
     return found is not None and found.value == value
-
-
-def sqlite_path(url: str) -> Path | None:
-    return path_of(url) if urlsplit(url).scheme == "sqlite" else None
 
 
 def to_be_made(path: Path) -> Finding:
@@ -224,7 +223,7 @@ def probe_secret(settings: Settings) -> Iterator[Finding]:
     else:
         yield to_be_made(path)
         return
-    secret, store = settings.secret_key or path.read_text(), sqlite_path(settings.store_url)
+    secret, store = settings.secret_key or path.read_text(), sqlite_file(settings)
     if store is None or store.exists():
         with (
             contextlib.suppress(ConfigError, SiloError),

@@ -16,6 +16,7 @@ from .alive import is_alive
 from .config import ConfigError, Settings, load_settings
 from .keys import SCOPES, Keys, Scope
 from .offline import process
+from .opening import shown_store
 from .silo.files.keyring import new_key
 from .silo.records import open_records
 from .silo.urls import masked
@@ -207,6 +208,8 @@ def create_key(name: str, scopes: tuple[Scope, ...]) -> None:
     """Make a key and print it, once and never again."""
     with opened_keys() as stored:
         click.echo(stored.create(name, scopes))
+    store = shown_store(load_settings().settled())
+    click.echo(f"It is known where this store is used: {store}", err=True)
 
 
 @keys.command("list")

@@ -74,8 +74,9 @@ class Settings(BaseModel):
     )
     silo_store_url: str = Field(
         "",
-        description="Where sessions and jobs are kept, as sqlite:///a/path. Empty: a SQLite file "
-        "in SILO_DATA_DIR. redis://host:6379/0, or rediss:// with TLS, is a Redis or Valkey, "
+        description="Where sessions and jobs are kept, as sqlite:////var/lib/app/silo.db (with "
+        "three slashes the path begins where the server runs). Empty: a SQLite file in "
+        "SILO_DATA_DIR. redis://host:6379/0, or rediss:// with TLS, is a Redis or Valkey, "
         "for several machines; ?prefix=name sets apps apart that share one. memory:// is the one "
         "server process, which loses them when it ends.",
     )

@@ -9,11 +9,13 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+from . import choices
 from .config import ConfigError, Settings, load_settings
 from .silo.errors import SiloError
 from .silo.files.place import Place, PlainPlace
 from .silo.files.places import encrypted, plain_place
 from .silo.records import Records, open_records
+from .silo.sessions.sqlite import path_of
 from .silo.urls import masked
 
 
@@ -21,6 +23,22 @@ def records_of(settings: Settings) -> Records:
     """The store. Raises ConfigError."""
     with named("SILO_STORE_URL", settings.store_url):
         return open_records(settings.store_url)
+
+
+def sqlite_file(settings: Settings) -> Path | None:
+    """The file that the store is, if it is one. Raises ConfigError."""
+    if not choices.in_sqlite(settings):
+        return None
+    with named("SILO_STORE_URL", settings.store_url):
+        return path_of(settings.store_url)
+
+
+def shown_store(settings: Settings) -> str:
+    """Where sessions, jobs and keys are, for a person to read."""
+    with contextlib.suppress(ConfigError):
+        if file := sqlite_file(settings):
+            return f"sqlite:///{file.absolute()}"
+    return masked(settings.store_url)
 
 
 def plain_files(settings: Settings) -> PlainPlace:
