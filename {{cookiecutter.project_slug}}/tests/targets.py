@@ -13,6 +13,7 @@ import threading
 import time
 import uuid
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -155,6 +156,20 @@ def overlaps(task: Reporter, folder: str, gate: str) -> int:
 
 
 # Bad ends
+
+
+def starts_threads(_: Reporter, count: int) -> int:
+    with ThreadPoolExecutor(count) as pool:
+        met = threading.Barrier(count)
+        return sum(pool.map(lambda _: len(bytearray(10**5)) * bool(met.wait() + 1), range(count)))
+
+
+def fails_at_length(task: Reporter, length: int) -> None:
+    raise UserError("x" * length)
+
+
+def raises_at_length(task: Reporter, length: int) -> None:
+    raise ValueError("x" * length + " the end")
 
 
 def fails(task: Reporter) -> None:

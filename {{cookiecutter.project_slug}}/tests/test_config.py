@@ -102,6 +102,7 @@ def test_a_setting_that_there_is_not_is_refused() -> None:
         ("SILO_ENCRYPTION_KEY", f"{KEY}é"),
         ("SILO_RUNNER", "threads"),
         ("SILO_CACHE_TTL", "-1"),
+        ("SILO_TASK_TIMEOUT", "5000000000"),
         ("SILO_CACHE_PREFIX", "../files"),
         ("SILO_CACHE_PREFIX", "Cache"),
         ("SILO_CACHE_PREFIX", "0" * 64),

@@ -26,7 +26,7 @@ from {{ cookiecutter.package_name }}.report import (
     Total,
     unique,
 )
-from {{ cookiecutter.package_name }}.report_json import JSON_ROWS, to_json
+from {{ cookiecutter.package_name }}.report_json import CELL_CHARS, JSON_CHARS, JSON_ROWS, to_json
 from {{ cookiecutter.package_name }}.values import Cell
 
 REGION, SALES = Column("Region"), Column("Sales", "integer")
@@ -172,6 +172,20 @@ def test_the_page_gets_the_first_rows_and_the_true_number() -> None:
     answer = to_json(Report("R", [table(rows)]))["tables"][0]
     assert answer["rows"] == [list(row) for row in rows[:JSON_ROWS]]
     assert answer["row_count"] == JSON_ROWS + 7
+
+
+def test_the_page_gets_as_much_of_long_texts_as_it_can_hold() -> None:
+    long, columns = "x" * 32_000, [Column(f"{n} {'y' * 32_000}") for n in range(100)]
+    one, other = (Table(name, columns, [[long] * 100] * JSON_ROWS) for name in ("One", "Other"))
+    answer = to_json(Report("R", [one, other], figures=[Figure("F", long)]))
+    assert len(json.dumps(answer)) < 1.1 * JSON_CHARS
+    first, second = answer["tables"]
+    assert first["rows"] == second["rows"]
+    assert 1 < len(first["rows"]) < first["row_count"] == JSON_ROWS
+    cut = "x" * CELL_CHARS + "…"
+    assert first["rows"][0][0] == answer["figures"][0]["value"] == cut
+    wide = Table("T", [Column(str(n)) for n in range(9000)], [[long] * 9000] * 2)
+    assert len(to_json(Report("R", [wide]))["tables"][0]["rows"]) == 1
 
 
 def test_the_page_gets_all_that_is_in_a_report(tmp_path: Path) -> None:

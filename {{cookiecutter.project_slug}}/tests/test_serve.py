@@ -425,6 +425,13 @@ def test_it_may_open_as_many_files_as_its_user_may() -> None:
     assert said.stdout.split() == [str(enough), str(hard)]
 
 
+@pytest.mark.parametrize(("files", "most"), [(server.FILES, 4000), (4096, 1332), (80, 1)])
+def test_no_more_connections_are_taken_than_there_may_be_files(files: int, most: int) -> None:
+    ours = server.settings_of("127.0.0.1", 8000, 1, files)
+    assert ours["worker_connections"] == most
+    assert 0 < ours["threads"] <= most
+
+
 def test_a_stream_is_sent_away_with_a_hint_when_the_server_stops(start: Start) -> None:
     server = start()
     eventually(server.is_ready)

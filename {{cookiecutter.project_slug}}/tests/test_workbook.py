@@ -209,6 +209,12 @@ def test_numbers_booleans_and_dates_are_read_back_as_they_were(rows: list[tuple[
         (-math.inf, "number", "-Infinity", "General"),
         (1.7e308, "number", "1.7e+308", "General"),
         (2**53 + 1, "integer", "9007199254740993", "General"),
+        (math.nan, "integer", "NaN", "General"),
+        (-math.inf, "integer", "-Infinity", "General"),
+        (10**400, "integer", f"1{'0' * 400}", "General"),
+        pytest.param(
+            -3 * 10**5000, "number", "-3.000000000000000E+5000", "General", id="no digits"
+        ),
         ("#REF!", "text", "#REF!", "General"),
         ("", "text", None, "General"),
     ],

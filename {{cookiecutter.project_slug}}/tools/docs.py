@@ -123,9 +123,14 @@ def default(field: FieldInfo) -> str:
 
 def takes_of(schema: Json) -> str:
     """What a number must keep to."""
+    bounds = []
     if "exclusiveMinimum" in schema:
-        return f"More than {schema['exclusiveMinimum']:g}."
-    return f"At least {schema['minimum']:g}." if schema.get("minimum") else ""
+        bounds.append(f"More than {schema['exclusiveMinimum']:g}.")
+    if schema.get("minimum"):
+        bounds.append(f"At least {schema['minimum']:g}.")
+    if "maximum" in schema:
+        bounds.append(f"At most {schema['maximum']:,.0f}.")
+    return " ".join(bounds)
 
 
 # Calls

@@ -37,6 +37,8 @@ SECRET_CHARS = 16
 SAMPLE_WORDS = re.compile(
     "change|default|example|insecure|key|me|password|please|sample|secret|test|this|your", re.I
 )
+MOST_SECONDS = 30 * 24 * 3600
+"""Of a job; the system's own limits and alarms know no number of any size."""
 OFF = "off"
 LIMIT = re.compile(r"([1-9][0-9]{0,8})/(?:([1-9][0-9]{0,3}) )?(second|minute|hour|day)s?")
 ORIGIN = re.compile(r"https?://[a-z0-9.-]+(:[0-9]{1,5})?", re.I)
@@ -140,7 +142,9 @@ class Settings(BaseModel):
         description="Seconds of silence after which a worker counts as dead, and its job is done "
         "by another. With SQLite, one that has died is noticed at once.",
     )
-    silo_task_timeout: float = Field(900, gt=0, description="Seconds that one job may take.")
+    silo_task_timeout: float = Field(
+        900, gt=0, le=MOST_SECONDS, description="Seconds that one job may take."
+    )
     silo_task_memory_mb: int = Field(
         1024,
         ge=256,
@@ -170,7 +174,7 @@ class Settings(BaseModel):
         60,
         gt=0,
         description="Seconds within which the next 64 kB of what somebody sends, or its rest, must "
-        "arrive.",
+        "arrive, and within which whoever is sent something must take some of it.",
     )
 
     silo_cache_ttl: float = Field(

@@ -7,14 +7,20 @@
   may take the core. The head travels with the first piece of the body.
 - A connection that it ends it keeps until the client has closed it, too, for two seconds, and waits
   for that on the one thread that takes all connections: this is done on the call's own.
+- It waits for a client that takes nothing of its answer for ever. Linux is asked to give up a
+  connection on which nothing was taken for as long as nothing may come; other systems have no like.
 """
 
 from __future__ import annotations
 
 import contextlib
+import errno
+import os
 import socket
+import sys
 import threading
 import time
+from collections.abc import Iterator
 from typing import Any, cast
 
 from gunicorn.http import wsgi
@@ -30,7 +36,7 @@ _heads = threading.local()
 
 
 def settings_of(idle: float) -> dict[str, Any]:
-    """gunicorn's settings for it, with at most `idle` seconds for a head."""
+    """gunicorn's settings for it, with `idle` seconds for a head and for who takes nothing."""
     return {
         "worker_class": _worker_class(idle),
         "pre_request": lambda _worker, _request: _heads.waiting.close(),  # its body begins
@@ -41,6 +47,13 @@ def _worker_class(idle: float) -> type[Worker]:
     watch = Watch()
 
     class Considerate(Worker):
+        def init_process(self) -> None:
+            if sys.platform == "linux":
+                for listener in self.sockets:  # whose connections have its options
+                    give_up = int(idle * 1000)
+                    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, give_up)
+            super().init_process()
+
         def handle(self, conn: TConn) -> Any:
             """Whether the connection is kept, for its next call or until there is something."""
             with contextlib.ExitStack() as _heads.waiting:
@@ -61,19 +74,42 @@ def end(client: socket.socket) -> None:
 
 
 class Answer(wsgi.Response):
-    """An answer whose head is sent along with the first piece of its body."""
+    """An answer whose head is sent along with the first piece of its body.
+
+    A client that was given up is to gunicorn one that has gone.
+    """
 
     def write(self, arg: bytes) -> None:
-        if self.headers_sent:
-            super().write(arg)
-            return
+        with given_up_is_gone():
+            if self.headers_sent:
+                super().write(arg)
+            else:
+                self._write_first(arg)
+
+    def sendfile(self, respiter: Any) -> bool:
+        with given_up_is_gone():
+            return bool(super().sendfile(respiter))
+
+    def close(self) -> None:
+        with given_up_is_gone():
+            super().close()
+
+    def _write_first(self, piece: bytes) -> None:
         client, together = self.sock, Together()
         self.sock = cast(socket.socket, together)
         try:
-            super().write(arg)
+            super().write(piece)
         finally:
             self.sock = client
         client.sendall(together)
+
+
+@contextlib.contextmanager
+def given_up_is_gone() -> Iterator[None]:
+    try:
+        yield
+    except TimeoutError as error:
+        raise ConnectionResetError(errno.ECONNRESET, os.strerror(errno.ECONNRESET)) from error
 
 
 class Together(bytearray):

@@ -27,7 +27,7 @@ from .silo.files.place import Place
 from .silo.files.places import open_place
 from .silo.sessions.ids import SessionKey
 from .silo.tasks.base import Reporter
-from .step import InputFile, UserError
+from .step import NAME_CHARS, InputFile, UserError
 from .tables import read
 
 Made = Report | Attachment | Review
@@ -214,5 +214,5 @@ def read_headings(task: Reporter, key: str, files: list[dict[str, Any]]) -> list
     for file in files:
         with contextlib.suppress(UserError), store.local(SessionKey(key), file["id"]) as path:
             for sheet in read(StoredFile(file["name"], path)).sheets:
-                found |= dict.fromkeys(sheet.header)
+                found |= dict.fromkeys(name for name in sheet.header if len(name) <= NAME_CHARS)
     return list(found)[:MOST_HEADINGS]

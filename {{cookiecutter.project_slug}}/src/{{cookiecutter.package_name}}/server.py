@@ -27,8 +27,11 @@ THREADS = PER_PROCESS + 200
 WAITRESS_THREADS = 64
 """waitress makes all of them at the start."""
 WAIT_SECONDS = 1.0
+CONNECTIONS = 4000
 FILES = 65_536
 """Open files that are enough for as many connections as will ever be taken."""
+OWN_FILES, FILES_EACH = 100, 3
+"""What a process has open besides, and what it may open for a connection."""
 
 
 def serve(host: str, port: int, workers: int, ready: Callable[[], object]) -> None:
@@ -90,12 +93,12 @@ def _gunicorn(host: str, port: int, workers: int, ready: Callable[[], object]) -
 
     from . import connections, malformed
 
-    allow_files()
+    files = allow_files()
     connections.install()
 
     class Server(BaseApplication):
         def load_config(self) -> None:
-            ours = settings_of(host, port, workers)
+            ours = settings_of(host, port, workers, files)
             ours |= connections.settings_of(load_settings().silo_upload_idle)
             for name, value in ours.items():
                 self.cfg.set(name, value)
@@ -109,13 +112,17 @@ def _gunicorn(host: str, port: int, workers: int, ready: Callable[[], object]) -
     Server().run()
 
 
-def settings_of(host: str, port: int, workers: int) -> dict[str, Any]:
-    """gunicorn's settings; a call that takes long, as an upload may, holds up no other."""
+def settings_of(host: str, port: int, workers: int, files: int) -> dict[str, Any]:
+    """gunicorn's settings; a call that takes long, as an upload may, holds up no other.
+
+    `files` may be open at a time. More connections than that leaves room for would end a worker.
+    """
+    connections = max(1, min(CONNECTIONS, (files - OWN_FILES) // FILES_EACH))
     return {
         "bind": address.address(host, port),
         "workers": workers,
-        "threads": THREADS,
-        "worker_connections": 4000,
+        "threads": max(1, THREADS * connections // CONNECTIONS),
+        "worker_connections": connections,
         "graceful_timeout": 5,
         "timeout": 60,
         # It would believe whoever calls from this machine, a proxy that hands on what it was sent
@@ -143,14 +150,16 @@ def _logger_class() -> type:
     return Passing
 
 
-def allow_files() -> None:
-    """Let this process and its children open as many files as it may allow itself."""
+def allow_files() -> int:
+    """Let this process and its children open as many files as it may allow itself; how many."""
     import resource  # which Windows has not
 
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     enough = FILES if hard == resource.RLIM_INFINITY else min(FILES, hard)
-    if soft != resource.RLIM_INFINITY and soft < enough:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (enough, hard))
+    if soft == resource.RLIM_INFINITY or soft >= enough:
+        return FILES
+    resource.setrlimit(resource.RLIMIT_NOFILE, (enough, hard))
+    return enough
 
 
 def _end_streams_at_signals(worker: Any) -> None:

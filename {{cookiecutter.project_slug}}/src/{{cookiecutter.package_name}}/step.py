@@ -27,7 +27,8 @@ __all__ = [
 TABLES = (".xlsx", ".xlsm", ".xls", ".xlsb", ".ods", ".csv", ".tsv")
 """The suffixes of what `tables.read` reads."""
 
-ColumnName = Annotated[str, Field(max_length=200, json_schema_extra={"format": "column"})]
+NAME_CHARS = 200
+ColumnName = Annotated[str, Field(max_length=NAME_CHARS, json_schema_extra={"format": "column"})]
 """An option that is the name of a column; the form offers those of the uploaded tables."""
 
 

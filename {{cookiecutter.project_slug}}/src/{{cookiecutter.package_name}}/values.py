@@ -8,6 +8,7 @@ import unicodedata
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from datetime import date, datetime, time, timedelta
+from decimal import Decimal
 from fractions import Fraction
 from typing import Any
 
@@ -71,10 +72,17 @@ def unique(
 def exact(number: int | float) -> int | float | str:
     """The number, or its text where a worksheet or JSON would change it: NaN, 2**53 + 1."""
     if isinstance(number, int):
-        return number if abs(number) <= MAX_WHOLE else str(number)
+        return number if abs(number) <= MAX_WHOLE else _digits(number)
     if abs(number) <= MAX_NUMBER:
         return number
     return str(number).replace("inf", "Infinity").replace("nan", "NaN")
+
+
+def _digits(number: int) -> str:
+    try:
+        return str(number)
+    except ValueError:  # Python writes no more than 4,300 of them
+        return f"{Decimal(number):.15E}"
 
 
 def duration(value: timedelta) -> str:

@@ -221,8 +221,9 @@ def readyz() -> tuple[dict[str, str], int]:
     """Whether sessions and files can be served; asks the store and the disk."""
     try:
         the_silo().store.records.read("session", "")
-        with tempfile.TemporaryFile(dir=the_settings().silo_data_dir):
-            pass
+        the_files().check_room()
+        with tempfile.TemporaryFile(dir=the_settings().silo_data_dir, buffering=0) as probe:
+            probe.write(b"\0")
     except (OSError, SiloError):
         return {"status": "unavailable"}, 503
     return {"status": "ok"}, 200

@@ -25,6 +25,7 @@ from .cells import (
     Pen,
     number_format,
     sheet_names,
+    stored,
     stored_text,
 )
 from .charts import draw
@@ -143,6 +144,7 @@ def height(text: str, width: float, line: float = 15) -> float:
 
 def seen(value: Cell, shown: Shown) -> str:
     """About what the cell looks like."""
+    value = stored(value)
     form = number_format(value, shown)
     if isinstance(value, int | float) and form.startswith("#,##0"):
         places = (2 if shown.decimals is None else shown.decimals) if shown.kind == "number" else 0

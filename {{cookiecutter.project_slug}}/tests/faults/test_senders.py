@@ -110,6 +110,15 @@ def forget_peak(pid: int) -> None:
     Path(f"/proc/{pid}/clear_refs").write_text("5")
 
 
+def sockets_of(pid: int) -> int:
+    """How many a process has open."""
+    count = 0
+    for each in Path(f"/proc/{pid}/fd").iterdir():
+        with contextlib.suppress(FileNotFoundError):
+            count += str(each.readlink()).startswith("socket:")
+    return count
+
+
 # Much
 
 
@@ -302,6 +311,19 @@ def test_s20_who_falls_silent_is_told_and_let_go(
     assert b"too_slow" in answer
     assert line.is_closed(ANSWER_SECONDS)
     assert server.left_behind() == before
+
+
+def test_s20_who_takes_nothing_of_the_answers_is_let_go(server: Server, connect: Connect) -> None:
+    """Their kernel says that it has no room, for ever."""
+    [worker] = server.workers()
+    asked = b"GET /static/app.css HTTP/1.1\r\nHost: x\r\n\r\n" * 2000
+    before = sockets_of(worker)
+    for _ in range(20):
+        connect(server.port, ["GET /healthz HTTP/1.1"], asked)
+    eventually(lambda: sockets_of(worker) >= before + 20)
+    assert Caller(server.port).get("/api/status").status == 200
+    eventually(lambda: sockets_of(worker) <= before + 1)
+    assert "Traceback" not in server.log
 
 
 # Not to the end

@@ -26,10 +26,10 @@ from {{ cookiecutter.package_name }}.silo.errors import TaskError
 from {{ cookiecutter.package_name }}.silo.records import Record
 from {{ cookiecutter.package_name }}.silo.sessions.memory import MemoryRecords
 from {{ cookiecutter.package_name }}.silo.tasks import relay
-from {{ cookiecutter.package_name }}.silo.tasks.base import Call, Runner
+from {{ cookiecutter.package_name }}.silo.tasks.base import TRACE_CHARS, Call, Runner, Target
 from {{ cookiecutter.package_name }}.silo.tasks.child import NICE, ChildTask, Limits, _limit
 from {{ cookiecutter.package_name }}.silo.tasks.crew import Crew
-from {{ cookiecutter.package_name }}.silo.tasks.job import LINE_CHARS, LOG_LINES, Job
+from {{ cookiecutter.package_name }}.silo.tasks.job import LINE_CHARS, LOG_LINES, SENTENCE_CHARS, Job
 from {{ cookiecutter.package_name }}.silo.tasks.jobs import Jobs
 from {{ cookiecutter.package_name }}.silo.tasks.process import ProcessRunner
 from {{ cookiecutter.package_name }}.silo.tasks.slots import Slots
@@ -217,8 +217,31 @@ def test_a_target_is_asked_to_stop_when_its_time_is_over(
 def test_s22_a_file_larger_than_allowed_is_refused(single: ProcessRunner, tmp_path: Path) -> None:
     task = BackgroundTask(runner=single)
     task.start(targets.fills_the_disk, str(tmp_path / "large"))
-    assert "disk is full" in end_of(task)
+    assert "larger than a job may write" in end_of(task)
     assert (tmp_path / "large").stat().st_size == 2**20
+
+
+def test_a_target_may_have_threads_within_the_usual_memory() -> None:
+    with running(Limits(), slots=1) as runner:
+        task = BackgroundTask(runner=runner)
+        task.start(targets.starts_threads, 32)
+        assert result_of(task) == 32 * 10**5
+
+
+@pytest.mark.parametrize(
+    ("target", "most"),
+    [(targets.fails_at_length, SENTENCE_CHARS), (targets.raises_at_length, TRACE_CHARS)],
+)
+def test_what_is_said_at_length_is_cut(
+    task: BackgroundTask, caplog: pytest.LogCaptureFixture, target: Target, most: int
+) -> None:
+    task.start(target, 10**6)
+    assert len(end_of(task)) < SENTENCE_CHARS + 100
+    assert len(caplog.text) < most + 2000
+    if most == TRACE_CHARS:
+        assert "Traceback" in caplog.text
+        assert "ValueError: xxx" in caplog.text
+        assert "xxx the end" in caplog.text
 
 
 def test_what_no_child_can_be_told_runs_in_the_thread() -> None:

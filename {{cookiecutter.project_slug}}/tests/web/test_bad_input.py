@@ -370,7 +370,7 @@ FULL = OSError(errno.ENOSPC, "No space left on device")
 
 @pytest.mark.parametrize(
     "call",
-    ["os.fsync", "shutil.copyfileobj", "tempfile.NamedTemporaryFile", "pathlib.Path.replace"],
+    ["os.fsync", "shutil.copyfileobj", "tempfile.mkstemp", "pathlib.Path.replace"],
 )
 def test_a_full_disk(person: Person, monkeypatch: pytest.MonkeyPatch, call: str) -> None:
     person.has_report(("old.csv", b"a,b\nx,1\n"))

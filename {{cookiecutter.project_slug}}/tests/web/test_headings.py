@@ -33,6 +33,11 @@ def test_what_cannot_be_read_has_none(person: Person) -> None:
     assert read(person) == ["a", "b"]
 
 
+def test_what_no_option_can_name_is_not_offered(person: Person) -> None:
+    person.upload(("long.csv", b"a," + b"x" * 200 + b"," + b"y" * 201 + b"\n1,2,3\n"))
+    assert read(person) == ["a", "x" * 200]
+
+
 def test_it_is_read_once_for_the_same_files(person: Person) -> None:
     person.upload(BOOK)
     first = read(person)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from known_step import Options
 from support import Clock
 
 from {{ cookiecutter.package_name }}.about import TITLE
+from {{ cookiecutter.package_name }}.silo.files.local import LocalPlace
 
 from .conftest import MakeApp
 from .person import Person, error
@@ -89,6 +91,21 @@ def test_the_server_is_not_ready_without_its_disk(make_app: MakeApp, tmp_path: P
     assert (answer.status_code, answer.json) == (503, {"status": "unavailable"})
     assert int(answer.headers["Retry-After"]) > 0
     assert person.get("/healthz").status_code == 200
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no full disk here")
+def test_the_server_is_not_ready_with_a_full_disk(
+    make_app: MakeApp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    person = Person(make_app(SILO_MIN_FREE_MB=10))
+    assert person.get("/readyz").status_code == 200
+    with monkeypatch.context() as full:
+        full.setattr(LocalPlace, "free", lambda _: 10 * 2**20 - 1)
+        assert person.get("/readyz").status_code == 503
+    with monkeypatch.context() as full, Path("/dev/full").open("wb", 0) as device:
+        full.setattr(tempfile, "TemporaryFile", lambda **_: device)
+        assert person.get("/readyz").status_code == 503
+    assert person.get("/readyz").status_code == 200
 
 
 def test_state_and_reports_outlive_the_server(make_app: MakeApp, clock: Clock) -> None:

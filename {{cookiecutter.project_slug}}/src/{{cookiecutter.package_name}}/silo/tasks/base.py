@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Protocol
 
 from ..errors import NO_SPACE, Cancelled, FilesUnavailable, TaskRunning, UnreadableFile, UserError
-from .job import End, Job, new_id
+from .job import End, Job, new_id, sentence
 from .jobs import Jobs
 from .outage import insist
 from .periodic import Periodic
@@ -177,6 +177,11 @@ class Outcome:
     """Whether it is for what may be there again in a moment, and nothing is wrong with the job."""
 
 
+TOO_LARGE = (
+    "Processing wrote a file that is larger than a job may write, or printed as much. Try again "
+    "with less data."
+)
+TRACE_CHARS = 2**16
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
 
 
@@ -189,12 +194,14 @@ def outcome_of(error: BaseException) -> Outcome:
     if isinstance(error, Cancelled):
         return Outcome("cancelled", str(error))
     if isinstance(error, UserError):
-        return Outcome("failed", str(error))
+        return Outcome("failed", sentence(error))
     if isinstance(error, FilesUnavailable):
         return Outcome("failed", str(error), passing=True)
+    if isinstance(error, OSError) and error.errno == errno.EFBIG:
+        return Outcome("failed", TOO_LARGE)
     if isinstance(error, OSError) and error.errno in FULL:
         return Outcome("failed", NO_SPACE)
-    trace = "".join(traceback.format_exception(error))
+    trace = shortened("".join(traceback.format_exception(error)))
     if isinstance(error, UnreadableFile):
         return Outcome("failed", str(error), trace)
     reference = secrets.token_hex(4)
@@ -203,6 +210,12 @@ def outcome_of(error: BaseException) -> Outcome:
         f"Something went wrong on our side. The log has the details under error {reference}.",
         f"error {reference}\n{trace}",
     )
+
+
+def shortened(trace: str) -> str:
+    """Where an error comes from, and what it is, without the middle of what is too long to log."""
+    half = TRACE_CHARS // 2
+    return trace if len(trace) <= TRACE_CHARS else f"{trace[:half]}\n…\n{trace[-half:]}"
 
 
 def refuse_while_active(name: str, job: Job | None) -> None:

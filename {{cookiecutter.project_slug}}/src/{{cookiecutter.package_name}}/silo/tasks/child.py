@@ -22,7 +22,7 @@ from typing import Any, TextIO
 
 from ..errors import Cancelled
 from .base import Outcome, Target, outcome_of
-from .job import LINE_CHARS
+from .job import LINE_CHARS, sentence
 
 UPDATE_SECONDS = 0.1
 """Progress is said at most this often, and at most this late: a step may report every row, and the
@@ -82,11 +82,11 @@ class ChildTask:
 
     def complete(self, message: str = "Done") -> None:
         self._flush()
-        self.say(end="complete", message=message)
+        self.say(end="complete", message=sentence(message))
 
     def fail(self, error: str) -> None:
         self._flush()
-        self.say(end="failed", message=error)
+        self.say(end="failed", message=sentence(error))
 
     def say(self, **message: Any) -> None:
         with self._lock:

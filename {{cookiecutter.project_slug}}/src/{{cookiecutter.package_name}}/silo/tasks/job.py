@@ -17,8 +17,16 @@ ENDS: tuple[End, ...] = get_args(End)
 
 LOG_LINES = 200
 LINE_CHARS = 500
+SENTENCE_CHARS = 4000
+"""A line of a job's log, and the sentence with which it ends, are cut after so many."""
 OWNER_CHARS = 8
 """As much of a session's key as tells it from others in a log, and is of no other use."""
+
+
+def sentence(said: object) -> str:
+    """What a person is told at the end, within reason: it may quote a file."""
+    text = str(said)
+    return text if len(text) <= SENTENCE_CHARS else f"{text[:SENTENCE_CHARS]}…"
 
 
 @dataclass(frozen=True)

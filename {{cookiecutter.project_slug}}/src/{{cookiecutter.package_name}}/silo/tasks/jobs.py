@@ -16,7 +16,7 @@ from itertools import islice
 from typing import Any
 
 from ..records import NEW, Delete, Postpone, Put, Records, Step, clock_of
-from .job import LINE_CHARS, OWNER_CHARS, End, Job, decode, encode
+from .job import LINE_CHARS, OWNER_CHARS, End, Job, decode, encode, sentence
 from .leases import Leases
 from .queue import Queue
 
@@ -159,6 +159,7 @@ class Jobs:
         result: Any = None,
     ) -> Job | None:
         """End a job. Its first end is the truth: None if it has one, or the attempt is over."""
+        message = sentence(message)
 
         def end(job: Job) -> Job | None:
             if not job.hears(attempt):

@@ -16,7 +16,8 @@ ONE_THREAD = {"TOKIO_WORKER_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
 """The client of a bucket, and numpy, would start a thread a core, and each takes of the address
 space; jobs are there to be done side by side. Nor could a process be forked that has threads."""
 
-
+FEW_ARENAS = {"MALLOC_ARENA_MAX": "2"}
+"""glibc would reserve 64 MB of addresses for each thread that a step starts, up to eight a core."""
 LARGE_PAGES = {"GLIBC_TUNABLES": "glibc.malloc.hugetlb=1"}
 """What a job keeps is some ten thousand pages, each of which Linux makes at the first touch: 3 %
 of its processor time. Where large ones are for who asks, glibc (2.35 and later) does so by this."""
@@ -46,6 +47,7 @@ def inherited() -> dict[str, str]:
     """Our environment, with a module path that finds what we find, and without our secrets."""
     return {
         **ONE_THREAD,
+        **FEW_ARENAS,
         **LARGE_PAGES,
         **{name: value for name, value in os.environ.items() if name not in WITHHELD},
         "PYTHONPATH": os.pathsep.join(path or str(Path.cwd()) for path in sys.path),
