@@ -104,6 +104,7 @@ def allow_origins(app: Flask, settings: Settings) -> None:
             origins=list(settings.silo_cors_origins),
             methods=["DELETE", "GET", "HEAD", "PATCH", "POST"],
             allow_headers=[
+                *(["Authorization"] if settings.silo_require_key else []),
                 "Content-Disposition",
                 "Content-Type",
                 "Idempotency-Key",

@@ -27,14 +27,16 @@ def friendly(make_app: MakeApp) -> Flask:
     return make_app(SILO_RUNNER="thread", SILO_CORS_ORIGINS=f"{FRIEND}, http://localhost:5173")
 
 
-def preflight(app: Flask, origin: str, path: str = "/api/upload") -> Answer:
+HEADERS = "x-session-id, x-requested-with, content-type, idempotency-key"
+
+
+def preflight(app: Flask, origin: str, headers: str = HEADERS) -> Answer:
     asks = {
         "Origin": origin,
         "Access-Control-Request-Method": "POST",
-        "Access-Control-Request-Headers": "x-session-id, x-requested-with, content-type, "
-        "idempotency-key",
+        "Access-Control-Request-Headers": headers,
     }
-    return Person(app).call("OPTIONS", path, headers=asks)
+    return Person(app).call("OPTIONS", "/api/upload", headers=asks)
 
 
 def cors(answer: Answer) -> dict[str, str]:
@@ -74,6 +76,16 @@ def test_s09_a_named_origin_may_call_and_sees_the_session(friendly: Flask, origi
     assert {"X-Session-ID", "Location", "Upload-Offset", "Upload-Complete"} <= set(exposed)
     assert {"Idempotency-Replayed", "Retry-After"} <= set(exposed)
     assert "Origin" in answer.headers["Vary"]
+
+
+def test_s09_a_named_origin_may_show_a_key_where_one_is_asked_for(make_app: MakeApp) -> None:
+    for required in (True, False):
+        app = make_app(SILO_CORS_ORIGINS=FRIEND, SILO_REQUIRE_KEY=required)
+        asked = preflight(app, FRIEND, headers="authorization, x-session-id")
+        assert asked.status_code == 200
+        allowed = asked.headers["Access-Control-Allow-Headers"].lower().split(", ")
+        assert "x-session-id" in allowed
+        assert ("authorization" in allowed) == required
 
 
 def test_s09_a_refusal_can_be_read_from_there_too(friendly: Flask, clock: Clock) -> None:
