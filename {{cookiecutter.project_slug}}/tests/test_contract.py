@@ -38,6 +38,7 @@ class Options(BaseModel):
     whole: int | None = Field(None, ge=1)
     number: float = 0.5
     truth: bool = False
+    maybe: bool | None = None
     choice: Literal["a", "b"] = "a"
     colour: Colour = Colour.red
     choices: list[Literal["x", "y"]] = []

@@ -54,5 +54,10 @@ def control(option: Schema) -> Control:
 
 
 def values(option: Schema) -> list[Any]:
-    """What a choice offers; nothing if it is none."""
-    return list(option.get("enum", [option["const"]] if "const" in option else []))
+    """What a choice offers: yes or no, too, where a box could not say "neither".
+
+    Nothing if it is none.
+    """
+    if "enum" in option or "const" in option:
+        return list(option.get("enum", [option.get("const")]))
+    return [True, False] if option.get("nullable") and option.get("type") == "boolean" else []

@@ -123,7 +123,7 @@ def flag(name: str, option: controls.Schema) -> click.Option:
     """Its value is checked by the step's own rules, except for what a choice offers."""
     kind, long = controls.control(option), f"--{name.replace('_', '-')}"
     more: dict[str, Any] = {"help": option.get("description"), "default": None}
-    if kind == "checkbox":
+    if option.get("type") == "boolean":
         return click.Option([f"{long}/--no-{long[2:]}"], **more)
     if kind in ("choice", "choices"):
         offered = {str(value): value for value in controls.values(option.get("items", option))}

@@ -48,6 +48,7 @@ class Options(BaseModel):
     since: date | None = Field(None, title="Since")
     sizes: list[Literal["small", "medium", "large"]] = Field([], max_length=2, title="Sizes")
     column: ColumnName = Field("", title="Column")
+    certain: bool | None = Field(None, title="Certain")
 
 
 class Step:

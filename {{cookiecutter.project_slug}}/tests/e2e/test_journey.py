@@ -298,6 +298,18 @@ def test_the_form_offers_what_the_options_say(visitor: Visitor, desk: Desk) -> N
     expect(sizes.get_by_role("checkbox", checked=True)).to_have_count(2)
 
 
+def test_yes_no_or_no_answer(visitor: Visitor, desk: Desk) -> None:
+    visitor.upload()
+    expect(visitor.option("Certain").get_by_role("option")).to_have_text(["", "Yes", "No"])
+    for answer in ("", "No", "Yes"):
+        visitor.option("Certain").select_option(answer)
+        visitor.press("Make the report")
+        visitor.sees("done")
+        visitor.press("Change options")
+        visitor.sees("ready")
+    assert [options.certain for options in desk.step.seen] == [None, False, True]
+
+
 def test_columns_of_the_uploaded_tables_are_offered(visitor: Visitor) -> None:
     visitor.upload(csv("first.csv"))
     offered = visitor.page.locator("#option-column-list option")

@@ -12,11 +12,19 @@ function resolve(schema, property) {
   return target.items ? { ...target, items: resolve(schema, target.items) } : target;
 }
 
-const offered = (option) => option.enum ?? ("const" in option ? [option.const] : []);
+/** What a choice offers: yes or no, too, where a box could not say "neither". */
+function offered(option) {
+  if (option.enum) return option.enum;
+  if ("const" in option) return [option.const];
+  return option.nullable && option.type === "boolean" ? [true, false] : [];
+}
+
+const words = new Map([[true, "Yes"], [false, "No"]]);
 
 function choice(option) {
   const blank = option.nullable ? [new Option("", "null")] : [];
-  return el("select", {}, ...blank, ...offered(option).map((value) => new Option(value, JSON.stringify(value))));
+  const named = (value) => new Option(words.get(value) ?? value, JSON.stringify(value));
+  return el("select", {}, ...blank, ...offered(option).map(named));
 }
 
 /** Boxes to tick, any number of them. */
