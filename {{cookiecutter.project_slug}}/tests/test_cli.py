@@ -197,6 +197,8 @@ class Various(BaseModel):
     level: Literal[1, 2] = 1
     since: date | None = None
     maybe: bool | None = None
+    Region: str = ""
+    Strict: bool = False
     two_words: float = Field(default=0.5, description="Between nothing and one.", le=1)
 
 
@@ -213,7 +215,7 @@ def test_the_command_has_an_option_for_every_option_of_the_step(
         "Between nothing and one.",
     ):
         assert text in said
-    given = "--choice b --several x --several y --level 2 --since 2024-02-29 --no-maybe --two-words 0.25"
+    given = "--Region North --Strict --choice b --several x --several y --level 2 --since 2024-02-29 --no-maybe --two-words 0.25"
     with monkeypatch.context() as patch:
         read = Mock(return_value={})
         patch.setattr(offline, "read_options", read)
@@ -224,6 +226,8 @@ def test_the_command_has_an_option_for_every_option_of_the_step(
         "level": 2,
         "since": "2024-02-29",
         "maybe": False,
+        "Region": "North",
+        "Strict": True,
         "two_words": 0.25,
     }
     defaults = Various().model_dump(mode="json")

@@ -26,7 +26,7 @@ from .report import Attachment, Report
 from .review import Review
 from .step import Accepts
 
-RESERVED = ("help", "output")
+RESERVED = ("files", "help", "output")
 """What the command line calls something else by."""
 
 

@@ -120,11 +120,14 @@ def flags() -> list[click.Option]:
 
 
 def flag(name: str, option: controls.Schema) -> click.Option:
-    """Its value is checked by the step's own rules, except for what a choice offers."""
+    """Its value is checked by the step's own rules, except for what a choice offers.
+
+    It is told its name, which it would make of the flag in lower case.
+    """
     kind, long = controls.control(option), f"--{name.replace('_', '-')}"
     more: dict[str, Any] = {"help": option.get("description"), "default": None}
     if option.get("type") == "boolean":
-        return click.Option([f"{long}/--no-{long[2:]}"], **more)
+        return click.Option([name, f"{long}/--no-{long[2:]}"], **more)
     if kind in ("choice", "choices"):
         offered = {str(value): value for value in controls.values(option.get("items", option))}
         several = kind == "choices"
@@ -134,7 +137,7 @@ def flag(name: str, option: controls.Schema) -> click.Option:
         )
     if kind in ("integer", "number", "date"):
         more["metavar"] = kind.upper()
-    return click.Option([long], **more)
+    return click.Option([name, long], **more)
 
 
 def watch(task: BackgroundTask) -> None:
