@@ -238,6 +238,21 @@ def test_the_command_has_an_option_for_every_option_of_the_step(
         assert wrong[0] in result.output
 
 
+class Unasked(BaseModel):
+    """An option that neither the form nor the command line can ask for."""
+
+    names: list[str] = []
+
+
+def test_an_option_that_cannot_be_asked_for_is_told_by_name(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(known_step, "Options", Unasked)
+    result = run("process", "sales.csv")
+    assert result.exit_code == 1
+    assert "Options.names is of a type that the form has no field for" in result.output
+
+
 def test_help_says_what_there_is(run: Run) -> None:
     overall = run("--help").output
     assert TITLE in overall

@@ -45,7 +45,7 @@ def control(option: Schema) -> Control:
         return PLAIN[kind]
     if kind == "string" and form in FORMATS:
         return FORMATS[form]
-    if kind == "array" and values(option["items"]):
+    if kind == "array" and values(option.get("items", {})):
         return "choices"
     raise NoControl(
         f"is of a type that the form has no field for ({form or kind or 'mixed'}). Use str, int, "

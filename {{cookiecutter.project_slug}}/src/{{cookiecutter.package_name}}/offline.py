@@ -34,6 +34,7 @@ class StepCommand(click.Command):
     def get_params(self, ctx: click.Context) -> list[click.Parameter]:
         own = super().get_params(ctx)
         with told():
+            contract.demand(contract.load())
             return [*own[:-1], *flags(), own[-1]]  # the last is --help
 
 
