@@ -215,7 +215,10 @@ def test_the_command_has_an_option_for_every_option_of_the_step(
         "Between nothing and one.",
     ):
         assert text in said
-    given = "--Region North --Strict --choice b --several x --several y --level 2 --since 2024-02-29 --no-maybe --two-words 0.25"
+    given = (
+        "--choice b --several x --several y --level 2 --since 2024-02-29 --two-words 0.25 "
+        "--no-maybe --Region North --Strict"
+    )
     with monkeypatch.context() as patch:
         read = Mock(return_value={})
         patch.setattr(offline, "read_options", read)
