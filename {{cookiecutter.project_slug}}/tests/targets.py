@@ -178,6 +178,14 @@ def finds_no_files(task: Reporter, attempt: int, path: str) -> None:
         raise FilesUnavailable
 
 
+def tells_nothing(task: Reporter) -> None:
+    raise UserError
+
+
+def fails_silently(task: Reporter) -> None:
+    task.fail(" ")
+
+
 def tells(task: Reporter) -> None:
     raise UserError("The sheet is empty.")
 

@@ -127,6 +127,19 @@ def test_a_reader_that_kills_its_process(run: Run, monkeypatch: pytest.MonkeyPat
     assert "Error: Processing crashed on this input" in result.output
 
 
+@pytest.mark.parametrize(
+    ("target", "said"),
+    [(steps.gives_up, "Error: Cancelled."), (steps.refuses, "Error: Processing failed, without")],
+)
+def test_a_step_that_ends_without_a_word(
+    run: Run, monkeypatch: pytest.MonkeyPatch, target: Callable[..., None], said: str
+) -> None:
+    monkeypatch.setattr(f"{cli.__package__}.paths.run_paths", target)
+    result = run("process", "sales.csv")
+    assert result.exit_code == 1
+    assert said in result.output
+
+
 def test_a_wrong_setting(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SILO_TASK_TIMEOUT", "soon")
     result = run("process", "sales.csv")

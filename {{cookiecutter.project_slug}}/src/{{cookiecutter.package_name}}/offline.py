@@ -77,8 +77,8 @@ def process(files: tuple[Path, ...], output: Path, **options: Any) -> None:
         watch(task)
     finally:
         runner.stop()
-    if task.state.error:
-        raise click.ClickException(task.state.error)
+    if not task.is_complete:  # it may have been cancelled, by the step itself
+        raise click.ClickException(task.state.error or task.state.message)
     if task.result["passed"]:
         click.echo("Nobody has reviewed the rows: they are in the report as the step made them.")
     written = [output] if task.result["workbook"] else []

@@ -11,6 +11,7 @@ from unittest.mock import patch
 from {{ cookiecutter.package_name }} import jobs, paths
 from {{ cookiecutter.package_name }}.report import Attachment, Column, Report, Table
 from {{ cookiecutter.package_name }}.silo.tasks.base import Reporter
+from {{ cookiecutter.package_name }}.step import Cancelled, UserError
 
 
 def endless(task: Reporter, *_: Any) -> None:
@@ -28,6 +29,14 @@ def crash(*_: Any) -> None:
 
 def mistake(*_: Any) -> None:
     raise ValueError("secret detail of /etc/passwd")
+
+
+def gives_up(*_: Any) -> None:
+    raise Cancelled
+
+
+def refuses(*_: Any) -> None:
+    raise UserError
 
 
 def attach(task: Reporter, *given: Any) -> None:
