@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from datetime import date
+from enum import Enum
 from pathlib import Path
 from typing import Any, Literal
 from unittest.mock import Mock
@@ -202,6 +203,13 @@ def test_a_step_that_breaks_the_contract_is_not_served(
     assert "ACCEPTS must say which files are taken" in result.output
 
 
+class Colour(Enum):
+    """What the code knows colours by."""
+
+    red = "red"
+    blue = "blue"
+
+
 class Various(BaseModel):
     """An option of every sort."""
 
@@ -212,7 +220,8 @@ class Various(BaseModel):
     maybe: bool | None = None
     Region: str = ""
     Strict: bool = False
-    two_words: float = Field(default=0.5, description="Between nothing and one.", le=1)
+    main_colour: Colour = Colour.red
+    two_words: float = Field(default=0.5, title="Part", description="Up to one.", le=1)
 
 
 def test_the_command_has_an_option_for_every_option_of_the_step(
@@ -225,12 +234,14 @@ def test_the_command_has_an_option_for_every_option_of_the_step(
         "[x|y]",
         "--since DATE",
         "--two-words NUMBER",
-        "Between nothing and one.",
+        "Part: Up to one.",
+        "Main Colour",
     ):
         assert text in said
+    assert "What the code knows" not in said
     given = (
         "--choice b --several x --several y --level 2 --since 2024-02-29 --two-words 0.25 "
-        "--no-maybe --Region North --Strict"
+        "--no-maybe --main-colour blue --Region North --Strict"
     )
     with monkeypatch.context() as patch:
         read = Mock(return_value={})
@@ -244,6 +255,7 @@ def test_the_command_has_an_option_for_every_option_of_the_step(
         "maybe": False,
         "Region": "North",
         "Strict": True,
+        "main_colour": "blue",
         "two_words": 0.25,
     }
     defaults = Various().model_dump(mode="json")

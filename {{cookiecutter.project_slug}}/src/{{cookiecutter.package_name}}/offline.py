@@ -126,7 +126,8 @@ def flag(name: str, option: controls.Schema) -> click.Option:
     It is told its name, which it would make of the flag in lower case.
     """
     kind, long = controls.control(option), f"--{name.replace('_', '-')}"
-    more: dict[str, Any] = {"help": option.get("description"), "default": None}
+    said = ": ".join(filter(None, [option["title"], option.get("description")]))
+    more: dict[str, Any] = {"help": said, "default": None}
     if option.get("type") == "boolean":
         return click.Option([name, f"{long}/--no-{long[2:]}"], **more)
     if kind in ("choice", "choices"):

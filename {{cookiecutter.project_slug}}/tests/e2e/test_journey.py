@@ -12,7 +12,7 @@ from openpyxl import Workbook, load_workbook
 from playwright.sync_api import Page, expect
 
 from .conftest import Arrives, Served
-from .desk import Desk, Options
+from .desk import Colour, Desk, Options
 from .visitor import Visitor, csv
 
 SALES = [("North", 3, 10.5), ("South", 4, 20.25), ("North", 5, 30.125), ("West", 6, -4.0)]
@@ -281,6 +281,8 @@ def test_the_form_offers_what_the_options_say(visitor: Visitor, desk: Desk) -> N
     visitor.option("Order").select_option("by name")
     visitor.option("Hidden sheets").uncheck()
     visitor.option("Since").fill("2024-02-29")
+    visitor.option("Main Colour").select_option("blue")
+    expect(visitor.option("Main Colour")).to_have_accessible_description("")
     sizes = visitor.page.get_by_role("group", name="Sizes")
     sizes.get_by_label("small").check()
     sizes.get_by_label("large").check()
@@ -290,6 +292,7 @@ def test_the_form_offers_what_the_options_say(visitor: Visitor, desk: Desk) -> N
     [seen] = desk.step.seen
     assert (seen.label, seen.limit, seen.order) == ("Spring", 2.5, "by name")
     assert (seen.hidden, seen.since) == (False, date(2024, 2, 29))
+    assert seen.main_colour is Colour.blue
     assert (seen.sizes, seen.column) == (["small", "large"], "Region")
     visitor.press("Change options")
     visitor.page.reload()

@@ -6,7 +6,8 @@ import { el } from "./elements.js";
 /** The schema of one option, with `$ref` and "or null" resolved. */
 function resolve(schema, property) {
   const ref = property.$ref ?? property.allOf?.[0].$ref;
-  const target = ref ? { ...schema.$defs[ref.split("/").pop()], ...property } : property;
+  const { title, description, ...named } = schema.$defs?.[ref?.split("/").pop()] ?? {}; // its labels are the class's
+  const target = { ...named, ...property };
   const other = target.anyOf?.find((one) => one.type !== "null");
   if (other) return { ...resolve(schema, other), ...target, nullable: true };
   return target.items ? { ...target, items: resolve(schema, target.items) } : target;
@@ -72,7 +73,7 @@ function field(name, option) {
   Object.assign(asked, { id, name });
   Object.assign(asked.dataset, { type: option.type ?? "", nullable: option.nullable ?? "" });
   asked.setAttribute("aria-describedby", `${id}-help ${id}-error`);
-  const title = option.title ?? name;
+  const title = option.title ?? name.replaceAll("_", " ").replace(/\b\w/g, (letter) => letter.toUpperCase());
   const several = asked.type === "fieldset";
   const label = several ? "" : el("label", { htmlFor: id, textContent: title });
   if (several) asked.prepend(el("legend", { textContent: title }));
