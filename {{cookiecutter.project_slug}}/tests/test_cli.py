@@ -169,10 +169,12 @@ def test_attached_files_are_written_beside_the_workbook(
 ) -> None:
     monkeypatch.setattr(f"{cli.__package__}.paths.run_paths", steps.write_files)
     result = run("process", "sales.csv", "-o", "mine.xlsx")
-    assert result.output == "Processing\nWrote mine files/a.csv\nWrote mine files/b.txt\n"
+    files = ["mine files/a.csv", "mine files/b.txt", "mine files/a (2).csv"]
+    assert result.output.splitlines() == ["Processing", *(f"Wrote {file}" for file in files)]
     assert not Path("mine.xlsx").exists()
     assert Path("mine files/a.csv").read_text() == "one"
     assert Path("mine files/b.txt").read_text() == "two"
+    assert Path("mine files/a (2).csv").read_text() == "three"
 
 
 def test_check_says_that_the_step_is_as_it_should_be(run: Run) -> None:

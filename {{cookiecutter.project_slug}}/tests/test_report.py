@@ -30,7 +30,7 @@ from {{ cookiecutter.package_name }}.report import (
 )
 from {{ cookiecutter.package_name }}.report_json import JSON_ROWS, to_json
 from {{ cookiecutter.package_name }}.review import Review, ReviewColumn
-from {{ cookiecutter.package_name }}.values import Cell
+from {{ cookiecutter.package_name }}.values import Cell, file_names
 
 REGION, SALES = Column("Region"), Column("Sales", "integer")
 TEXT = st.text(st.characters())  # lone surrogates and controls, too
@@ -266,6 +266,14 @@ def test_a_cell_in_json_is_exact_or_readable_text(value: Cell, shown: Any) -> No
     answer = json_cell(value)
     assert answer == shown
     assert type(answer) is type(shown)
+
+
+def test_files_of_one_name_keep_their_suffix() -> None:
+    names = ["nord/x.csv", "süd/X.csv", "x (2).csv", "x.csv", "a", "b/a", ".env", "c/.env"]
+    assert file_names(names) == [
+        *("x.csv", "X (2).csv", "x (2) (2).csv", "x (3).csv"),
+        *("a", "a (2)", ".env", ".env (2)"),
+    ]
 
 
 def test_a_report_may_be_nothing_but_its_files() -> None:

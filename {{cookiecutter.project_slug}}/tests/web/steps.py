@@ -54,8 +54,9 @@ def only_file(task: Reporter, *given: Any) -> None:
 
 
 def write_files(task: Reporter, *given: Any) -> Any:
-    """Make two files, for the command line."""
-    report = Report("R", files=[Attachment("x/a.csv", b"one"), Attachment("b.txt", b"two")])
+    """Make files, two of one name but for their folders, for the command line."""
+    made = {"x/a.csv": b"one", "b.txt": b"two", "y/a.csv": b"three"}
+    report = Report("R", files=[Attachment(*each) for each in made.items()])
     with patch.object(jobs, "process", lambda *_: report):
         return paths.run_paths(task, *given)
 
