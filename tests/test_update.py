@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import shutil
 import subprocess
 import sys
@@ -90,6 +91,16 @@ def commit(folder: Path) -> str:
     return run(folder, "git", "rev-parse", "HEAD").strip()
 
 
+def documented(page: Path, command: str, **found: str) -> list[str]:
+    """A command of cruft as a page tells it, with what its reader looks up."""
+    start = f"pipx run cruft {command} "
+    lines = [line.strip() for line in page.read_text("utf-8").splitlines()]
+    [line] = [line for line in lines if line.startswith(start)]
+    words = shlex.split(line, comments=True)[3:]
+    assert {*found} <= {*words}
+    return [found.get(word, word) for word in words]
+
+
 def cruft(folder: Path, *args: str, typed: str = "") -> str:
     """Run cruft; whatever it asks beyond `typed` finds no answer, and fails."""
     return run(folder, sys.executable, "-m", "cruft", *args, typed=typed)
@@ -159,8 +170,8 @@ def answers_with(example: str) -> dict[str, str]:
 
 def create(template: Path, answers: dict[str, str]) -> Path:
     """An app of the earlier version that follows the template, committed and then worked on."""
-    context = json.dumps(answers)
-    cruft(template.parent, "create", str(template), "--no-input", "--extra-context", context)
+    command = documented(TEMPLATE / "README.md", "create", ADDRESS=str(template))
+    cruft(template.parent, *command, "--no-input", "--extra-context", json.dumps(answers))
     return template.parent / "ours"
 
 
@@ -262,7 +273,8 @@ def test_an_app_made_without_cruft_can_follow_later(tmp_path: Path, template: Pa
     app = worked_on(tmp_path / "ours")
     release(template)
     typed = "\n".join([*list(ANSWERS.values())[:4], "", "", "2", "", "", ""]) + "\n"
-    cruft(app, "link", str(template), "--checkout", earlier, typed=typed)
+    command = documented(app / "docs/updating.md", "link", ADDRESS=str(template), COMMIT=earlier)
+    cruft(app, *command, typed=typed)
     assert run(app, "git", "status", "--porcelain").split() == ["??", ".cruft.json"]
     commit(app)
     cruft(app, "update", "--skip-apply-ask")

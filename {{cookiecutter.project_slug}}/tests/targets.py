@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import random
 import secrets
@@ -13,7 +14,7 @@ import threading
 import time
 import uuid
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -155,6 +156,17 @@ def overlaps(task: Reporter, folder: str, gate: str) -> int:
         mine.unlink()
 
 
+def pools(task: Reporter) -> list[int]:
+    with ProcessPoolExecutor(2, multiprocessing.get_context("fork")) as pool:
+        return list(pool.map(abs, [1, -2]))
+
+
+def starts_a_reader(task: Reporter) -> str:
+    """What a process of its own finds to read, and what the target itself does."""
+    done = subprocess.run(["cat"], capture_output=True, timeout=5, check=True)
+    return done.stdout.decode() + sys.stdin.read()
+
+
 # Bad ends
 
 
@@ -191,6 +203,14 @@ def finds_no_files(task: Reporter, attempt: int, path: str) -> None:
         tries.write("x")
     if Path(path).stat().st_size < attempt:
         raise FilesUnavailable
+
+
+def tells_nothing(task: Reporter) -> None:
+    raise UserError
+
+
+def fails_silently(task: Reporter) -> None:
+    task.fail(" ")
 
 
 def tells(task: Reporter) -> None:
@@ -241,6 +261,14 @@ def is_killed(task: Reporter) -> None:
 
 def is_alarmed(task: Reporter) -> None:
     os.kill(os.getpid(), signal.SIGALRM)
+
+
+def leaves_a_fork(task: Reporter) -> None:
+    """Ends before a fork of its own, which speaks as if it were the child."""
+    if os.fork():
+        os.abort()
+    task.say(log="forged")  # type: ignore[attr-defined] # what a child's own has
+    time.sleep(60)
 
 
 def leaves(task: Reporter, code: int = 0) -> None:

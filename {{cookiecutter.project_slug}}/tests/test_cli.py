@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from datetime import date
+from enum import Enum
 from pathlib import Path
 from typing import Any, Literal
 from unittest.mock import Mock
@@ -127,6 +128,19 @@ def test_a_reader_that_kills_its_process(run: Run, monkeypatch: pytest.MonkeyPat
     assert "Error: Processing crashed on this input" in result.output
 
 
+@pytest.mark.parametrize(
+    ("target", "said"),
+    [(steps.gives_up, "Error: Cancelled."), (steps.refuses, "Error: Processing failed, without")],
+)
+def test_a_step_that_ends_without_a_word(
+    run: Run, monkeypatch: pytest.MonkeyPatch, target: Callable[..., None], said: str
+) -> None:
+    monkeypatch.setattr(f"{cli.__package__}.paths.run_paths", target)
+    result = run("process", "sales.csv")
+    assert result.exit_code == 1
+    assert said in result.output
+
+
 def test_a_wrong_setting(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SILO_TASK_TIMEOUT", "soon")
     result = run("process", "sales.csv")
@@ -155,10 +169,12 @@ def test_attached_files_are_written_beside_the_workbook(
 ) -> None:
     monkeypatch.setattr(f"{cli.__package__}.paths.run_paths", steps.write_files)
     result = run("process", "sales.csv", "-o", "mine.xlsx")
-    assert result.output == "Processing\nWrote mine files/a.csv\nWrote mine files/b.txt\n"
+    files = ["mine files/a.csv", "mine files/b.txt", "mine files/a (2).csv"]
+    assert result.output.splitlines() == ["Processing", *(f"Wrote {file}" for file in files)]
     assert not Path("mine.xlsx").exists()
     assert Path("mine files/a.csv").read_text() == "one"
     assert Path("mine files/b.txt").read_text() == "two"
+    assert Path("mine files/a (2).csv").read_text() == "three"
 
 
 def test_check_says_that_the_step_is_as_it_should_be(run: Run) -> None:
@@ -189,6 +205,13 @@ def test_a_step_that_breaks_the_contract_is_not_served(
     assert "ACCEPTS must say which files are taken" in result.output
 
 
+class Colour(Enum):
+    """What the code knows colours by."""
+
+    red = "red"
+    blue = "blue"
+
+
 class Various(BaseModel):
     """An option of every sort."""
 
@@ -196,7 +219,11 @@ class Various(BaseModel):
     several: list[Literal["x", "y"]] = []
     level: Literal[1, 2] = 1
     since: date | None = None
-    two_words: float = Field(default=0.5, description="Between nothing and one.", le=1)
+    maybe: bool | None = None
+    Region: str = ""
+    Strict: bool = False
+    main_colour: Colour = Colour.red
+    two_words: float = Field(default=0.5, title="Part", description="Up to one.", le=1)
 
 
 def test_the_command_has_an_option_for_every_option_of_the_step(
@@ -209,10 +236,15 @@ def test_the_command_has_an_option_for_every_option_of_the_step(
         "[x|y]",
         "--since DATE",
         "--two-words NUMBER",
-        "Between nothing and one.",
+        "Part: Up to one.",
+        "Main Colour",
     ):
         assert text in said
-    given = "--choice b --several x --several y --level 2 --since 2024-02-29 --two-words 0.25"
+    assert "What the code knows" not in said
+    given = (
+        "--choice b --several x --several y --level 2 --since 2024-02-29 --two-words 0.25 "
+        "--no-maybe --main-colour blue --Region North --Strict"
+    )
     with monkeypatch.context() as patch:
         read = Mock(return_value={})
         patch.setattr(offline, "read_options", read)
@@ -222,6 +254,10 @@ def test_the_command_has_an_option_for_every_option_of_the_step(
         "several": ["x", "y"],
         "level": 2,
         "since": "2024-02-29",
+        "maybe": False,
+        "Region": "North",
+        "Strict": True,
+        "main_colour": "blue",
         "two_words": 0.25,
     }
     defaults = Various().model_dump(mode="json")
@@ -230,6 +266,21 @@ def test_the_command_has_an_option_for_every_option_of_the_step(
         result = run("process", "sales.csv", *wrong)
         assert result.exit_code == 2
         assert wrong[0] in result.output
+
+
+class Unasked(BaseModel):
+    """An option that neither the form nor the command line can ask for."""
+
+    names: list[str] = []
+
+
+def test_an_option_that_cannot_be_asked_for_is_told_by_name(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(known_step, "Options", Unasked)
+    result = run("process", "sales.csv")
+    assert result.exit_code == 1
+    assert "Options.names is of a type that the form has no field for" in result.output
 
 
 def test_help_says_what_there_is(run: Run) -> None:

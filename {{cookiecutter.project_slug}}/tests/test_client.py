@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
+from datetime import date
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
-from e2e.desk import HOUR, Desk, payments
+from e2e.desk import HOUR, Colour, Desk, payments
 from faults.server import Server
 from openpyxl import load_workbook
 
@@ -50,6 +51,15 @@ def test_from_files_to_a_report(client: Client, desk: Desk, sales: Path, tmp_pat
     saved = client.download(tmp_path / "mine.xlsx")
     assert load_workbook(saved).sheetnames[0] == "Summary"
     assert sorted(path.name for path in tmp_path.glob("*.xlsx")) == ["mine.xlsx"]
+
+
+def test_options_are_given_as_the_step_has_them(client: Client, desk: Desk, sales: Path) -> None:
+    client.upload(sales)
+    day = date(2025, 1, 31)
+    client.process(since=day, main_colour=Colour.blue, sizes={"small"}, limit=None)
+    client.wait()
+    [seen] = desk.step.seen
+    assert (seen.since, seen.main_colour, seen.sizes) == (day, Colour.blue, ["small"])
 
 
 def test_another_upload_replaces_the_first(client: Client, sales: Path, tmp_path: Path) -> None:
@@ -129,7 +139,7 @@ def test_rows_are_reviewed_before_the_report(client: Client, desk: Desk, sales: 
         client.edit(0, "Category", "Fun")
     assert caught.value.errors[0]["column"] == "Category"
     client.edit(0, "Category", "Food")
-    client.edit(700, "Due", "2025-12-24")
+    client.edit(700, "Due", date(2025, 12, 24))
     assert client.review()["rows"][700][5] == "2025-12-24"
     client.finish()
     client.wait()

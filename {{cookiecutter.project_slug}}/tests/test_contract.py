@@ -38,6 +38,7 @@ class Options(BaseModel):
     whole: int | None = Field(None, ge=1)
     number: float = 0.5
     truth: bool = False
+    maybe: bool | None = None
     choice: Literal["a", "b"] = "a"
     colour: Colour = Colour.red
     choices: list[Literal["x", "y"]] = []
@@ -99,7 +100,14 @@ def test_a_step_with_an_option_of_every_sort_keeps_to_it(load: Load) -> None:
         ),
         ('    text: str = ""', "    text: list[str] = []", "text:", "Use str, int, float"),
         ('    text: str = ""', "    text: str | int = 1", "text:", "Options.text is of a type"),
+        (
+            '    text: str = ""',
+            '    text: tuple[str, int] = ("", 1)',
+            "text:",
+            "Options.text is of a type",
+        ),
         ('    text: str = ""', '    output: str = ""', "output:", "the command line needs"),
+        ('    text: str = ""', '    files: str = ""', "files:", "the command line needs"),
         ("number: float = 0.5", "number: float = 'half'", "number:", "its own default 'half'"),
         ("Field(None, ge=1)", "Field(0, ge=1)", "whole:", "Options.whole does not take its own"),
         ('text: str = ""', 'text: str = Field("", alias="t")', "text:", "has an alias"),
@@ -183,6 +191,16 @@ def test_a_breach_of_finish_is_told_in_the_same_way(
     [found] = contract.check(load(text))
     assert sentence in found.sentence
     assert marked in text.splitlines()[found.line - 1]
+
+
+@pytest.mark.parametrize("default", ["100", "'half'"])
+def test_a_wrong_default_is_told_once_and_in_one_way(
+    load: Load, recwarn: pytest.WarningsRecorder, default: str
+) -> None:
+    text = GOOD.replace("number: float = 0.5", f"number: float = Field({default}, le=50)")
+    [found] = contract.check(load(text.replace("    needed: str\n", "")))
+    assert found.sentence.startswith("Options.number does not take its own default")
+    assert not recwarn.list
 
 
 def test_all_breaches_are_told_at_once(load: Load) -> None:

@@ -9,11 +9,13 @@ from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from {{ cookiecutter.package_name }} import jobs
 from {{ cookiecutter.package_name }}.report import (
     MAX_COLUMNS,
     MAX_ROWS,
@@ -27,7 +29,8 @@ from {{ cookiecutter.package_name }}.report import (
     unique,
 )
 from {{ cookiecutter.package_name }}.report_json import CELL_CHARS, JSON_CHARS, JSON_ROWS, to_json
-from {{ cookiecutter.package_name }}.values import Cell
+from {{ cookiecutter.package_name }}.review import Review, ReviewColumn
+from {{ cookiecutter.package_name }}.values import Cell, file_names
 
 REGION, SALES = Column("Region"), Column("Sales", "integer")
 TEXT = st.text(st.characters())  # lone surrogates and controls, too
@@ -61,6 +64,7 @@ def json_cell(value: Cell) -> Any:
         (lambda: table([("North", 1), ("South",)]), "row 1 has 1 cells for 2 columns"),
         (lambda: table([("North", Decimal(1))]), "a cell is a Decimal"),
         (lambda: table([("North", ["list"])]), "a cell is a list"),
+        (lambda: table(["NS", "AB"]), "a row is a list of cells: write ['NS']"),
         (lambda: table(iter([("North", 1)])), "rows must be a list or a tuple"),
         (lambda: table([("a", 1)] * (MAX_ROWS + 1)), "1,048,575 rows"),
         (lambda: table([()], columns=[REGION, REGION]), "two columns are named 'Region'"),
@@ -90,6 +94,20 @@ def test_a_mistake_in_a_table_is_named_where_it_is_made(mistake: Any, sentence: 
     assert sentence in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("made", "said"), [(None, "returned nothing"), ({"title": "R"}, "returned a dict")]
+)
+def test_a_step_that_returns_no_report_is_told_what_to_return(
+    monkeypatch: pytest.MonkeyPatch, made: Any, said: str
+) -> None:
+    monkeypatch.setattr(jobs, "process", lambda *_: made)
+    monkeypatch.setattr(jobs, "finish", lambda *_: made)
+    with pytest.raises(TypeError, match=f"^process {said}. End it with `return Report"):
+        jobs.processed(Mock(), [], Mock())
+    with pytest.raises(TypeError, match=f"^finish {said}. End it with `return Report"):
+        jobs.finished(Review("R", [ReviewColumn("A")], []), Mock())
+
+
 def test_two_tables_of_one_name_are_a_mistake() -> None:
     with pytest.raises(ValueError, match="'Totals'"):
         Report("R", [table(), table()])
@@ -107,6 +125,10 @@ def test_two_tables_of_one_name_are_a_mistake() -> None:
         (lambda: Figure("Orders", 1, "money"), "Figure 'Orders': kind 'money'"),  # type: ignore[arg-type]
         (lambda: Figure("Orders", Decimal(1)), "cannot show a Decimal"),  # type: ignore[arg-type]
         (lambda: Attachment("a.csv", Path("missing")), "Attachment 'a.csv': missing is not a file"),
+        (lambda: Attachment("a.csv", "text"), "'a.csv': its content is a str. Give bytes"),  # type: ignore[arg-type]
+        (lambda: Attachment("a.csv", None), "'a.csv': its content is a NoneType"),  # type: ignore[arg-type]
+        (lambda: Report("R", notes="No tax."), r"Report 'R': .* write notes=\['No tax.'\]"),
+        (lambda: Report("R", warnings="Late."), r"Report 'R': .* write warnings=\['Late.'\]"),
         (lambda: Report("R", files=[Attachment("a", b"")] * 2), "Two files are named 'a'"),
     ],
 )
@@ -258,6 +280,14 @@ def test_a_cell_in_json_is_exact_or_readable_text(value: Cell, shown: Any) -> No
     answer = json_cell(value)
     assert answer == shown
     assert type(answer) is type(shown)
+
+
+def test_files_of_one_name_keep_their_suffix() -> None:
+    names = ["nord/x.csv", "süd/X.csv", "x (2).csv", "x.csv", "a", "b/a", ".env", "c/.env"]
+    assert file_names(names) == [
+        *("x.csv", "X (2).csv", "x (2) (2).csv", "x (3).csv"),
+        *("a", "a (2)", ".env", ".env (2)"),
+    ]
 
 
 def test_a_report_may_be_nothing_but_its_files() -> None:

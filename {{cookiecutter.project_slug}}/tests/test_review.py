@@ -19,6 +19,7 @@ from {{ cookiecutter.package_name }}.review import MAX_CHOICES, MAX_ROWS, Review
         ({"kind": "choice", "choices": ["a", "a"]}, "'a' twice"),
         ({"kind": "choice", "choices": ["a", ""]}, "none of them empty"),
         ({"kind": "choice", "choices": [*map(str, range(MAX_CHOICES + 1))]}, "201 choices"),
+        ({"kind": "choice", "choices": "abc"}, "write choices=['abc']"),
         ({"least": 1}, "1 is no bound of a text"),
         ({"kind": "integer", "most": 1.5}, "1.5 is no bound"),
         ({"kind": "date", "least": "2025-01-01"}, "is no bound of a date"),
@@ -58,6 +59,7 @@ def test_a_cell_that_nobody_could_have_entered_is_told(kind: Any, cell: Any) -> 
         ([], [], "0 columns"),
         (["A", "A"], [], "two columns are named 'A'"),
         (["A"], [["x", "y"]], "row 0 has 2 cells for 1 columns"),
+        (["A", "B"], ["ab"], "a row is a list of cells: write ['ab']"),
         (["A"], [[object()]], "a cell is a object"),
         (["A"], [["x"]] * (MAX_ROWS + 1), "10,001 rows, more than 10,000"),
     ],
@@ -66,6 +68,11 @@ def test_a_review_that_cannot_be_is_told(columns: list[str], rows: Any, said: st
     with pytest.raises(ValueError, match="Review 'R': ") as caught:
         Review("R", [ReviewColumn(name) for name in columns], rows)
     assert said in str(caught.value)
+
+
+def test_notes_are_a_list() -> None:
+    with pytest.raises(ValueError, match=r"write notes=\['Look closely.'\]"):
+        Review("R", [ReviewColumn("A")], [], notes="Look closely.")
 
 
 def test_what_is_missing_is_known() -> None:

@@ -22,6 +22,8 @@ class Options(BaseModel):
         ("\n\nraise ValueError('no')\n", 3, "ValueError: no"),
         ("def f():\n    1 / 0\nf()\n", 2, "ZeroDivisionError: division by zero"),
         ("raise SystemExit\n", 1, "SystemExit: "),
+        ("from .step import Accepts\nACCEPTS = Accepts(('.csv'))\n", 2, "ValueError: suffixes are"),
+        ("from .report import Column\nname = Column('a', 'int')\n", 2, "ValueError: Column 'a'"),
     ],
     ids=lambda value: value.partition(":")[0] if isinstance(value, str) else None,
 )

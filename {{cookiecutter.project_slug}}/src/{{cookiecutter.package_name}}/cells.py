@@ -54,10 +54,10 @@ def sheet_names(names: Iterable[str]) -> list[str]:
     """Names that Excel takes, in order: legal, at most 31 long, and no two alike but for case."""
     legal = (FORBIDDEN_IN_NAMES.sub(" ", clean(name)).strip(" '") or "Table" for name in names)
 
-    def fit(name: str, room: int) -> str:
-        return cut(name, NAME_LENGTH - room).rstrip(" '")
+    def numbered(name: str, number: str) -> str:
+        return cut(name, NAME_LENGTH - len(number)).rstrip(" '") + number
 
-    return unique(legal, str.casefold, fit, taken={"history"})  # which Excel keeps for itself
+    return unique(legal, str.casefold, numbered, taken={"history"})  # which Excel keeps for itself
 
 
 def cut(text: str, units: int) -> str:

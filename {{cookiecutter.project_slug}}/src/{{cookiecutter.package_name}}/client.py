@@ -20,6 +20,8 @@ import random
 import time
 import uuid
 from collections.abc import Callable, Iterator, Sequence
+from datetime import date
+from enum import Enum
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -104,8 +106,12 @@ class Client:
         return self._or_anew(self._upload)
 
     def process(self, **options: Any) -> dict[str, Any]:
-        """Start making the report, with the defaults for options that are not given."""
-        self._options, self._edits, self._finished = options, [], False
+        """Start making the report, with the defaults for options that are not given.
+
+        They are what the step has: dates, members of an Enum, lists or sets of them, or JSON.
+        """
+        given = {name: as_json(value) for name, value in options.items()}
+        self._options, self._edits, self._finished = given, [], False
         return self._or_anew(self._process)
 
     def wait(
@@ -141,9 +147,9 @@ class Client:
             found["rows"] += self._rows(len(found["rows"]))["rows"]
         return found
 
-    def edit(self, row: int, column: str, value: str | float | bool | None) -> None:
-        """Correct a value of the review; rows count from 0, dates are text (2025-01-31)."""
-        edit = {"row": row, "column": column, "value": value}
+    def edit(self, row: int, column: str, value: str | float | bool | date | None) -> None:
+        """Correct a value of the review; rows count from 0, dates may be text (2025-01-31)."""
+        edit = {"row": row, "column": column, "value": as_json(value)}
         self._reviewing(lambda: self._call("PATCH", "/api/review", json={"edits": [edit]}))
         self._edits.append(edit)
 
@@ -291,6 +297,17 @@ class Client:
     def _keep_session(self, answer: httpx.Response) -> None:
         if sid := answer.headers.get("X-Session-ID"):
             self._http.headers["X-Session-ID"] = sid
+
+
+def as_json(value: Any) -> Any:
+    """A value as the API takes it."""
+    if isinstance(value, Enum):
+        return as_json(value.value)
+    if isinstance(value, date):
+        return value.isoformat()
+    if isinstance(value, list | tuple | set | frozenset):
+        return [as_json(each) for each in value]
+    return value
 
 
 def write(answer: httpx.Response, part: Path) -> None:

@@ -26,9 +26,12 @@ from .report import Attachment, Report
 from .review import Review
 from .step import Accepts
 
-RESERVED = ("help", "output")
+RESERVED = ("files", "help", "output")
 """What the command line calls something else by."""
 
+
+BUILT_WITH = ("step.py", "report.py", "review.py")
+"""What the step builds its parts with, and which refuses those that are wrong."""
 
 WHAT = {"process": "files", "finish": "reviewed rows"}
 """What is made into a report."""
@@ -88,21 +91,25 @@ def check(module: ModuleType) -> Iterator[Breach]:
 
 
 def unloadable(error: BaseException) -> Breach:
-    """What is wrong with a module that cannot even be loaded; the line is the app's own."""
-    own = Path(__file__).parent
+    """What is wrong with a module that cannot even be loaded; the line is the step's own."""
     frames = traceback.extract_tb(error.__traceback__)
     name, line = "pipeline.py", 1
     if isinstance(error, SyntaxError) and error.filename:
         name, line = Path(error.filename).name, error.lineno or 1
-    elif mine := [each for each in frames if _is_of(Path(each.filename), own)]:
+    elif mine := list(filter(_is_own, frames)):
         name, line = Path(mine[-1].filename).name, mine[-1].lineno or 1
     said = getattr(error, "msg", None) or getattr(error, "message", None) or error
     return Breach(name, line, f"It cannot be loaded: {type(error).__name__}: {said}")
 
 
-def _is_of(path: Path, folder: Path) -> bool:
-    """Whether a module is the app's, but not this one, which loads the step."""
-    return path.is_relative_to(folder) and path != Path(__file__)
+def _is_own(frame: traceback.FrameSummary) -> bool:
+    """Whether a line is of a module that the step is made of.
+
+    This one loads the step, and a function of what it is built with refuses what the step says.
+    """
+    path, own = Path(frame.filename), Path(__file__)
+    refuses = path.name in BUILT_WITH and frame.name != "<module>"
+    return path.is_relative_to(own.parent) and path != own and not refuses
 
 
 class Source:
@@ -145,8 +152,8 @@ def check_options(source: Source, options: type[BaseModel]) -> Iterator[Breach]:
             control(option)
         except NoControl as error:
             yield source.breach(name, f"Options.{name} {error}", top)
-    yield from check_defaults(source, options, top)
-    yield from check_travel(source, options, top)
+    wrong = list(check_defaults(source, options, top))
+    yield from wrong or check_travel(source, options, top)
 
 
 def check_defaults(source: Source, options: type[BaseModel], top: int) -> Iterator[Breach]:
@@ -178,7 +185,7 @@ def check_travel(source: Source, options: type[BaseModel], top: int) -> Iterator
     try:
         chosen = options()
     except ValidationError:
-        return  # something must be chosen, or a default is wrong, which is told already
+        return  # something must be chosen
     try:
         same = options.model_validate(chosen.model_dump(mode="json")) == chosen
     except ValueError:  # of Pydantic's own, too

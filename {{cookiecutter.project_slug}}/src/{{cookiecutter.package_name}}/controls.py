@@ -12,6 +12,8 @@ Control = Literal["text", "integer", "number", "checkbox", "date", "column", "ch
 Schema = dict[str, Any]
 
 FORMATS: dict[str | None, Control] = {None: "text", "date": "date", "column": "column"}
+OF_CLASS = ("title", "description")
+"""What a class says of itself in the schema, and not of an option that is of this class."""
 PLAIN: dict[str, Control] = {"integer": "integer", "number": "number", "boolean": "checkbox"}
 
 
@@ -20,14 +22,18 @@ class NoControl(Exception):
 
 
 def properties(schema: Schema) -> Iterator[tuple[str, Schema]]:
-    """The options of a model's schema by name, each with `$ref` and "or null" resolved."""
+    """The options of a model's schema by name, each with `$ref` and "or null" resolved.
+
+    Each has a title: its own, or else its name in words.
+    """
     for name, option in schema.get("properties", {}).items():
-        yield name, resolved(schema, option)
+        yield name, {"title": name.replace("_", " ").title(), **resolved(schema, option)}
 
 
 def resolved(schema: Schema, option: Schema) -> Schema:
     if "$ref" in option:
-        option = {**schema["$defs"][option["$ref"].rpartition("/")[2]], **option}
+        target = schema["$defs"][option["$ref"].rpartition("/")[2]]
+        option = {**{key: target[key] for key in target if key not in OF_CLASS}, **option}
     some = [one for one in option.get("anyOf", []) if one.get("type") != "null"]
     if len(some) == 1:
         return {**resolved(schema, some[0]), **option, "nullable": True}
@@ -45,7 +51,7 @@ def control(option: Schema) -> Control:
         return PLAIN[kind]
     if kind == "string" and form in FORMATS:
         return FORMATS[form]
-    if kind == "array" and values(option["items"]):
+    if kind == "array" and values(option.get("items", {})):
         return "choices"
     raise NoControl(
         f"is of a type that the form has no field for ({form or kind or 'mixed'}). Use str, int, "
@@ -54,5 +60,10 @@ def control(option: Schema) -> Control:
 
 
 def values(option: Schema) -> list[Any]:
-    """What a choice offers; nothing if it is none."""
-    return list(option.get("enum", [option["const"]] if "const" in option else []))
+    """What a choice offers: yes or no, too, where a box could not say "neither".
+
+    Nothing if it is none.
+    """
+    if "enum" in option or "const" in option:
+        return list(option.get("enum", [option.get("const")]))
+    return [True, False] if option.get("nullable") and option.get("type") == "boolean" else []

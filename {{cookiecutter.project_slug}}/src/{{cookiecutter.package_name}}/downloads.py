@@ -17,11 +17,10 @@ from .links import LINK_SECONDS, forbidden_link, read_link, sign_link
 from .models import Wanted
 from .payload import read_json
 from .problems import Problem
-from .report import unique
 from .shelf import file_name, json_name, workbook_name, workbook_title
 from .silo import SessionExpired, TaskState
 from .silo.sessions.ids import SessionKey, session_key
-from .values import BYTES, XLSX, ZIP, clean_name
+from .values import BYTES, XLSX, ZIP, clean_name, file_names
 from .views import NAMESPACE, the_files, the_settings, the_silo
 
 ENDPOINTS = (
@@ -98,12 +97,10 @@ def all() -> Response:  # noqa: A001 - the call's name
     """The workbook and all attached files as one archive, made while it is sent."""
     made = asked_for(ALL)
     told = made.read()
-    files = [
-        (clean_name(each["name"]), file_name(made.job, n)) for n, each in enumerate(told["files"])
-    ]
+    files = [(each["name"], file_name(made.job, n)) for n, each in enumerate(told["files"])]
     if told["workbook"]:
         files.insert(0, (workbook_title(made.first), workbook_name(made.job)))
-    names = unique(name for name, _ in files)
+    names = file_names(name for name, _ in files)
     streams = [made.open(stored) for _, stored in files]
     answer = Response(zipped(list(zip(names, streams, strict=True))), mimetype=ZIP)
     for stream in streams:

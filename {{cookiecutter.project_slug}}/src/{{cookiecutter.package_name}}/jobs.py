@@ -48,6 +48,8 @@ MOST_HEADINGS = 2000
 finish: Finish | None = getattr(pipeline, "finish", None)
 """What makes a report of a review; only a step that has reviews needs it."""
 
+RETURN = 'End it with `return Report("…")`: it returns a Report'
+
 REUSED = "This report was made before, from the same files with the same options."
 
 
@@ -134,14 +136,18 @@ def finish_review(
 
 
 def processed(task: Reporter, inputs: Sequence[InputFile], options: Options) -> Made:
-    """What the step makes of files."""
-    return process(inputs, options, StepProgress(task))
+    """What the step makes of files. Raises TypeError if that is nothing to make a report of."""
+    made: Any = process(inputs, options, StepProgress(task))
+    if not isinstance(made, Made):
+        raise TypeError(f"process returned {_said(made)}. {RETURN}, an Attachment or a Review.")
+    return made
 
 
 def finished(made: Made, options: Options) -> Report | Attachment:
     """What comes of what a step returned: of a review, what its `finish` makes of it.
 
-    Raises UserError if the review has an empty cell that must not be.
+    Raises UserError if the review has an empty cell that must not be, and TypeError if `finish`
+    makes no report.
     """
     if not isinstance(made, Review):
         return made
@@ -150,7 +156,14 @@ def finished(made: Made, options: Options) -> Report | Attachment:
         raise UserError(f"Row {row + 1} needs its {name}. Review the rows on the page.")
     if finish is None:
         raise TypeError("process returned a Review, and pipeline.py has no finish")
-    return finish(made, options)
+    report: Any = finish(made, options)
+    if not isinstance(report, Report | Attachment):
+        raise TypeError(f"finish returned {_said(report)}. {RETURN} or an Attachment.")
+    return report
+
+
+def _said(made: object) -> str:
+    return "nothing" if made is None else f"a {type(made).__name__}"
 
 
 def write(

@@ -34,6 +34,7 @@ class StepCommand(click.Command):
     def get_params(self, ctx: click.Context) -> list[click.Parameter]:
         own = super().get_params(ctx)
         with told():
+            contract.demand(contract.load())
             return [*own[:-1], *flags(), own[-1]]  # the last is --help
 
 
@@ -76,8 +77,8 @@ def process(files: tuple[Path, ...], output: Path, **options: Any) -> None:
         watch(task)
     finally:
         runner.stop()
-    if task.state.error:
-        raise click.ClickException(task.state.error)
+    if not task.is_complete:  # it may have been cancelled, by the step itself
+        raise click.ClickException(task.state.error or task.state.message)
     if task.result["passed"]:
         click.echo("Nobody has reviewed the rows: they are in the report as the step made them.")
     written = [output] if task.result["workbook"] else []
@@ -120,11 +121,15 @@ def flags() -> list[click.Option]:
 
 
 def flag(name: str, option: controls.Schema) -> click.Option:
-    """Its value is checked by the step's own rules, except for what a choice offers."""
+    """Its value is checked by the step's own rules, except for what a choice offers.
+
+    It is told its name, which it would make of the flag in lower case.
+    """
     kind, long = controls.control(option), f"--{name.replace('_', '-')}"
-    more: dict[str, Any] = {"help": option.get("description"), "default": None}
-    if kind == "checkbox":
-        return click.Option([f"{long}/--no-{long[2:]}"], **more)
+    said = ": ".join(filter(None, [option["title"], option.get("description")]))
+    more: dict[str, Any] = {"help": said, "default": None}
+    if option.get("type") == "boolean":
+        return click.Option([name, f"{long}/--no-{long[2:]}"], **more)
     if kind in ("choice", "choices"):
         offered = {str(value): value for value in controls.values(option.get("items", option))}
         several = kind == "choices"
@@ -134,7 +139,7 @@ def flag(name: str, option: controls.Schema) -> click.Option:
         )
     if kind in ("integer", "number", "date"):
         more["metavar"] = kind.upper()
-    return click.Option([long], **more)
+    return click.Option([name, long], **more)
 
 
 def watch(task: BackgroundTask) -> None:

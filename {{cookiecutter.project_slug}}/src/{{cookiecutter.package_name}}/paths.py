@@ -10,11 +10,10 @@ from typing import Any
 
 from .jobs import STEP_PERCENT, as_report, finished, processed, write_report
 from .pipeline import Options
-from .report import unique
 from .review import Review
 from .silo.tasks.base import Reporter
 from .step import InputFile
-from .values import clean_name
+from .values import file_names
 
 
 def run_paths(
@@ -34,7 +33,7 @@ def run_paths(
     if report.has_workbook:
         with replaced(Path(output)) as part:
             write_report(report, part)
-    names = unique(clean_name(file.name) for file in report.files)
+    names = file_names(file.name for file in report.files)
     for name, file in zip(names, report.files, strict=True):
         Path(folder).mkdir(exist_ok=True)
         with (

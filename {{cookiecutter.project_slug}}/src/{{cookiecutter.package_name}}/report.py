@@ -185,6 +185,7 @@ class Table:
             yield "rows must be a list or a tuple, because they are read more than once"
         if len(self.rows) > MAX_ROWS:
             yield f"it has {len(self.rows):,} rows, more than the {MAX_ROWS:,} of a worksheet"
+        yield from lone_rows(self.rows)
         for number, row in enumerate(self.rows):
             if len(row) != width:
                 yield f"row {number} has {len(row)} cells for {width} columns"
@@ -219,6 +220,12 @@ class Attachment:
     content: bytes | Path
 
     def __post_init__(self) -> None:
+        if not isinstance(self.content, bytes | Path):
+            kind = type(self.content).__name__
+            raise ValueError(
+                f"Attachment {self.name!r}: its content is a {kind}. Give bytes, such as "
+                "text.encode(), or a Path to a file."
+            )
         if isinstance(self.content, Path) and not self.content.is_file():
             raise ValueError(f"Attachment {self.name!r}: {self.content} is not a file.")
 
@@ -240,7 +247,7 @@ class Report:
     """What the person gets.
 
     `figures` are the few numbers that matter, `notes` what to know, `warnings` what to mind.
-    Raises `ValueError` for two tables or two files of one name.
+    Raises `ValueError` for two tables or two files of one name, or a text in place of a list.
     """
 
     title: str
@@ -251,6 +258,8 @@ class Report:
     warnings: Sequence[str] = ()
 
     def __post_init__(self) -> None:
+        for problem in lone_texts(notes=self.notes, warnings=self.warnings):
+            raise ValueError(f"Report {self.title!r}: {problem}.")
         if twice := repeated(table.name for table in self.tables):
             raise ValueError(f"Two tables are named {twice!r}.")
         if len(self.files) > MAX_FILES:
@@ -274,6 +283,20 @@ def misfits(shown: Shown) -> Iterable[str]:
         yield f"{shown.decimals} decimals are not 0 to {MAX_DECIMALS}"
     if shown.unit and shown.kind not in ("integer", "number"):
         yield f"only a number has a unit, not a {shown.kind}"
+
+
+def lone_texts(**lists: object) -> Iterable[str]:
+    """What is wrong with a text in place of a list of texts: it would be one of letters."""
+    for name, given in lists.items():
+        if isinstance(given, str):
+            yield f"{name} is a list of texts: write {name}=[{given!r}]"
+
+
+def lone_rows(rows: Sequence[object]) -> Iterable[str]:
+    """What is wrong with a text in place of a row: each letter would be a cell."""
+    if any(issubclass(kind, str) for kind in set(map(type, rows))):
+        row = next(row for row in rows if isinstance(row, str))
+        yield f"a row is a list of cells: write [{row!r}]"
 
 
 def repeated(names: Iterable[str]) -> str | None:

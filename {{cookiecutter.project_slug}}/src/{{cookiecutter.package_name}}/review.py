@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any, Literal, cast, get_args
 
-from .report import repeated
+from .report import lone_rows, lone_texts, repeated
 from .values import MAX_WHOLE, Cell, clean
 
 __all__ = ["Review", "ReviewColumn"]
@@ -117,6 +117,7 @@ class ReviewColumn:
             yield "its choices are texts, none of them empty"
         if len(self.choices) > MAX_CHOICES:
             yield f"it has {len(self.choices):,} choices, more than {MAX_CHOICES}"
+        yield from lone_texts(choices=self.choices)
         if twice := repeated(self.choices):
             yield f"it offers {twice!r} twice"
         for bound in (self.least, self.most):
@@ -169,6 +170,8 @@ class Review:
             yield f"two columns are named {twice!r}"
         if len(self.rows) > MAX_ROWS:
             yield f"it has {len(self.rows):,} rows, more than {MAX_ROWS:,}"
+        yield from lone_texts(notes=self.notes)
+        yield from lone_rows(self.rows)
         for number, row in enumerate(self.rows):
             yield from self._row_misfits(number, row)
 

@@ -46,7 +46,7 @@ class Accepts:
 
     def __post_init__(self) -> None:
         if not self.suffixes or any(s[:1] != "." or s != s.lower() for s in self.suffixes):
-            raise ValueError('suffixes are written as in (".csv", ".xlsx").')
+            raise ValueError('suffixes are written as in (".csv",) or (".csv", ".xlsx").')
         if not 1 <= self.least <= self.most:
             raise ValueError(f"{self.least} to {self.most} files cannot be sent.")
 

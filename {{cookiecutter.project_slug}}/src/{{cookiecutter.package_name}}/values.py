@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from fractions import Fraction
+from pathlib import PurePath
 from typing import Any
 
 Cell = str | int | float | bool | datetime | date | time | timedelta | None
@@ -48,25 +49,34 @@ def clean_name(name: str) -> str:
 def unique(
     names: Iterable[str],
     same: Callable[[str], str] = str,
-    fit: Callable[[str, int], str] = lambda name, room: name,
+    numbered: Callable[[str, str], str] = str.__add__,
     taken: Iterable[str] = (),
 ) -> list[str]:
     """The names in order, where a repeated one gets a number: "Total", "Total (2)".
 
-    Two are alike if `same` makes one text of them, and no name is like one that is `taken`. `fit`
-    makes a name shorter where it must leave room for so many characters.
+    Two are alike if `same` makes one text of them, and no name is like one that is `taken`.
+    `numbered` makes a name of one and its number, or of one alone and an empty text.
     """
     found, used = list[str](), set(taken)
     copies: Counter[str] = Counter()  # so that a thousand equal names are no million questions
     for name in names:
-        base = free = fit(name, 0)
+        base = free = numbered(name, "")
         while same(free) in used:
             copies[same(base)] += 1
-            suffix = f" ({copies[same(base)] + 1})"
-            free = fit(name, len(suffix)) + suffix
+            free = numbered(name, f" ({copies[same(base)] + 1})")
         used.add(same(free))
         found.append(free)
     return found
+
+
+def file_names(names: Iterable[str]) -> list[str]:
+    """Names to save files under, in one folder of any system: "x.csv", "x (2).csv"."""
+
+    def numbered(name: str, number: str) -> str:
+        path = PurePath(name)
+        return f"{path.stem}{number}{path.suffix}"
+
+    return unique(map(clean_name, names), str.casefold, numbered)
 
 
 def exact(number: int | float) -> int | float | str:

@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Sequence
 from datetime import date
+from enum import Enum
 from pathlib import Path
 from typing import Literal
 
@@ -35,6 +36,13 @@ MOST_TURNS = 100
 LARGEST = "A chart shows this many of the largest groups; the table below it has all of them."
 
 
+class Colour(Enum):
+    """What the code knows colours by."""
+
+    red = "red"
+    blue = "blue"
+
+
 class Options(BaseModel):
     """An option of every sort that the form knows, whatever the app's own step asks for."""
 
@@ -48,6 +56,8 @@ class Options(BaseModel):
     since: date | None = Field(None, title="Since")
     sizes: list[Literal["small", "medium", "large"]] = Field([], max_length=2, title="Sizes")
     column: ColumnName = Field("", title="Column")
+    certain: bool | None = Field(None, title="Certain")
+    main_colour: Colour = Colour.red
 
 
 class Step:

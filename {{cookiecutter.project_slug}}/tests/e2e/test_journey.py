@@ -12,7 +12,7 @@ from openpyxl import Workbook, load_workbook
 from playwright.sync_api import Page, expect
 
 from .conftest import Arrives, Served
-from .desk import Desk, Options
+from .desk import Colour, Desk, Options
 from .visitor import Visitor, csv
 
 SALES = [("North", 3, 10.5), ("South", 4, 20.25), ("North", 5, 30.125), ("West", 6, -4.0)]
@@ -281,6 +281,8 @@ def test_the_form_offers_what_the_options_say(visitor: Visitor, desk: Desk) -> N
     visitor.option("Order").select_option("by name")
     visitor.option("Hidden sheets").uncheck()
     visitor.option("Since").fill("2024-02-29")
+    visitor.option("Main Colour").select_option("blue")
+    expect(visitor.option("Main Colour")).to_have_accessible_description("")
     sizes = visitor.page.get_by_role("group", name="Sizes")
     sizes.get_by_label("small").check()
     sizes.get_by_label("large").check()
@@ -290,12 +292,25 @@ def test_the_form_offers_what_the_options_say(visitor: Visitor, desk: Desk) -> N
     [seen] = desk.step.seen
     assert (seen.label, seen.limit, seen.order) == ("Spring", 2.5, "by name")
     assert (seen.hidden, seen.since) == (False, date(2024, 2, 29))
+    assert seen.main_colour is Colour.blue
     assert (seen.sizes, seen.column) == (["small", "large"], "Region")
     visitor.press("Change options")
     visitor.page.reload()
     visitor.sees("done")
     visitor.press("Change options")
     expect(sizes.get_by_role("checkbox", checked=True)).to_have_count(2)
+
+
+def test_yes_no_or_no_answer(visitor: Visitor, desk: Desk) -> None:
+    visitor.upload()
+    expect(visitor.option("Certain").get_by_role("option")).to_have_text(["", "Yes", "No"])
+    for answer in ("", "No", "Yes"):
+        visitor.option("Certain").select_option(answer)
+        visitor.press("Make the report")
+        visitor.sees("done")
+        visitor.press("Change options")
+        visitor.sees("ready")
+    assert [options.certain for options in desk.step.seen] == [None, False, True]
 
 
 def test_columns_of_the_uploaded_tables_are_offered(visitor: Visitor) -> None:

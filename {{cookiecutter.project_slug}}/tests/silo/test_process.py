@@ -265,6 +265,43 @@ def test_what_a_library_prints_is_not_heard(task: BackgroundTask) -> None:
     assert task.state.progress == 100
 
 
+def test_what_a_target_starts_reads_nothing_and_waits_for_nobody(limited: Runner) -> None:
+    task = BackgroundTask(runner=limited)
+    task.start(targets.starts_a_reader)
+    assert result_of(task) == ""
+
+
+def test_a_target_may_have_a_pool_of_processes(limited: Runner) -> None:
+    task = BackgroundTask(runner=limited)
+    task.start(targets.pools)
+    assert result_of(task) == [1, 2]
+
+
+def test_a_fork_that_outlives_the_child_is_neither_heard_nor_taken_for_it(limited: Runner) -> None:
+    task = BackgroundTask(runner=limited)
+    task.start(targets.leaves_a_fork)
+    assert end_of(task).startswith("Processing crashed on this input")
+    assert task.state.logs == []
+
+
+def test_a_word_that_came_along_with_the_work_is_heard(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said: list[str] = []
+    job = Job("id", "heeds", target="targets:heeds", args=[str(tmp_path / "stopped"), "update"])
+    with monkeypatch.context() as patch:
+        patch.setattr(Worker, "_write", lambda _, line: said.append(line))
+        patch.setattr(Worker, "listen", lambda *_: [{"begun": True}])
+        worker = Worker([])
+        worker.give(job, Limits())
+        worker.cancel()
+    worker._write("".join(said))
+    messages = iter(lambda: worker.listen(1), None)
+    ends = [each["end"] for some in messages for each in some if "end" in each]
+    worker.kill()
+    assert ends == ["cancelled"]
+
+
 def test_a_long_log_blocks_nothing(task: BackgroundTask) -> None:
     task.start(targets.chatters, 20_000)
     assert result_of(task) is None

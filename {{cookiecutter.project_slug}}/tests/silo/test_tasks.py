@@ -244,6 +244,14 @@ def test_a_user_error_is_shown_as_written(
     assert caplog.records == []
 
 
+@pytest.mark.parametrize("target", [targets.tells_nothing, targets.fails_silently])
+def test_a_failure_without_a_word_is_given_a_sentence(
+    task: BackgroundTask, target: Callable[..., None]
+) -> None:
+    task.start(target)
+    assert ended(task).error == "Processing failed, without saying why."
+
+
 UNFORESEEN = {
     targets.breaks: "ValueError: a secret detail",
     targets.exits: "SystemExit: 3",

@@ -11,6 +11,7 @@ from unittest.mock import patch
 from {{ cookiecutter.package_name }} import jobs, paths
 from {{ cookiecutter.package_name }}.report import Attachment, Column, Report, Table
 from {{ cookiecutter.package_name }}.silo.tasks.base import Reporter
+from {{ cookiecutter.package_name }}.step import Cancelled, UserError
 
 
 def endless(task: Reporter, *_: Any) -> None:
@@ -30,6 +31,14 @@ def mistake(*_: Any) -> None:
     raise ValueError("secret detail of /etc/passwd")
 
 
+def gives_up(*_: Any) -> None:
+    raise Cancelled
+
+
+def refuses(*_: Any) -> None:
+    raise UserError
+
+
 def attach(task: Reporter, *given: Any) -> None:
     """Make a report with two files."""
     files = [Attachment("raw/one.csv", b"one"), Attachment("Ü two.bin", b"2" * 100_000)]
@@ -45,8 +54,9 @@ def only_file(task: Reporter, *given: Any) -> None:
 
 
 def write_files(task: Reporter, *given: Any) -> Any:
-    """Make two files, for the command line."""
-    report = Report("R", files=[Attachment("x/a.csv", b"one"), Attachment("b.txt", b"two")])
+    """Make files, two of one name but for their folders, for the command line."""
+    made = {"x/a.csv": b"one", "b.txt": b"two", "y/a.csv": b"three"}
+    report = Report("R", files=[Attachment(*each) for each in made.items()])
     with patch.object(jobs, "process", lambda *_: report):
         return paths.run_paths(task, *given)
 

@@ -6,17 +6,26 @@ import { el } from "./elements.js";
 /** The schema of one option, with `$ref` and "or null" resolved. */
 function resolve(schema, property) {
   const ref = property.$ref ?? property.allOf?.[0].$ref;
-  const target = ref ? { ...schema.$defs[ref.split("/").pop()], ...property } : property;
+  const { title, description, ...named } = schema.$defs?.[ref?.split("/").pop()] ?? {}; // its labels are the class's
+  const target = { ...named, ...property };
   const other = target.anyOf?.find((one) => one.type !== "null");
   if (other) return { ...resolve(schema, other), ...target, nullable: true };
   return target.items ? { ...target, items: resolve(schema, target.items) } : target;
 }
 
-const offered = (option) => option.enum ?? ("const" in option ? [option.const] : []);
+/** What a choice offers: yes or no, too, where a box could not say "neither". */
+function offered(option) {
+  if (option.enum) return option.enum;
+  if ("const" in option) return [option.const];
+  return option.nullable && option.type === "boolean" ? [true, false] : [];
+}
+
+const words = new Map([[true, "Yes"], [false, "No"]]);
 
 function choice(option) {
   const blank = option.nullable ? [new Option("", "null")] : [];
-  return el("select", {}, ...blank, ...offered(option).map((value) => new Option(value, JSON.stringify(value))));
+  const named = (value) => new Option(words.get(value) ?? value, JSON.stringify(value));
+  return el("select", {}, ...blank, ...offered(option).map(named));
 }
 
 /** Boxes to tick, any number of them. */
@@ -64,7 +73,7 @@ function field(name, option) {
   Object.assign(asked, { id, name });
   Object.assign(asked.dataset, { type: option.type ?? "", nullable: option.nullable ?? "" });
   asked.setAttribute("aria-describedby", `${id}-help ${id}-error`);
-  const title = option.title ?? name;
+  const title = option.title ?? name.replaceAll("_", " ").replace(/\b\w/g, (letter) => letter.toUpperCase());
   const several = asked.type === "fieldset";
   const label = several ? "" : el("label", { htmlFor: id, textContent: title });
   if (several) asked.prepend(el("legend", { textContent: title }));

@@ -91,8 +91,9 @@ class Runner(ABC):
     def every(self, seconds: float, target: Target, *args: Any, name: str | None = None) -> None:
         """Run a target every so many seconds, for as long as anybody runs jobs of this store.
 
-        Call it at start-up, in every process. `name` is the schedule's own, the target's if not
-        given. Raises TaskError if this runner cannot take the target.
+        It is called as any target is, with a Reporter first: `def tidy(task, *args)`. Call this at
+        start-up, in every process. `name` is the schedule's own, the target's if not given. Raises
+        TaskError if this runner cannot take the target.
         """
         call = Call(target, args)
         named = name or self.prepare("", None, call).target or target.__qualname__

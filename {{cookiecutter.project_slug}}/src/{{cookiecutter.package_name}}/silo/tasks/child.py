@@ -16,6 +16,7 @@ import signal
 import sys
 import threading
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib import import_module
 from typing import Any, TextIO
@@ -31,6 +32,8 @@ news is the latest."""
 NICE = 10
 """How far a job gives way, as `nice` counts: a call that is answered in a millisecond should not
 wait for the end of a job's turn on its core, which is four."""
+
+READ_BYTES = 2**16
 
 ALARM_SECONDS = 10
 """How much longer than its time a child may take before the system ends it."""
@@ -126,22 +129,51 @@ def main() -> None:
 
 def attend() -> None:
     """Prepare, wait for work, do it, end."""
-    # Native readers and stray prints write to standard output; the parent must not hear them.
-    out = os.fdopen(os.dup(1), "w", encoding="utf-8")
-    os.dup2(2, 1)
-    prepare = json.loads(sys.stdin.readline() or "{}")
+    heard, out = _streams()
+    prepare = json.loads(next(heard, b"{}"))
     for module in prepare.get("preload", []):
         import_module(module)
-    line = sys.stdin.readline()
+    line = next(heard, b"")
     if line:
-        _work(json.loads(line), prepare.get("secrets", {}), out)
+        _work(json.loads(line), prepare.get("secrets", {}), heard, out)
         os._exit(0)  # all is said; Python would take its modules apart first, one by one
 
 
-def _work(work: dict[str, Any], secrets: dict[str, str], out: TextIO) -> None:
+def _streams() -> tuple[Iterator[bytes], TextIO]:
+    """What the parent says, a line at a time, and where to answer; for us and nobody else.
+
+    Native readers and stray prints write to standard output, which the parent must not hear. What a
+    target starts may read standard input or close it, and would wait for the parent. And a fork of
+    us, as a pool makes it, has neither: it would be heard, and keep our end from the parent.
+    """
+    heard, said, null = os.dup(0), os.dup(1), os.open(os.devnull, os.O_RDWR)
+
+    def forget() -> None:
+        for number in (heard, said):
+            os.dup2(null, number, inheritable=False)
+
+    os.dup2(null, 0)
+    os.dup2(2, 1)
+    if sys.platform != "win32":
+        os.register_at_fork(after_in_child=forget)
+    return _lines(heard), os.fdopen(said, "w", encoding="utf-8")
+
+
+def _lines(number: int) -> Iterator[bytes]:
+    """The lines that come. A file object has a lock, of which a fork would get a copy that is held
+    for ever."""
+    rest = b""
+    while data := os.read(number, READ_BYTES):
+        *lines, rest = (rest + data).split(b"\n")
+        yield from lines
+
+
+def _work(
+    work: dict[str, Any], secrets: dict[str, str], heard: Iterator[bytes], out: TextIO
+) -> None:
     task = ChildTask(work["name"], work["id"], work["now"], secrets, out)
     task.say(begun=True)
-    threading.Thread(target=_listen, args=(task,), daemon=True).start()
+    threading.Thread(target=_listen, args=(task, heard), daemon=True).start()
     try:
         target = find(work["target"])
         _limit(Limits(**work["limits"]))
@@ -169,9 +201,9 @@ def find(path: str) -> Target:
     return target
 
 
-def _listen(task: ChildTask) -> None:
-    for line in sys.stdin:
-        if line.strip() == "cancel":
+def _listen(task: ChildTask, heard: Iterator[bytes]) -> None:
+    for line in heard:
+        if line == b"cancel":
             task.cancelled.set()
     os._exit(1)
 

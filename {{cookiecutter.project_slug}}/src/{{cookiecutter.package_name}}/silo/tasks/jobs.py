@@ -29,6 +29,7 @@ LONGEST_BACKOFF = 64.0
 DYING_SECONDS = 0.5
 """A child may outlive its worker by a moment; so long their job waits before it is begun again."""
 INTERRUPTED = "The server stopped while this was running. Please start it again."
+UNSAID = "Processing failed, without saying why."
 
 
 class Jobs:
@@ -160,6 +161,8 @@ class Jobs:
     ) -> Job | None:
         """End a job. Its first end is the truth: None if it has one, or the attempt is over."""
         message = sentence(message)
+        if status == "failed" and not message.strip():
+            message = UNSAID
 
         def end(job: Job) -> Job | None:
             if not job.hears(attempt):
