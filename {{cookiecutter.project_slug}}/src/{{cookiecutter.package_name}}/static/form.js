@@ -3,6 +3,8 @@
 import { get, pause, post } from "./api.js";
 import { el } from "./elements.js";
 
+document.head.append(el("link", { rel: "stylesheet", href: new URL("form.css", import.meta.url) }));
+
 /** The schema of one option, with `$ref` and "or null" resolved. */
 function resolve(schema, property) {
   const ref = property.$ref ?? property.allOf?.[0].$ref;
