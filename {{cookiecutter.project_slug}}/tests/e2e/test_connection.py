@@ -29,6 +29,26 @@ def test_being_offline_is_said_and_passes(visitor: Visitor) -> None:
     expect(visitor.page.locator("#connection")).to_be_empty()
 
 
+def test_being_offline_passes_on_a_page_that_was_not_used_yet(visitor: Visitor) -> None:
+    visitor.page.context.set_offline(True)
+    visitor.reads("You are offline.")
+    visitor.page.context.set_offline(False)
+    expect(visitor.page.locator("#connection")).to_be_empty()
+
+
+def test_an_upload_cancelled_while_the_server_is_away_leaves_no_complaint(
+    visitor: Visitor, desk: Desk
+) -> None:
+    visitor.loses_server = True
+    desk.close()
+    visitor.choose(csv())
+    visitor.reads(GONE)
+    visitor.press("Cancel the upload")
+    visitor.sees("empty")
+    desk.open()
+    expect(visitor.page.locator("#connection")).to_be_empty()
+
+
 def test_a_server_that_is_away_is_waited_for(visitor: Visitor, desk: Desk) -> None:
     visitor.loses_server = True
     visitor.upload()

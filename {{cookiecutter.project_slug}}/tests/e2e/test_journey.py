@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from openpyxl import Workbook, load_workbook
-from playwright.sync_api import Page, expect
+from playwright.sync_api import expect
 
 from .conftest import Arrives, Served
 from .desk import Desk, Options
@@ -113,29 +113,42 @@ def test_a_refused_file_is_told_and_nothing_is_lost(visitor: Visitor) -> None:
 
 
 def test_several_files_are_dropped_on_the_page(visitor: Visitor) -> None:
-    drop(visitor.page, ["a.csv", "b.csv"])
+    visitor.drop("a.csv", "b.csv")
     visitor.sees("ready")
     expect(visitor.page.get_by_role("list", name="Uploaded files")).to_have_text(
         re.compile(r"a\.csv.*b\.csv")
     )
 
 
-def drop(page: Page, names: list[str]) -> None:
-    transfer = page.evaluate_handle(
-        """(names) => {
-            const transfer = new DataTransfer();
-            for (const name of names) transfer.items.add(new File(["A,B\\n1,2"], name));
-            return transfer;
-        }""",
-        names,
-    )
-    page.dispatch_event("main", "drop", {"dataTransfer": transfer})
+def test_what_is_dropped_where_no_place_for_it_is_shown_is_not_taken(
+    visitor: Visitor, desk: Desk
+) -> None:
+    def is_told(way: str) -> None:
+        state = visitor.page.locator("html").get_attribute("data-state") or ""
+        visitor.drop("dropped.csv")
+        visitor.reads(f"What you dropped was not taken. To use other files, press “{way}” first.")
+        visitor.sees(state)
+
+    visitor.upload(csv("first.csv"))
+    is_told("Choose other files")
+    desk.step.gate.clear()
+    visitor.press("Make the report")
+    visitor.reads("Opened the files.")
+    is_told("Start over")
+    desk.step.gate.set()
+    visitor.sees("done")
+    is_told("Start over")
+    visitor.press("Start over")
+    visitor.sees("empty")
+    visitor.drop("dropped.csv")
+    visitor.sees("ready")
+    visitor.reads("dropped.csv")
 
 
 def test_a_dropped_folder_is_told(visitor: Visitor) -> None:
     """A browser gives a folder as a file that cannot be read."""
     visitor.page.evaluate("() => { Blob.prototype.arrayBuffer = () => Promise.reject(); }")
-    drop(visitor.page, ["folder"])
+    visitor.drop("folder")
     visitor.reads("“folder” cannot be read.")
     visitor.sees("empty")
 
@@ -257,6 +270,27 @@ def test_options_can_be_changed_and_the_report_made_again(visitor: Visitor, desk
     visitor.press("Make the report")
     visitor.reads("Largest: 7.")
     assert [options.largest for options in desk.step.seen] == [10, 7]
+
+
+def test_one_can_go_back_from_the_options_to_the_report(visitor: Visitor, desk: Desk) -> None:
+    visitor.make()
+    visitor.press("Change options")
+    visitor.press("Back to the report")
+    visitor.sees("done")
+    expect(visitor.heading()).to_have_text("Report on sales.csv")
+    expect(visitor.heading()).to_be_focused()
+    assert len(desk.step.seen) == 1
+
+
+def test_there_is_no_way_back_to_a_report_that_is_gone(visitor: Visitor, desk: Desk) -> None:
+    visitor.make()
+    visitor.press("Change options")
+    desk.step.error = "These will not do."
+    visitor.press("Make the report")
+    visitor.sees("failed")
+    expect(visitor.button("Back to the report")).to_have_count(0)
+    visitor.upload(csv("newer.csv"))
+    expect(visitor.button("Back to the report")).to_have_count(0)
 
 
 def test_a_look_elsewhere_does_not_end_the_choosing_of_options(visitor: Visitor) -> None:

@@ -10,7 +10,7 @@ from playwright.sync_api import APIResponse, Locator, Route, expect
 from .conftest import Arrives
 from .desk import HOUR, Desk, payments
 from .test_once import lose_the_answer
-from .visitor import Visitor
+from .visitor import Visitor, csv
 
 CATEGORY, REMARK = "Category, row 1", "Remark, row 1"
 
@@ -78,6 +78,50 @@ def test_after_the_report_one_can_go_back_to_it(reviewer: Visitor) -> None:
     reviewer.press("Make the report")
     reviewer.sees("done")
     assert reviewer.table("Rows")[1][2] == "Rent"
+
+
+def test_before_the_options_drop_what_was_corrected_they_say_so(reviewer: Visitor) -> None:
+    reviewer.option(CATEGORY).select_option("Food")
+    enter(reviewer.option(REMARK), "kept")
+    reviewer.press("Make the report")
+    reviewer.sees("done")
+    reviewer.page.reload()
+    reviewer.sees("done")
+    reviewer.press("Change options")
+    again = (
+        "Making the report again from your files drops the 2 values that you corrected "
+        "in the review."
+    )
+    reviewer.reads(again)
+    expect(reviewer.button("Make the report")).to_have_accessible_description(again)
+    reviewer.press("Back to the report")
+    reviewer.sees("done")
+    reviewer.press("Change options")
+    reviewer.press("Back to the review")
+    reviewer.sees("review")
+    expect(reviewer.option(REMARK)).to_have_value("kept")
+    enter(reviewer.option(REMARK), "")
+    reviewer.press("Make the report")
+    reviewer.sees("done")
+    reviewer.press("Change options")
+    reviewer.reads("drops the value that you corrected in the review.")
+    reviewer.press("Make the report")
+    reviewer.sees("review")
+    expect(reviewer.page.locator("[data-edited]")).to_have_count(0)
+
+
+def test_nothing_is_said_to_be_dropped_where_nothing_was_corrected(
+    reviewer: Visitor, desk: Desk
+) -> None:
+    enter(reviewer.option("Amount, row 2"), "1")
+    enter(reviewer.option("Amount, row 2"), "12.5")
+    reviewer.reads("0 values corrected.")
+    desk.step.review = None
+    reviewer.press("Start over")
+    reviewer.make()
+    reviewer.press("Change options")
+    expect(reviewer.page.locator("#price")).to_be_empty()
+    expect(reviewer.button("Back to the review")).to_have_count(0)
 
 
 def test_so_one_can_after_a_failure(reviewer: Visitor, desk: Desk) -> None:
@@ -301,6 +345,37 @@ def test_a_review_that_expired_asks_for_its_files(reviewer: Visitor, desk: Desk)
     reviewer.sees("expired")
     reviewer.press("Send these files again")
     reviewer.sees("review")
+
+
+@pytest.mark.parametrize("reloaded", [False, True])
+def test_corrections_that_expired_are_said_to_be_gone(
+    reviewer: Visitor, desk: Desk, reloaded: bool
+) -> None:
+    gone = reviewer.page.get_by_text("What you corrected in the review is gone.")
+    enter(reviewer.option(REMARK), "lost")
+    reviewer.reads("Saved: 1 value corrected.")
+    desk.turn(HOUR + 1)
+    reviewer.page.evaluate("dispatchEvent(new Event('focus'))")
+    reviewer.sees("expired")
+    if reloaded:
+        reviewer.page.reload()
+    expect(gone).to_be_visible()
+    reviewer.choose(csv())
+    reviewer.sees("review")
+    expect(reviewer.option(REMARK)).to_have_value("")
+    desk.turn(HOUR + 1)
+    reviewer.page.evaluate("dispatchEvent(new Event('focus'))")
+    reviewer.sees("expired")
+    expect(gone).to_be_hidden()
+
+
+def test_a_file_dropped_on_a_review_does_not_end_it(reviewer: Visitor) -> None:
+    enter(reviewer.option(REMARK), "kept")
+    reviewer.reads("Saved: 1 value corrected.")
+    reviewer.drop("dropped.csv")
+    reviewer.reads("To use other files, press “Start over” first.")
+    reviewer.sees("review")
+    expect(reviewer.option(REMARK)).to_have_value("kept")
 
 
 def test_a_step_without_a_review_loads_nothing_of_it(visitor: Visitor) -> None:

@@ -51,7 +51,10 @@ function say(sentence) {
 /** Ask the server what is there, and show it. */
 async function sync() {
   if (sending) return;
-  if (!recall().session) return show("empty");
+  if (!recall().session) {
+    connection(navigator.onLine); // no call will tell
+    return show("empty");
+  }
   const mine = ++turn;
   const status = await get("status");
   if (mine !== turn || sending) return;
@@ -90,13 +93,14 @@ function wakeIn(seconds) {
 /** The session is gone: ask for its files again, if there were any. */
 function lost() {
   following?.abort();
-  const { files = [] } = recall();
+  const { files = [], corrected } = recall();
   if (!files.length) return show("empty");
   const sizes = (some) => some.map(({ size }) => size).join();
   const same = sizes(held) === sizes(files);
   list($("lost"), files);
   $("resend").hidden = !same;
   $("ask").hidden = same;
+  $("gone").hidden = !corrected;
   show("expired");
 }
 
@@ -322,7 +326,10 @@ document.addEventListener("drop", (event) => {
   event.preventDefault();
   root.removeAttribute("data-dragging");
   const files = [...event.dataTransfer.files];
-  if (root.dataset.state !== "running") bring(files);
+  if ($("files").checkVisibility()) return bring(files);
+  const seen = (button) => button.checkVisibility();
+  const way = [...document.querySelectorAll("[data-do=stop], [data-do=choose], [data-do=reset]")].find(seen);
+  if (way) say(`What you dropped was not taken. To use other files, press “${way.textContent}” first.`);
 });
 
 document.addEventListener("silo:connection", ({ detail: { up } }) => {
