@@ -57,8 +57,9 @@ class Step:
         self.gate = threading.Event()
         self.gate.set()
         self.error = ""
+        self.report: Report | None = None
         self.review: Review | None = None
-        """What it returns instead of a report, if anything."""
+        """What it returns instead of the report below, if anything."""
         self.seen: list[Options] = []
 
     def __call__(self, inputs: Sequence[InputFile], options: Options, progress: Progress) -> Made:
@@ -69,7 +70,7 @@ class Step:
             progress(1, 4)  # raises Cancelled
         if self.error:
             raise UserError(self.error)
-        return self.review or report(inputs, options)
+        return self.review or self.report or report(inputs, options)
 
     def finish(self, review: Review, options: Options) -> Report:
         """The reviewed rows, as a table."""

@@ -11,6 +11,8 @@ import pytest
 from openpyxl import Workbook, load_workbook
 from playwright.sync_api import expect
 
+from {{ cookiecutter.package_name }}.report import Chart, Column, Report, Table
+
 from .conftest import Arrives, Served
 from .desk import Desk, Options
 from .visitor import Visitor, csv
@@ -260,6 +262,47 @@ def test_a_pie_has_its_slices_and_its_shares_as_text(visitor: Visitor) -> None:
     )
     assert [dash for dash, _ in slices] == ["60 40", "30 70", "10 90"]
     assert len({stroke for _, stroke in slices}) == 3
+
+
+DATES = [
+    ("date", "2025-01-31", "Jan 31, 2025"),
+    ("date", "2025-01-31T23:30:00", "Jan 31, 2025"),
+    ("datetime", "2025-01-31", "Jan 31, 2025"),
+    ("datetime", "2025-01-31T23:30:00", "Jan 31, 2025, 11:30 PM"),
+    ("datetime", "2025-03-09T02:30:00.250000", "Mar 9, 2025, 2:30 AM"),
+    ("datetime", "2025-01-31T23:30:00+01:00", "2025-01-31T23:30:00+01:00"),
+    ("date", "Invoice 12", "Invoice 12"),
+    ("date", "1", "1"),
+    ("date", "2025", "2025"),
+    ("date", "2025-02-30", "2025-02-30"),
+    ("datetime", "2025-01", "2025-01"),
+    ("text", "2025-01-31", "2025-01-31"),
+]
+
+
+def test_dates_are_shown_as_they_were_written(arrives: Arrives, desk: Desk) -> None:
+    """The clocks of New York, which have no 2:30 on 9 March, change none of them."""
+    page = arrives(desk.url, timezone_id="America/New_York").page
+    shown = page.evaluate(
+        """async (cells) => {
+            const { format } = await import("/static/format.js");
+            return cells.map(([kind, value]) => format(value, { kind, decimals: null, unit: "" }));
+        }""",
+        [[kind, value] for kind, value, _ in DATES],
+    )
+    assert [text.replace("\u202f", " ") for text in shown] == [text for _, _, text in DATES]
+
+
+def test_an_axis_of_several_units_names_none(visitor: Visitor, desk: Desk) -> None:
+    sold, paid = Column("Sold", "number", unit="kg"), Column("Paid", "number", unit="EUR")
+    chart = Chart("Sold by month", "Month", ["Sold", "Paid"], "line")
+    rows = [["Jan", 12, 30.5], ["Feb", 14, 28.0]]
+    table = Table("Months", [Column("Month"), sold, paid], rows, chart)
+    desk.step.report = Report("Units", [table])
+    visitor.make()
+    figure = visitor.page.get_by_role("figure", name="Sold by month")
+    expect(figure.locator(".scale span")).to_have_text(["30.5", "12"])
+    expect(figure.get_by_role("img")).to_have_accessible_name(re.compile(r"14\skg.*28\.00\sEUR"))
 
 
 def test_options_can_be_changed_and_the_report_made_again(visitor: Visitor, desk: Desk) -> None:

@@ -11,6 +11,7 @@ from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-unt
 from playwright.sync_api import expect
 
 from {{ cookiecutter.package_name }}.about import TITLE
+from {{ cookiecutter.package_name }}.report import Chart, Column, Report, Table
 
 from .conftest import Arrives, Served
 from .desk import HOUR, Desk, payments
@@ -92,6 +93,56 @@ def test_axe_finds_nothing_in_any_state(arrives: Arrives, desk: Desk, scheme: Sc
     for state in every_state(visitor, desk):
         found = Axe().run(visitor.page)
         assert found.violations_count == 0, f"{state}: {found.generate_report()}"
+
+
+LONG = "How satisfied are you with the speed, and how with the price, of our service? " * 2
+WORD = "Bank_statement_export_Northern_Region_2025_quarter_3_account_A.csv"
+
+
+def wide_and_long() -> Report:
+    """More rows and columns than a screen has room for, under headings of every length."""
+    names = ["Row", LONG, WORD, *(f"Amount {n}" for n in range(12))]
+    columns = [Column(name, "integer", "sum") for name in names]
+    rows = [list(range(row, row + len(names))) for row in range(100)]
+    return Report("Wide", [Table("Answers", columns, rows, Chart("Sum", "Row", [LONG, WORD]))])
+
+
+def test_a_heading_is_shown_to_its_end(visitor: Visitor, desk: Desk) -> None:
+    desk.step.report = wide_and_long()
+    visitor.make()
+    visitor.is_dressed()
+    cut = "all => all.filter(e => e.scrollWidth > e.clientWidth).map(e => e.textContent)"
+    for width in (1280, PHONE["width"]):
+        visitor.page.set_viewport_size({"width": width, "height": 700})
+        assert visitor.page.locator("th").evaluate_all(cut) == []
+
+
+def test_a_report_is_printed_with_all_that_it_shows(arrives: Arrives, desk: Desk) -> None:
+    desk.step.report = wide_and_long()
+    visitor = arrives(desk.url, color_scheme="dark", viewport={"width": 720, "height": 1000})
+    visitor.make()
+    visitor.is_dressed()
+    visitor.page.emulate_media(media="print", color_scheme="dark")
+    box = visitor.page.locator(".scroll")
+    cut = box.evaluate("e => [e.scrollWidth > innerWidth, e.scrollHeight > e.clientHeight]")
+    assert cut == [False, False]
+    expect(visitor.page.locator(".bar").first).to_have_css("print-color-adjust", "exact")
+    expect(visitor.page.locator("thead th").first).to_have_css("position", "static")
+    expect(visitor.page.locator("td").first).to_have_css("color", "rgb(28, 36, 34)")
+    expect(visitor.page.get_by_role("button").filter(visible=True)).to_have_count(0)
+
+
+def test_bars_and_their_legend_keep_their_colours(arrives: Arrives, desk: Desk) -> None:
+    """Where a person has chosen all colours, they are still what tells one column from another."""
+    desk.step.report = wide_and_long()
+    visitor = arrives(desk.url, forced_colors="active")
+    visitor.make()
+    visitor.is_dressed()
+    colours = "all => all.map(e => getComputedStyle(e).backgroundColor)"
+    bars = visitor.page.locator(".bar").evaluate_all(colours)
+    swatches = visitor.page.locator(".swatch").evaluate_all(colours)
+    assert len({*swatches}) == 2
+    assert {*bars} == {*swatches}
 
 
 def test_dark_is_dark_and_light_is_light(arrives: Arrives, desk: Desk) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 import pytest
 from playwright.sync_api import APIResponse, Locator, Route, expect
@@ -13,6 +14,13 @@ from .test_once import lose_the_answer
 from .visitor import Visitor, csv
 
 CATEGORY, REMARK = "Category, row 1", "Remark, row 1"
+HIDDEN = """() => {
+    const one = document.activeElement;
+    const { x, y, width, height } = one.getBoundingClientRect();
+    const spots = [0.1, 0.5, 0.9].flatMap((i) => [0.1, 0.9].map((j) => [x + i * width, y + j * height]));
+    return spots.some((spot) => document.elementFromPoint(...spot) !== one) ? [one.id] : [];
+}"""
+"""The id of the focused element, if something lies over a part of it."""
 
 
 def reaches_review(visitor: Visitor, desk: Desk) -> Visitor:
@@ -35,8 +43,9 @@ def enter(field: Locator, value: str) -> None:
 
 
 def complaint(field: Locator) -> Locator:
-    """What is said of a cell, where a screen reader looks for it."""
-    return field.page.locator(f"#{field.get_attribute('aria-describedby')}")
+    """What is said of a cell, where a screen reader looks for it first."""
+    described = field.get_attribute("aria-describedby") or ""
+    return field.page.locator(f"#{described.split()[0]}")
 
 
 def test_values_are_corrected_and_make_the_report(reviewer: Visitor) -> None:
@@ -261,6 +270,41 @@ def test_a_screen_reader_is_told_the_row_and_the_column(reviewer: Visitor) -> No
         expect(table.get_by_role("rowheader", name=re.compile("2$"))).to_have_count(1)
         expect(table.get_by_role("columnheader", name="Payee")).to_have_count(1)
         expect(table.get_by_role("combobox", name=CATEGORY)).to_have_count(1)
+
+
+def test_a_corrected_cell_is_marked_for_all(arrives: Arrives, desk: Desk) -> None:
+    """For a screen reader in words, and by its border where the app's own colours are not shown."""
+    reviewer = reaches_review(arrives(desk.url, forced_colors="active"), desk)
+    reviewer.is_dressed()
+    remark, other = reviewer.option(REMARK), reviewer.option("Remark, row 2")
+    enter(remark, "lunch")
+    reviewer.reads("Saved: 1 value corrected.")
+    for _ in range(2):
+        expect(remark).to_have_accessible_description("Corrected.")
+        expect(other).to_have_accessible_description("")
+        expect(remark).to_have_css("border-style", "dashed")
+        expect(other).to_have_css("border-style", "solid")
+        reviewer.page.reload()
+        reviewer.sees("review")
+        reviewer.is_dressed()
+
+
+def test_the_focused_cell_lies_under_nothing(visitor: Visitor, desk: Desk) -> None:
+    """The headings stay in sight while the rows scroll; a long one takes several lines."""
+    made = payments(30)
+    long = replace(made.columns[7], name="What else is there to be said of this? " * 4)
+    desk.step.review = replace(made, columns=[*made.columns[:7], long])
+    visitor.page.set_viewport_size({"width": 768, "height": 700})
+    visitor.upload()
+    visitor.press("Make the report")
+    visitor.sees("review")
+    visitor.is_dressed()
+    visitor.page.locator("#cell-29-2").focus()
+    hidden = visitor.page.evaluate(HIDDEN)
+    for _ in range(29 * 6):
+        visitor.page.keyboard.press("Shift+Tab")
+        hidden += visitor.page.evaluate(HIDDEN)
+    assert hidden == []
 
 
 def test_a_review_whose_style_is_late_is_there_and_has_the_focus(

@@ -95,6 +95,7 @@ function grid({ name, columns, rows, totals }, id) {
     el("tbody", {}, ...rows.map((cells) => row(cells, columns))),
     totals ? el("tfoot", {}, row(totals, columns)) : "",
   );
+  table.style.setProperty("--columns", columns.length); // on paper all of them have to find room
   const box = el("div", { className: "scroll", tabIndex: 0, role: "region" }, table);
   box.setAttribute("aria-labelledby", id);
   return box;
