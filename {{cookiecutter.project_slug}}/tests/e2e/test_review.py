@@ -307,6 +307,30 @@ def test_the_focused_cell_lies_under_nothing(visitor: Visitor, desk: Desk) -> No
     assert hidden == []
 
 
+def test_what_is_refused_is_said_in_sight(visitor: Visitor, desk: Desk) -> None:
+    """Its field is at the end of a wide column, whose beginning may be out of sight."""
+    made = payments()
+    wide = replace(made.columns[3], name="How much was it, all taxes included?")
+    desk.step.review = replace(made, columns=[*made.columns[:3], wide, *made.columns[4:]])
+    visitor.page.set_viewport_size({"width": 768, "height": 700})
+    visitor.upload()
+    visitor.press("Make the report")
+    visitor.sees("review")
+    visitor.is_dressed()
+    field = visitor.option(f"{wide.name}, row 1")
+    enter(field, "-1")
+    expect(complaint(field)).to_have_text("It must be 0 at least.")
+    visitor.option(REMARK).focus()
+    field.focus()
+    box, said = (
+        one.bounding_box() for one in (visitor.page.locator("#review-rows"), complaint(field))
+    )
+    assert box
+    assert said
+    assert box["x"] <= said["x"]
+    assert said["x"] + said["width"] <= box["x"] + box["width"]
+
+
 def test_a_review_whose_style_is_late_is_there_and_has_the_focus(
     visitor: Visitor, desk: Desk
 ) -> None:
