@@ -188,6 +188,10 @@ class Desk:
             time.sleep(0.05)
         raise AssertionError("a session outlives every turn of the clock")
 
+    def wait(self, seconds: float) -> None:
+        """Let time pass in which no session ends."""
+        self._ahead += seconds
+
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self._port}/"

@@ -73,6 +73,12 @@ def walk(visitor: Visitor, desk: Desk) -> Iterator[str]:
     visitor.press("Make the report")
     visitor.sees("done")
     yield "done, after a review"
+    desk.wait(HOUR - 60)
+    visitor.page.evaluate("dispatchEvent(new Event('focus'))")
+    visitor.reads("Your files are removed in")
+    yield "done, and about to end"
+    visitor.press("Keep them")
+    expect(visitor.page.locator("#ending")).to_have_count(0)
     visitor.page.context.set_offline(True)
     visitor.reads("You are offline.")
     yield "offline"

@@ -20,6 +20,7 @@ let following; // AbortController of the followed job
 let facts = ""; // what the server said last: only changes are acted upon
 let turn = 0; // the latest question to the server: older answers are dropped
 let timer; // looks whether the session has expired
+let ending; // the line that says so before
 let loading;
 
 const emit = (type, detail) => document.dispatchEvent(new CustomEvent(`silo:${type}`, { detail }));
@@ -84,10 +85,15 @@ async function settle({ files, job, options, review }) {
   if (files.length) form.offerColumns(fields, files);
 }
 
-/** Look again when the session may have expired; looking does not lengthen its life. */
+/** Look again when the session may be about to end, and then until it has; looking lengthens no life. */
 function wakeIn(seconds) {
   clearTimeout(timer);
-  if (seconds !== null) timer = setTimeout(act, Math.min(seconds * 1000 + 500, 2 ** 31 - 1), sync);
+  const soon = seconds !== null && seconds <= root.dataset.warn;
+  if (soon) ending ??= module("ending");
+  ending?.then(({ tell }) => tell(soon ? seconds : null, { press, sync }));
+  if (seconds === null) return;
+  const next = soon ? Math.min(seconds, 10) : seconds - root.dataset.warn;
+  timer = setTimeout(act, Math.min(next * 1000 + 500, 2 ** 31 - 1), sync);
 }
 
 /** The session is gone: ask for its files again, if there were any. */
