@@ -9,8 +9,10 @@ from typing import Any
 
 import pytest
 from openpyxl import Workbook, load_workbook
-from playwright.sync_api import expect
+from playwright.sync_api import Route, expect
+from pydantic import Field
 
+from {{ cookiecutter.package_name }} import jobs, views
 from {{ cookiecutter.package_name }}.report import Chart, Column, Report, Table
 
 from .conftest import Arrives, Served
@@ -185,6 +187,52 @@ def test_progress_is_shown_and_a_job_can_be_cancelled(visitor: Visitor, desk: De
     desk.step.gate.set()
     visitor.press("Make the report")
     visitor.sees("done")
+
+
+LOG = """() => {
+    const { scrollTop, clientHeight, scrollHeight } = document.getElementById("log");
+    return [scrollTop, scrollHeight - scrollTop - clientHeight < 8, String(getSelection())];
+}"""
+"""How far the log is scrolled, whether that is its end, and what is marked."""
+
+
+def test_the_log_can_be_read_and_marked_while_it_grows(visitor: Visitor, desk: Desk) -> None:
+    lines = [f"Line {n}." for n in range(100)]
+
+    def tell(route: Route) -> None:
+        route.fulfill(json={**route.fetch().json(), "logs": lines})
+
+    def grow(last: str) -> None:
+        lines[:] = [*lines[2:], last]
+        expect(log).to_contain_text(last)
+
+    desk.step.gate.clear()
+    visitor.page.route("**/api/events", lambda route: route.fulfill(body=""))
+    visitor.page.route("**/api/progress", tell)
+    log = visitor.page.locator("#log")
+    visitor.upload()
+    visitor.press("Make the report")
+    expect(log).to_contain_text("Line 99.")
+    grow("At the end.")
+    assert visitor.page.evaluate(LOG)[1:] == [True, ""]
+    log.evaluate(
+        "log => { log.scrollTop = 100; getSelection().selectAllChildren(log.parentElement);"
+        "getSelection().setBaseAndExtent(log.childNodes[9], 0, log.childNodes[9], 5); }"
+    )
+    marked = visitor.page.evaluate(LOG)[2]
+    grow("Above it.")
+    scrolled, at_end, still_marked = visitor.page.evaluate(LOG)
+    assert marked.startswith("Line")
+    assert still_marked == marked
+    assert not at_end
+    assert scrolled <= 100
+    expect(log).not_to_contain_text("Line 3.")
+    assert log.inner_text().split("\n")[:2] == ["Line 4.", "Line 5."]
+
+
+def test_nothing_of_a_job_is_left_to_be_told_when_it_has_ended(visitor: Visitor) -> None:
+    visitor.make()
+    expect(visitor.page.locator("#announce")).to_be_empty()
 
 
 def test_starting_over_cancels_what_runs(visitor: Visitor, desk: Desk) -> None:
@@ -392,7 +440,7 @@ def test_too_many_ticks_are_told_at_their_group(visitor: Visitor, desk: Desk) ->
         box.check()
     visitor.press("Make the report")
     expect(sizes.get_by_role("checkbox").first).to_be_focused()
-    expect(sizes).to_have_accessible_description(re.compile("at most 2 items"))
+    expect(sizes).to_have_accessible_description(re.compile("No more than 2 can be chosen."))
     sizes.get_by_label("medium").uncheck()
     visitor.press("Make the report")
     visitor.sees("done")
@@ -404,6 +452,56 @@ def test_empty_fields_take_their_defaults(visitor: Visitor, desk: Desk) -> None:
     visitor.press("Make the report")
     visitor.sees("done")
     assert desk.step.seen == [Options.model_validate({})]
+
+
+class Asking(Options):
+    """Options of which some must be given, and one has a default text."""
+
+    unit: str = Field("kg", title="Unit")
+    rows: int = Field(title="Rows")
+    code: str = Field(min_length=1, title="Code")
+    day: date = Field(title="Day")
+
+
+def test_what_must_be_given_says_so_before_and_after(
+    visitor: Visitor, desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(views, "Options", Asking)
+    monkeypatch.setattr(jobs, "Options", Asking)
+    visitor.upload()
+    visitor.press("Make the report")
+    for label, sentence in {
+        "Rows (required)": "This must be given.",
+        "Code (required)": "This must not be empty.",
+        "Day (required)": "This must be given.",
+    }.items():
+        expect(visitor.option(label)).to_have_accessible_description(sentence)
+    expect(visitor.option("Rows (required)")).to_be_focused()
+    visitor.option("Rows (required)").fill("5")
+    visitor.option("Code (required)").fill("A")
+    visitor.option("Day (required)").fill("2025-01-31")
+    visitor.press("Make the report")
+    visitor.sees("done")
+
+
+def test_a_placeholder_shows_what_an_empty_field_stands_for(
+    visitor: Visitor, desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Plain(Options):
+        unit: str = Field("kg", title="Unit")
+        share: float | None = Field(0.5, title="Share")
+
+    monkeypatch.setattr(views, "Options", Plain)
+    monkeypatch.setattr(jobs, "Options", Plain)
+    visitor.upload()
+    expect(visitor.option("Largest")).to_have_attribute("placeholder", "10")
+    for label in ("Unit", "Share"):  # empty, they are a text and no share at all
+        expect(visitor.option(label)).to_have_attribute("placeholder", "")
+        visitor.option(label).fill("")
+    visitor.option("Largest").fill("")
+    visitor.press("Make the report")
+    visitor.sees("done")
+    assert desk.step.seen == [Plain.model_validate({"unit": "", "share": None})]
 
 
 def test_a_wrong_option_is_told_at_its_field(visitor: Visitor, desk: Desk) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
@@ -161,6 +162,40 @@ def test_dark_is_dark_and_light_is_light(arrives: Arrives, desk: Desk) -> None:
 
     assert brightness("dark") < 40
     assert brightness("light") > 215
+
+
+@pytest.mark.parametrize("colours", ["none", "active"])
+def test_a_bar_that_does_not_know_yet_does_not_look_full(
+    arrives: Arrives, desk: Desk, colours: Literal["none", "active"]
+) -> None:
+    """Where nothing may move; and it has an edge where the app's colours are not shown."""
+    visitor = arrives(desk.url, reduced_motion="reduce", forced_colors=colours)
+    visitor.page.route("**/api/uploads", lambda route: None)  # never answered
+    visitor.choose(csv())
+    bar = visitor.page.get_by_role("progressbar", name="Upload")
+    expect(bar).to_have_css("border-style", "solid")
+    if colours == "none":
+        expect(bar).to_have_css("background-image", re.compile("repeating-linear-gradient"))
+
+
+CONTRAST = """(field) => {
+    const light = (colour) => {
+        const [r, g, b] = colour.match(/[\\d.]+/g).map((part) =>
+            part / 255 <= 0.04045 ? part / 255 / 12.92 : ((part / 255 + 0.055) / 1.055) ** 2.4);
+        return 0.2126 * r + 0.7152 * g + 0.0722 * b + 0.05;
+    };
+    const { color, opacity } = getComputedStyle(field, "::placeholder");
+    const two = [light(color), light(getComputedStyle(field).backgroundColor)];
+    return opacity * Math.max(...two) / Math.min(...two);
+}"""
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_a_placeholder_can_be_read(arrives: Arrives, desk: Desk, scheme: Scheme) -> None:
+    visitor = arrives(desk.url, color_scheme=scheme)
+    visitor.upload()
+    visitor.is_dressed()
+    assert visitor.option("Largest").evaluate(CONTRAST) >= 4.5
 
 
 def test_a_phone_shows_every_state_without_scrolling_sideways(arrives: Arrives, desk: Desk) -> None:

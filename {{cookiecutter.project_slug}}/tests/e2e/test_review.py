@@ -17,7 +17,8 @@ CATEGORY, REMARK = "Category, row 1", "Remark, row 1"
 HIDDEN = """() => {
     const one = document.activeElement;
     const { x, y, width, height } = one.getBoundingClientRect();
-    const spots = [0.1, 0.5, 0.9].flatMap((i) => [0.1, 0.9].map((j) => [x + i * width, y + j * height]));
+    const spot = (i, j) => [x + i * width, y + j * height];
+    const spots = [0.1, 0.5, 0.9].flatMap((i) => [spot(i, 0.1), spot(i, 0.9)]);
     return spots.some((spot) => document.elementFromPoint(...spot) !== one) ? [one.id] : [];
 }"""
 """The id of the focused element, if something lies over a part of it."""
