@@ -13,7 +13,7 @@ from playwright.sync_api import Route, expect
 from pydantic import Field
 
 from {{ cookiecutter.package_name }} import jobs, views
-from {{ cookiecutter.package_name }}.report import Chart, Column, Report, Table
+from {{ cookiecutter.package_name }}.report import Cell, Chart, Column, Report, Table
 
 from .conftest import Arrives, Served
 from .desk import Desk, Options
@@ -141,6 +141,7 @@ def test_what_is_dropped_where_no_place_for_it_is_shown_is_not_taken(
     is_told("Start over")
     desk.step.gate.set()
     visitor.sees("done")
+    expect(visitor.page.locator("#problem")).to_be_hidden()
     is_told("Start over")
     visitor.press("Start over")
     visitor.sees("empty")
@@ -344,7 +345,7 @@ def test_dates_are_shown_as_they_were_written(arrives: Arrives, desk: Desk) -> N
 def test_an_axis_of_several_units_names_none(visitor: Visitor, desk: Desk) -> None:
     sold, paid = Column("Sold", "number", unit="kg"), Column("Paid", "number", unit="EUR")
     chart = Chart("Sold by month", "Month", ["Sold", "Paid"], "line")
-    rows = [["Jan", 12, 30.5], ["Feb", 14, 28.0]]
+    rows: list[list[Cell]] = [["Jan", 12, 30.5], ["Feb", 14, 28.0]]
     table = Table("Months", [Column("Month"), sold, paid], rows, chart)
     desk.step.report = Report("Units", [table])
     visitor.make()

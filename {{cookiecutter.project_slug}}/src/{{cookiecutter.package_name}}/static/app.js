@@ -32,6 +32,7 @@ function show(state) {
   const from = root.dataset.state;
   if (from === state) return;
   root.dataset.state = state;
+  say("");
   remember({ state }); // the other tabs hear of it
   for (const step of document.querySelectorAll("[data-step]")) {
     step.ariaCurrent = step.matches(`[data-step~="${state}"]`) ? "step" : null;

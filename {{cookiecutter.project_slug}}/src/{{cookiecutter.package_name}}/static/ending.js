@@ -12,7 +12,7 @@ const root = document.documentElement;
 let page; // {press, sync} of the page
 const words = el("span");
 const button = el("button", { type: "button", textContent: "Keep them" });
-const line = el("p", { id: "ending" }, words, " ", button);
+const line = el("section", { id: "ending", ariaLabel: "Your session" }, words, " ", button);
 line.dataset.in = "ready failed cancelled done review"; // elsewhere there is nothing to keep
 button.addEventListener("click", () => page.press(button, keep));
 
