@@ -91,8 +91,8 @@ def test_the_last_report_is_replaced_as_a_whole(run: Run, tmp_path: Path) -> Non
         (["sales.csv", "-o", "."], "is a directory"),
         (["sales.csv", "-o", "sales.csv"], "'sales.csv' is one of the files"),
         (["sales.csv", "--largest"], "Option '--largest' requires an argument"),
-        (["sales.csv", "--largest", "ten"], "--largest: Input should be a valid integer"),
-        (["sales.csv", "--largest", "0"], "--largest: Input should be greater than"),
+        (["sales.csv", "--largest", "ten"], "--largest: This must be a whole number."),
+        (["sales.csv", "--largest", "0"], "--largest: This must be 1 or more."),
         (["sales.csv", "--colour", "red"], "No such option"),
     ],
 )

@@ -30,7 +30,7 @@ def first_state() -> dict[str, Any]:
 def ask() -> tuple[dict[str, Any], int]:
     """Begin to read the columns of the session's files, unless that was asked for already.
 
-    Raises SessionBusy while the columns of other files, which it had before, are still being read.
+    While those of other files, which it had before, are still being read, it is busy.
     """
     silo = the_silo()
     files = silo.snapshot(WORK)["files"]

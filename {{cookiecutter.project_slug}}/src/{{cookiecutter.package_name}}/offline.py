@@ -111,7 +111,7 @@ def read_options(given: dict[str, Any]) -> dict[str, Any]:
     except ValidationError as error:
         first = field_errors(error)[0]
         flag = f"--{first['field'].partition('.')[0].replace('_', '-')}"
-        raise click.BadParameter(f"{first['message']}.", param_hint=flag) from error
+        raise click.BadParameter(f"{first['message'].rstrip('.')}.", param_hint=flag) from error
 
 
 def flags() -> list[click.Option]:

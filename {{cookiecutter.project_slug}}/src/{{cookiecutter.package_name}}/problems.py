@@ -11,6 +11,7 @@ from flask import Flask, Response, request
 from pydantic import ValidationError
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
+from .messages import message
 from .silo.errors import NO_SPACE
 from .silo.refusals import OUR_FAULT, STATUS_OF, problem
 from .silo.tasks.base import FULL
@@ -107,18 +108,15 @@ class Problem(Exception):
 def invalid(code: str, error: ValidationError) -> Problem:
     """What a model refuses, field by field. `code` is `invalid_` and what it is that is refused."""
     errors, whole = field_errors(error), code.removeprefix("invalid_")
-    said = "; ".join(f"{each['field'] or whole}: {each['message']}" for each in errors)
-    return Problem(code, f"{said.rstrip('.')}.", errors=errors)
+    said = "; ".join(f"{each['field'] or whole}: {each['message'].rstrip('.')}" for each in errors)
+    return Problem(code, f"{said}.", errors=errors)
 
 
 def field_errors(error: ValidationError) -> list[dict[str, str]]:
     """What is wrong with which field, the first 20 of it; no `field` is all of them together."""
     return [
-        {
-            "field": ".".join(map(str, each["loc"])),
-            "message": each["msg"].removeprefix("Value error, "),
-        }
-        for each in error.errors(include_url=False, include_context=False, include_input=False)[:20]
+        {"field": ".".join(map(str, each["loc"])), "message": message(each)}
+        for each in error.errors(include_url=False, include_input=False)[:20]
     ]
 
 

@@ -206,7 +206,7 @@ def refuse_beforehand(name: str, length: int) -> None:
     if not length:
         check_head(name, b"")
     if length > most():
-        detail = f"A file may hold {most() // 2**20:,} MB."
+        detail = f"{name} is too large: a file may hold {most() // 2**20:,} MB."
         raise Problem("too_large", detail, {"Upload-Limit": limits()})
     if (request.content_length or 0) > length:
         raise inconsistent_length()

@@ -51,6 +51,9 @@ DATA_ENDPOINTS = (
     "/api/cancel",
 )
 
+WARN_SECONDS = 120
+"""So long before a session ends the page says so; a tenth of the TTL, if that is less."""
+
 blueprint = Blueprint("app", __name__)
 idempotent = Idempotent()
 
@@ -98,6 +101,7 @@ def page() -> str:
         title=TITLE,
         accepts=pipeline.ACCEPTS,
         samples=samples(),
+        warn=min(WARN_SECONDS, the_settings().silo_ttl / 10),
         development=the_settings().silo_development,
     )
 

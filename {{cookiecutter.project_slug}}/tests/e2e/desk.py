@@ -67,8 +67,9 @@ class Step:
         self.gate = threading.Event()
         self.gate.set()
         self.error = ""
+        self.report: Report | None = None
         self.review: Review | None = None
-        """What it returns instead of a report, if anything."""
+        """What it returns instead of the report below, if anything."""
         self.seen: list[Options] = []
 
     def __call__(self, inputs: Sequence[InputFile], options: Options, progress: Progress) -> Made:
@@ -79,7 +80,7 @@ class Step:
             progress(1, 4)  # raises Cancelled
         if self.error:
             raise UserError(self.error)
-        return self.review or report(inputs, options)
+        return self.review or self.report or report(inputs, options)
 
     def finish(self, review: Review, options: Options) -> Report:
         """The reviewed rows, as a table."""
@@ -196,6 +197,10 @@ class Desk:
                 return
             time.sleep(0.05)
         raise AssertionError("a session outlives every turn of the clock")
+
+    def wait(self, seconds: float) -> None:
+        """Let time pass in which no session ends."""
+        self._ahead += seconds
 
     @property
     def url(self) -> str:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 import pytest
-from playwright.sync_api import Route, expect
+from playwright.sync_api import BrowserContext, Route, expect
 from support import Gate, eventually
 
 from .conftest import Arrives, Served
@@ -14,6 +15,27 @@ from .desk import Desk
 from .visitor import Visitor, csv
 
 GONE = "The server does not answer; trying again…"
+
+
+NOT_YET = "This page is not here in full yet."
+
+
+@pytest.mark.parametrize("scripts", [True, False])
+def test_a_page_that_stays_without_its_scripts_says_so(
+    new_context: Callable[..., BrowserContext], desk: Desk, scripts: bool
+) -> None:
+    page = new_context(java_script_enabled=scripts).new_page()
+    page.route("**/static/api.js", lambda route: route.abort())
+    page.goto(desk.url)
+    expect(page.locator("h1")).to_be_visible()
+    said = page.get_by_text(NOT_YET)
+    expect(said).to_have_css("animation-delay", "4s")
+    expect(said).to_be_visible()
+
+
+def test_a_page_that_has_come_says_nothing_of_the_kind(visitor: Visitor) -> None:
+    visitor.sees("empty")
+    expect(visitor.page.get_by_text(NOT_YET)).to_be_hidden()
 
 
 def test_being_offline_is_said_and_passes(visitor: Visitor) -> None:
@@ -26,6 +48,26 @@ def test_being_offline_is_said_and_passes(visitor: Visitor) -> None:
     visitor.press("Make the report")
     visitor.page.context.set_offline(False)
     visitor.sees("done")
+    expect(visitor.page.locator("#connection")).to_be_empty()
+
+
+def test_being_offline_passes_on_a_page_that_was_not_used_yet(visitor: Visitor) -> None:
+    visitor.page.context.set_offline(True)
+    visitor.reads("You are offline.")
+    visitor.page.context.set_offline(False)
+    expect(visitor.page.locator("#connection")).to_be_empty()
+
+
+def test_an_upload_cancelled_while_the_server_is_away_leaves_no_complaint(
+    visitor: Visitor, desk: Desk
+) -> None:
+    visitor.loses_server = True
+    desk.close()
+    visitor.choose(csv())
+    visitor.reads(GONE)
+    visitor.press("Cancel the upload")
+    visitor.sees("empty")
+    desk.open()
     expect(visitor.page.locator("#connection")).to_be_empty()
 
 

@@ -171,6 +171,71 @@ def an_hour_passes(visitor: Visitor, desk: Desk) -> None:
     visitor.page.clock.fast_forward(int(HOUR + 1) * 1000)
 
 
+def time_passes(visitor: Visitor, desk: Desk, seconds: float) -> None:
+    """For the server and for the browser; the page looks how things stand."""
+    desk.wait(seconds)
+    with visitor.page.expect_response("**/api/status") as answered:
+        visitor.page.clock.fast_forward(int(seconds * 1000))
+    answered.value.finished()
+
+
+def test_before_the_session_ends_the_files_can_be_kept(visitor: Visitor, desk: Desk) -> None:
+    visitor.page.clock.install()
+    line, told = visitor.page.locator("#ending"), visitor.page.locator("#announce")
+    visitor.upload()
+    expect(visitor.page.locator("datalist option")).to_have_count(2)  # nothing is asked any more
+    visitor.option("Label").focus()
+    for _ in range(2):
+        time_passes(visitor, desk, HOUR - 100)
+        expect(line).to_contain_text("Your files are removed in 2 minutes.")
+        expect(told).to_have_text("Your files are removed in 2 minutes.")
+        expect(visitor.option("Label")).to_be_focused()
+        time_passes(visitor, desk, 60)
+        expect(line).to_contain_text("in 30 seconds.")
+        expect(told).to_have_text("Your files are removed in 2 minutes.")
+        visitor.press("Keep them")
+        expect(line).to_have_count(0)
+        expect(told).to_have_text("Your files are kept.")
+        expect(visitor.heading()).to_be_focused()
+        visitor.option("Label").focus()
+    time_passes(visitor, desk, HOUR - 100)
+    expect(line).to_be_visible()
+    desk.turn(HOUR)
+    visitor.page.clock.fast_forward(60_000)
+    visitor.sees("expired")
+    expect(line).to_be_hidden()
+
+
+def test_files_that_one_tab_keeps_are_kept_in_the_other(arrives: Arrives, desk: Desk) -> None:
+    one = arrives(desk.url)
+    one.page.clock.install()
+    one.make()
+    other = arrives(desk.url, one.page.context)
+    other.sees("done")
+    desk.wait(HOUR - 60)
+    other.page.evaluate("dispatchEvent(new Event('focus'))")
+    one.page.evaluate("dispatchEvent(new Event('focus'))")
+    expect(one.page.locator("#ending")).to_be_visible()
+    other.press("Keep them")
+    expect(other.page.locator("#ending")).to_have_count(0)
+    one.page.clock.fast_forward(11_000)
+    expect(one.page.locator("#ending")).to_have_count(0)
+
+
+def test_no_end_is_told_that_something_else_has_put_off(visitor: Visitor, desk: Desk) -> None:
+    visitor.page.clock.install()
+    visitor.make()
+    desk.wait(HOUR - 60)
+    headers = {"X-Session-ID": visitor.session}
+    assert visitor.page.request.get(f"{desk.url}api/progress", headers=headers).ok
+    with visitor.page.expect_response("**/api/status") as answered:
+        visitor.page.clock.fast_forward(int(HOUR - 60) * 1000)
+    answered.value.finished()
+    visitor.page.evaluate("() => fetch('healthz')")
+    assert not visitor.calls(["static/ending.js"])
+    expect(visitor.page.locator("#ending")).to_have_count(0)
+
+
 def test_an_empty_page_has_nothing_to_lose(visitor: Visitor, desk: Desk) -> None:
     visitor.upload()
     visitor.press("Start over")

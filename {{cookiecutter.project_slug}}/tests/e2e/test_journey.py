@@ -9,7 +9,11 @@ from typing import Any
 
 import pytest
 from openpyxl import Workbook, load_workbook
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Route, expect
+from pydantic import Field
+
+from {{ cookiecutter.package_name }} import jobs, views
+from {{ cookiecutter.package_name }}.report import Cell, Chart, Column, Report, Table
 
 from .conftest import Arrives, Served
 from .desk import Colour, Desk, Options
@@ -113,29 +117,43 @@ def test_a_refused_file_is_told_and_nothing_is_lost(visitor: Visitor) -> None:
 
 
 def test_several_files_are_dropped_on_the_page(visitor: Visitor) -> None:
-    drop(visitor.page, ["a.csv", "b.csv"])
+    visitor.drop("a.csv", "b.csv")
     visitor.sees("ready")
     expect(visitor.page.get_by_role("list", name="Uploaded files")).to_have_text(
         re.compile(r"a\.csv.*b\.csv")
     )
 
 
-def drop(page: Page, names: list[str]) -> None:
-    transfer = page.evaluate_handle(
-        """(names) => {
-            const transfer = new DataTransfer();
-            for (const name of names) transfer.items.add(new File(["A,B\\n1,2"], name));
-            return transfer;
-        }""",
-        names,
-    )
-    page.dispatch_event("main", "drop", {"dataTransfer": transfer})
+def test_what_is_dropped_where_no_place_for_it_is_shown_is_not_taken(
+    visitor: Visitor, desk: Desk
+) -> None:
+    def is_told(way: str) -> None:
+        state = visitor.page.locator("html").get_attribute("data-state") or ""
+        visitor.drop("dropped.csv")
+        visitor.reads(f"What you dropped was not taken. To use other files, press “{way}” first.")
+        visitor.sees(state)
+
+    visitor.upload(csv("first.csv"))
+    is_told("Choose other files")
+    desk.step.gate.clear()
+    visitor.press("Make the report")
+    visitor.reads("Opened the files.")
+    is_told("Start over")
+    desk.step.gate.set()
+    visitor.sees("done")
+    expect(visitor.page.locator("#problem")).to_be_hidden()
+    is_told("Start over")
+    visitor.press("Start over")
+    visitor.sees("empty")
+    visitor.drop("dropped.csv")
+    visitor.sees("ready")
+    visitor.reads("dropped.csv")
 
 
 def test_a_dropped_folder_is_told(visitor: Visitor) -> None:
     """A browser gives a folder as a file that cannot be read."""
     visitor.page.evaluate("() => { Blob.prototype.arrayBuffer = () => Promise.reject(); }")
-    drop(visitor.page, ["folder"])
+    visitor.drop("folder")
     visitor.reads("“folder” cannot be read.")
     visitor.sees("empty")
 
@@ -170,6 +188,52 @@ def test_progress_is_shown_and_a_job_can_be_cancelled(visitor: Visitor, desk: De
     desk.step.gate.set()
     visitor.press("Make the report")
     visitor.sees("done")
+
+
+LOG = """() => {
+    const { scrollTop, clientHeight, scrollHeight } = document.getElementById("log");
+    return [scrollTop, scrollHeight - scrollTop - clientHeight < 8, String(getSelection())];
+}"""
+"""How far the log is scrolled, whether that is its end, and what is marked."""
+
+
+def test_the_log_can_be_read_and_marked_while_it_grows(visitor: Visitor, desk: Desk) -> None:
+    lines = [f"Line {n}." for n in range(100)]
+
+    def tell(route: Route) -> None:
+        route.fulfill(json={**route.fetch().json(), "logs": lines})
+
+    def grow(last: str) -> None:
+        lines[:] = [*lines[2:], last]
+        expect(log).to_contain_text(last)
+
+    desk.step.gate.clear()
+    visitor.page.route("**/api/events", lambda route: route.fulfill(body=""))
+    visitor.page.route("**/api/progress", tell)
+    log = visitor.page.locator("#log")
+    visitor.upload()
+    visitor.press("Make the report")
+    expect(log).to_contain_text("Line 99.")
+    grow("At the end.")
+    assert visitor.page.evaluate(LOG)[1:] == [True, ""]
+    log.evaluate(
+        "log => { log.scrollTop = 100; getSelection().selectAllChildren(log.parentElement);"
+        "getSelection().setBaseAndExtent(log.childNodes[9], 0, log.childNodes[9], 5); }"
+    )
+    marked = visitor.page.evaluate(LOG)[2]
+    grow("Above it.")
+    scrolled, at_end, still_marked = visitor.page.evaluate(LOG)
+    assert marked.startswith("Line")
+    assert still_marked == marked
+    assert not at_end
+    assert scrolled <= 100
+    expect(log).not_to_contain_text("Line 3.")
+    assert log.inner_text().split("\n")[:2] == ["Line 4.", "Line 5."]
+
+
+def test_nothing_of_a_job_is_left_to_be_told_when_it_has_ended(visitor: Visitor) -> None:
+    visitor.make()
+    expect(visitor.page.locator("#announce")).to_be_empty()
 
 
 def test_starting_over_cancels_what_runs(visitor: Visitor, desk: Desk) -> None:
@@ -249,6 +313,47 @@ def test_a_pie_has_its_slices_and_its_shares_as_text(visitor: Visitor) -> None:
     assert len({stroke for _, stroke in slices}) == 3
 
 
+DATES = [
+    ("date", "2025-01-31", "Jan 31, 2025"),
+    ("date", "2025-01-31T23:30:00", "Jan 31, 2025"),
+    ("datetime", "2025-01-31", "Jan 31, 2025"),
+    ("datetime", "2025-01-31T23:30:00", "Jan 31, 2025, 11:30 PM"),
+    ("datetime", "2025-03-09T02:30:00.250000", "Mar 9, 2025, 2:30 AM"),
+    ("datetime", "2025-01-31T23:30:00+01:00", "2025-01-31T23:30:00+01:00"),
+    ("date", "Invoice 12", "Invoice 12"),
+    ("date", "1", "1"),
+    ("date", "2025", "2025"),
+    ("date", "2025-02-30", "2025-02-30"),
+    ("datetime", "2025-01", "2025-01"),
+    ("text", "2025-01-31", "2025-01-31"),
+]
+
+
+def test_dates_are_shown_as_they_were_written(arrives: Arrives, desk: Desk) -> None:
+    """The clocks of New York, which have no 2:30 on 9 March, change none of them."""
+    page = arrives(desk.url, timezone_id="America/New_York").page
+    shown = page.evaluate(
+        """async (cells) => {
+            const { format } = await import("/static/format.js");
+            return cells.map(([kind, value]) => format(value, { kind, decimals: null, unit: "" }));
+        }""",
+        [[kind, value] for kind, value, _ in DATES],
+    )
+    assert [text.replace("\u202f", " ") for text in shown] == [text for _, _, text in DATES]
+
+
+def test_an_axis_of_several_units_names_none(visitor: Visitor, desk: Desk) -> None:
+    sold, paid = Column("Sold", "number", unit="kg"), Column("Paid", "number", unit="EUR")
+    chart = Chart("Sold by month", "Month", ["Sold", "Paid"], "line")
+    rows: list[list[Cell]] = [["Jan", 12, 30.5], ["Feb", 14, 28.0]]
+    table = Table("Months", [Column("Month"), sold, paid], rows, chart)
+    desk.step.report = Report("Units", [table])
+    visitor.make()
+    figure = visitor.page.get_by_role("figure", name="Sold by month")
+    expect(figure.locator(".scale span")).to_have_text(["30.5", "12"])
+    expect(figure.get_by_role("img")).to_have_accessible_name(re.compile(r"14\skg.*28\.00\sEUR"))
+
+
 def test_options_can_be_changed_and_the_report_made_again(visitor: Visitor, desk: Desk) -> None:
     visitor.make()
     visitor.press("Change options")
@@ -257,6 +362,27 @@ def test_options_can_be_changed_and_the_report_made_again(visitor: Visitor, desk
     visitor.press("Make the report")
     visitor.reads("Largest: 7.")
     assert [options.largest for options in desk.step.seen] == [10, 7]
+
+
+def test_one_can_go_back_from_the_options_to_the_report(visitor: Visitor, desk: Desk) -> None:
+    visitor.make()
+    visitor.press("Change options")
+    visitor.press("Back to the report")
+    visitor.sees("done")
+    expect(visitor.heading()).to_have_text("Report on sales.csv")
+    expect(visitor.heading()).to_be_focused()
+    assert len(desk.step.seen) == 1
+
+
+def test_there_is_no_way_back_to_a_report_that_is_gone(visitor: Visitor, desk: Desk) -> None:
+    visitor.make()
+    visitor.press("Change options")
+    desk.step.error = "These will not do."
+    visitor.press("Make the report")
+    visitor.sees("failed")
+    expect(visitor.button("Back to the report")).to_have_count(0)
+    visitor.upload(csv("newer.csv"))
+    expect(visitor.button("Back to the report")).to_have_count(0)
 
 
 def test_a_look_elsewhere_does_not_end_the_choosing_of_options(visitor: Visitor) -> None:
@@ -330,7 +456,7 @@ def test_too_many_ticks_are_told_at_their_group(visitor: Visitor, desk: Desk) ->
         box.check()
     visitor.press("Make the report")
     expect(sizes.get_by_role("checkbox").first).to_be_focused()
-    expect(sizes).to_have_accessible_description(re.compile("at most 2 items"))
+    expect(sizes).to_have_accessible_description(re.compile("No more than 2 can be chosen."))
     sizes.get_by_label("medium").uncheck()
     visitor.press("Make the report")
     visitor.sees("done")
@@ -342,6 +468,56 @@ def test_empty_fields_take_their_defaults(visitor: Visitor, desk: Desk) -> None:
     visitor.press("Make the report")
     visitor.sees("done")
     assert desk.step.seen == [Options.model_validate({})]
+
+
+class Asking(Options):
+    """Options of which some must be given, and one has a default text."""
+
+    unit: str = Field("kg", title="Unit")
+    rows: int = Field(title="Rows")
+    code: str = Field(min_length=1, title="Code")
+    day: date = Field(title="Day")
+
+
+def test_what_must_be_given_says_so_before_and_after(
+    visitor: Visitor, desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(views, "Options", Asking)
+    monkeypatch.setattr(jobs, "Options", Asking)
+    visitor.upload()
+    visitor.press("Make the report")
+    for label, sentence in {
+        "Rows (required)": "This must be given.",
+        "Code (required)": "This must not be empty.",
+        "Day (required)": "This must be given.",
+    }.items():
+        expect(visitor.option(label)).to_have_accessible_description(sentence)
+    expect(visitor.option("Rows (required)")).to_be_focused()
+    visitor.option("Rows (required)").fill("5")
+    visitor.option("Code (required)").fill("A")
+    visitor.option("Day (required)").fill("2025-01-31")
+    visitor.press("Make the report")
+    visitor.sees("done")
+
+
+def test_a_placeholder_shows_what_an_empty_field_stands_for(
+    visitor: Visitor, desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Plain(Options):
+        unit: str = Field("kg", title="Unit")
+        share: float | None = Field(0.5, title="Share")
+
+    monkeypatch.setattr(views, "Options", Plain)
+    monkeypatch.setattr(jobs, "Options", Plain)
+    visitor.upload()
+    expect(visitor.option("Largest")).to_have_attribute("placeholder", "10")
+    for label in ("Unit", "Share"):  # empty, they are a text and no share at all
+        expect(visitor.option(label)).to_have_attribute("placeholder", "")
+        visitor.option(label).fill("")
+    visitor.option("Largest").fill("")
+    visitor.press("Make the report")
+    visitor.sees("done")
+    assert desk.step.seen == [Plain.model_validate({"unit": "", "share": None})]
 
 
 def test_a_wrong_option_is_told_at_its_field(visitor: Visitor, desk: Desk) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
@@ -11,6 +12,7 @@ from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-unt
 from playwright.sync_api import expect
 
 from {{ cookiecutter.package_name }}.about import TITLE
+from {{ cookiecutter.package_name }}.report import Chart, Column, Report, Table
 
 from .conftest import Arrives, Served
 from .desk import HOUR, Desk, payments
@@ -72,6 +74,12 @@ def walk(visitor: Visitor, desk: Desk) -> Iterator[str]:
     visitor.press("Make the report")
     visitor.sees("done")
     yield "done, after a review"
+    desk.wait(HOUR - 60)
+    visitor.page.evaluate("dispatchEvent(new Event('focus'))")
+    visitor.reads("Your files are removed in")
+    yield "done, and about to end"
+    visitor.press("Keep them")
+    expect(visitor.page.locator("#ending")).to_have_count(0)
     visitor.page.context.set_offline(True)
     visitor.reads("You are offline.")
     yield "offline"
@@ -94,6 +102,56 @@ def test_axe_finds_nothing_in_any_state(arrives: Arrives, desk: Desk, scheme: Sc
         assert found.violations_count == 0, f"{state}: {found.generate_report()}"
 
 
+LONG = "How satisfied are you with the speed, and how with the price, of our service? " * 2
+WORD = "Bank_statement_export_Northern_Region_2025_quarter_3_account_A.csv"
+
+
+def wide_and_long() -> Report:
+    """More rows and columns than a screen has room for, under headings of every length."""
+    names = ["Row", LONG, WORD, *(f"Amount {n}" for n in range(12))]
+    columns = [Column(name, "integer", "sum") for name in names]
+    rows = [list(range(row, row + len(names))) for row in range(100)]
+    return Report("Wide", [Table("Answers", columns, rows, Chart("Sum", "Row", [LONG, WORD]))])
+
+
+def test_a_heading_is_shown_to_its_end(visitor: Visitor, desk: Desk) -> None:
+    desk.step.report = wide_and_long()
+    visitor.make()
+    visitor.is_dressed()
+    cut = "all => all.filter(e => e.scrollWidth > e.clientWidth).map(e => e.textContent)"
+    for width in (1280, PHONE["width"]):
+        visitor.page.set_viewport_size({"width": width, "height": 700})
+        assert visitor.page.locator("th").evaluate_all(cut) == []
+
+
+def test_a_report_is_printed_with_all_that_it_shows(arrives: Arrives, desk: Desk) -> None:
+    desk.step.report = wide_and_long()
+    visitor = arrives(desk.url, color_scheme="dark", viewport={"width": 720, "height": 1000})
+    visitor.make()
+    visitor.is_dressed()
+    visitor.page.emulate_media(media="print", color_scheme="dark")
+    box = visitor.page.locator(".scroll")
+    cut = box.evaluate("e => [e.scrollWidth > innerWidth, e.scrollHeight > e.clientHeight]")
+    assert cut == [False, False]
+    expect(visitor.page.locator(".bar").first).to_have_css("print-color-adjust", "exact")
+    expect(visitor.page.locator("thead th").first).to_have_css("position", "static")
+    expect(visitor.page.locator("td").first).to_have_css("color", "rgb(28, 36, 34)")
+    expect(visitor.page.get_by_role("button").filter(visible=True)).to_have_count(0)
+
+
+def test_bars_and_their_legend_keep_their_colours(arrives: Arrives, desk: Desk) -> None:
+    """Where a person has chosen all colours, they are still what tells one column from another."""
+    desk.step.report = wide_and_long()
+    visitor = arrives(desk.url, forced_colors="active")
+    visitor.make()
+    visitor.is_dressed()
+    colours = "all => all.map(e => getComputedStyle(e).backgroundColor)"
+    bars = visitor.page.locator(".bar").evaluate_all(colours)
+    swatches = visitor.page.locator(".swatch").evaluate_all(colours)
+    assert len({*swatches}) == 2
+    assert {*bars} == {*swatches}
+
+
 def test_dark_is_dark_and_light_is_light(arrives: Arrives, desk: Desk) -> None:
     def brightness(scheme: Scheme) -> float:
         page = arrives(desk.url, color_scheme=scheme).page
@@ -104,6 +162,40 @@ def test_dark_is_dark_and_light_is_light(arrives: Arrives, desk: Desk) -> None:
 
     assert brightness("dark") < 40
     assert brightness("light") > 215
+
+
+@pytest.mark.parametrize("colours", ["none", "active"])
+def test_a_bar_that_does_not_know_yet_does_not_look_full(
+    arrives: Arrives, desk: Desk, colours: Literal["none", "active"]
+) -> None:
+    """Where nothing may move; and it has an edge where the app's colours are not shown."""
+    visitor = arrives(desk.url, reduced_motion="reduce", forced_colors=colours)
+    visitor.page.route("**/api/uploads", lambda route: None)  # never answered
+    visitor.choose(csv())
+    bar = visitor.page.get_by_role("progressbar", name="Upload")
+    expect(bar).to_have_css("border-style", "solid")
+    if colours == "none":
+        expect(bar).to_have_css("background-image", re.compile("repeating-linear-gradient"))
+
+
+CONTRAST = """(field) => {
+    const light = (colour) => {
+        const [r, g, b] = colour.match(/[\\d.]+/g).map((part) =>
+            part / 255 <= 0.04045 ? part / 255 / 12.92 : ((part / 255 + 0.055) / 1.055) ** 2.4);
+        return 0.2126 * r + 0.7152 * g + 0.0722 * b + 0.05;
+    };
+    const { color, opacity } = getComputedStyle(field, "::placeholder");
+    const two = [light(color), light(getComputedStyle(field).backgroundColor)];
+    return opacity * Math.max(...two) / Math.min(...two);
+}"""
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_a_placeholder_can_be_read(arrives: Arrives, desk: Desk, scheme: Scheme) -> None:
+    visitor = arrives(desk.url, color_scheme=scheme)
+    visitor.upload()
+    visitor.is_dressed()
+    assert visitor.option("Largest").evaluate(CONTRAST) >= 4.5
 
 
 def test_a_phone_shows_every_state_without_scrolling_sideways(arrives: Arrives, desk: Desk) -> None:

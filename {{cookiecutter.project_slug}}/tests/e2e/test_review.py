@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 import pytest
 from playwright.sync_api import APIResponse, Locator, Route, expect
@@ -10,9 +11,17 @@ from playwright.sync_api import APIResponse, Locator, Route, expect
 from .conftest import Arrives
 from .desk import HOUR, Desk, payments
 from .test_once import lose_the_answer
-from .visitor import Visitor
+from .visitor import Visitor, csv
 
 CATEGORY, REMARK = "Category, row 1", "Remark, row 1"
+HIDDEN = """() => {
+    const one = document.activeElement;
+    const { x, y, width, height } = one.getBoundingClientRect();
+    const spot = (i, j) => [x + i * width, y + j * height];
+    const spots = [0.1, 0.5, 0.9].flatMap((i) => [spot(i, 0.1), spot(i, 0.9)]);
+    return spots.some((spot) => document.elementFromPoint(...spot) !== one) ? [one.id] : [];
+}"""
+"""The id of the focused element, if something lies over a part of it."""
 
 
 def reaches_review(visitor: Visitor, desk: Desk) -> Visitor:
@@ -35,8 +44,9 @@ def enter(field: Locator, value: str) -> None:
 
 
 def complaint(field: Locator) -> Locator:
-    """What is said of a cell, where a screen reader looks for it."""
-    return field.page.locator(f"#{field.get_attribute('aria-describedby')}")
+    """What is said of a cell, where a screen reader looks for it first."""
+    described = field.get_attribute("aria-describedby") or ""
+    return field.page.locator(f"#{described.split()[0]}")
 
 
 def test_values_are_corrected_and_make_the_report(reviewer: Visitor) -> None:
@@ -78,6 +88,50 @@ def test_after_the_report_one_can_go_back_to_it(reviewer: Visitor) -> None:
     reviewer.press("Make the report")
     reviewer.sees("done")
     assert reviewer.table("Rows")[1][2] == "Rent"
+
+
+def test_before_the_options_drop_what_was_corrected_they_say_so(reviewer: Visitor) -> None:
+    reviewer.option(CATEGORY).select_option("Food")
+    enter(reviewer.option(REMARK), "kept")
+    reviewer.press("Make the report")
+    reviewer.sees("done")
+    reviewer.page.reload()
+    reviewer.sees("done")
+    reviewer.press("Change options")
+    again = (
+        "Making the report again from your files drops the 2 values that you corrected "
+        "in the review."
+    )
+    reviewer.reads(again)
+    expect(reviewer.button("Make the report")).to_have_accessible_description(again)
+    reviewer.press("Back to the report")
+    reviewer.sees("done")
+    reviewer.press("Change options")
+    reviewer.press("Back to the review")
+    reviewer.sees("review")
+    expect(reviewer.option(REMARK)).to_have_value("kept")
+    enter(reviewer.option(REMARK), "")
+    reviewer.press("Make the report")
+    reviewer.sees("done")
+    reviewer.press("Change options")
+    reviewer.reads("drops the value that you corrected in the review.")
+    reviewer.press("Make the report")
+    reviewer.sees("review")
+    expect(reviewer.page.locator("[data-edited]")).to_have_count(0)
+
+
+def test_nothing_is_said_to_be_dropped_where_nothing_was_corrected(
+    reviewer: Visitor, desk: Desk
+) -> None:
+    enter(reviewer.option("Amount, row 2"), "1")
+    enter(reviewer.option("Amount, row 2"), "12.5")
+    reviewer.reads("0 values corrected.")
+    desk.step.review = None
+    reviewer.press("Start over")
+    reviewer.make()
+    reviewer.press("Change options")
+    expect(reviewer.page.locator("#price")).to_be_empty()
+    expect(reviewer.button("Back to the review")).to_have_count(0)
 
 
 def test_so_one_can_after_a_failure(reviewer: Visitor, desk: Desk) -> None:
@@ -219,6 +273,65 @@ def test_a_screen_reader_is_told_the_row_and_the_column(reviewer: Visitor) -> No
         expect(table.get_by_role("combobox", name=CATEGORY)).to_have_count(1)
 
 
+def test_a_corrected_cell_is_marked_for_all(arrives: Arrives, desk: Desk) -> None:
+    """For a screen reader in words, and by its border where the app's own colours are not shown."""
+    reviewer = reaches_review(arrives(desk.url, forced_colors="active"), desk)
+    reviewer.is_dressed()
+    remark, other = reviewer.option(REMARK), reviewer.option("Remark, row 2")
+    enter(remark, "lunch")
+    reviewer.reads("Saved: 1 value corrected.")
+    for _ in range(2):
+        expect(remark).to_have_accessible_description("Corrected.")
+        expect(other).to_have_accessible_description("")
+        expect(remark).to_have_css("border-style", "dashed")
+        expect(other).to_have_css("border-style", "solid")
+        reviewer.page.reload()
+        reviewer.sees("review")
+        reviewer.is_dressed()
+
+
+def test_the_focused_cell_lies_under_nothing(visitor: Visitor, desk: Desk) -> None:
+    """The headings stay in sight while the rows scroll; a long one takes several lines."""
+    made = payments(30)
+    long = replace(made.columns[7], name="What else is there to be said of this? " * 4)
+    desk.step.review = replace(made, columns=[*made.columns[:7], long])
+    visitor.page.set_viewport_size({"width": 768, "height": 700})
+    visitor.upload()
+    visitor.press("Make the report")
+    visitor.sees("review")
+    visitor.is_dressed()
+    visitor.page.locator("#cell-29-2").focus()
+    hidden = visitor.page.evaluate(HIDDEN)
+    for _ in range(29 * 6):
+        visitor.page.keyboard.press("Shift+Tab")
+        hidden += visitor.page.evaluate(HIDDEN)
+    assert hidden == []
+
+
+def test_what_is_refused_is_said_in_sight(visitor: Visitor, desk: Desk) -> None:
+    """Its field is at the end of a wide column, whose beginning may be out of sight."""
+    made = payments()
+    wide = replace(made.columns[3], name="How much was it, all taxes included?")
+    desk.step.review = replace(made, columns=[*made.columns[:3], wide, *made.columns[4:]])
+    visitor.page.set_viewport_size({"width": 768, "height": 700})
+    visitor.upload()
+    visitor.press("Make the report")
+    visitor.sees("review")
+    visitor.is_dressed()
+    field = visitor.option(f"{wide.name}, row 1")
+    enter(field, "-1")
+    expect(complaint(field)).to_have_text("It must be 0 at least.")
+    visitor.option(REMARK).focus()
+    field.focus()
+    box, said = (
+        one.bounding_box() for one in (visitor.page.locator("#review-rows"), complaint(field))
+    )
+    assert box
+    assert said
+    assert box["x"] <= said["x"]
+    assert said["x"] + said["width"] <= box["x"] + box["width"]
+
+
 def test_a_review_whose_style_is_late_is_there_and_has_the_focus(
     visitor: Visitor, desk: Desk
 ) -> None:
@@ -301,6 +414,37 @@ def test_a_review_that_expired_asks_for_its_files(reviewer: Visitor, desk: Desk)
     reviewer.sees("expired")
     reviewer.press("Send these files again")
     reviewer.sees("review")
+
+
+@pytest.mark.parametrize("reloaded", [False, True])
+def test_corrections_that_expired_are_said_to_be_gone(
+    reviewer: Visitor, desk: Desk, reloaded: bool
+) -> None:
+    gone = reviewer.page.get_by_text("What you corrected in the review is gone.")
+    enter(reviewer.option(REMARK), "lost")
+    reviewer.reads("Saved: 1 value corrected.")
+    desk.turn(HOUR + 1)
+    reviewer.page.evaluate("dispatchEvent(new Event('focus'))")
+    reviewer.sees("expired")
+    if reloaded:
+        reviewer.page.reload()
+    expect(gone).to_be_visible()
+    reviewer.choose(csv())
+    reviewer.sees("review")
+    expect(reviewer.option(REMARK)).to_have_value("")
+    desk.turn(HOUR + 1)
+    reviewer.page.evaluate("dispatchEvent(new Event('focus'))")
+    reviewer.sees("expired")
+    expect(gone).to_be_hidden()
+
+
+def test_a_file_dropped_on_a_review_does_not_end_it(reviewer: Visitor) -> None:
+    enter(reviewer.option(REMARK), "kept")
+    reviewer.reads("Saved: 1 value corrected.")
+    reviewer.drop("dropped.csv")
+    reviewer.reads("To use other files, press “Start over” first.")
+    reviewer.sees("review")
+    expect(reviewer.option(REMARK)).to_have_value("kept")
 
 
 def test_a_step_without_a_review_loads_nothing_of_it(visitor: Visitor) -> None:

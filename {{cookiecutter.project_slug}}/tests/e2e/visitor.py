@@ -13,6 +13,15 @@ from playwright.sync_api import ConsoleMessage, Download, Locator, Page, Request
 REFUSED = re.compile(r"Failed to load resource: the server responded with a status of 4\d\d")
 UNREACHED = re.compile(r"Failed to load resource: (net::ERR_|.* status of 503)")
 PATIENCE_SECONDS = 60
+DROP = """(names) => {
+    const dataTransfer = new DataTransfer();
+    for (const name of names) dataTransfer.items.add(new File(["A,B\\n1,2"], name));
+    const init = { dataTransfer, bubbles: true, cancelable: true };
+    const event = new DragEvent("drop", init);
+    document.querySelector("main").dispatchEvent(event);
+    return event.defaultPrevented;
+}"""
+"""Drops files; true if the browser itself, which would go to them, is kept from it."""
 STYLED = "[...document.querySelectorAll('link[rel=stylesheet]')].every(link => link.sheet)"
 
 
@@ -66,6 +75,9 @@ class Visitor:
     def choose(self, *files: Upload | Path) -> None:
         chosen = list(files)
         self.page.get_by_label(re.compile("Drop files here")).set_input_files(chosen)  # type: ignore[arg-type]  # a mixed list is fine
+
+    def drop(self, *names: str) -> None:
+        assert self.page.evaluate(DROP, names)
 
     def upload(self, *files: Upload) -> None:
         self.choose(*files or [csv()])

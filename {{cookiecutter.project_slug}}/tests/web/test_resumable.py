@@ -543,7 +543,7 @@ def test_a_creation_whose_lengths_differ(sender: Sender) -> None:
 def test_s17_a_file_that_is_too_large_is_refused_before_it_is_sent(sender: Sender) -> None:
     answer = sender.create(length=2**20 + 1)
     assert error(answer) == (413, "too_large")
-    assert answer.json["detail"] == "A file may hold 1 MB."
+    assert answer.json["detail"] == "sales.csv is too large: a file may hold 1 MB."
     assert answer.headers["Upload-Limit"].startswith("max-size=1048576")
     assert sender.sid == ""
 

@@ -18,7 +18,7 @@ export class Problem extends Error {
 
 let kept = {};
 
-/** {session, files: [{name, size}], options, goal, state}; shared by the tabs of this browser. */
+/** {session, files: [{name, size}], options, goal, state, corrected}; shared by the tabs of this browser. */
 export function recall() {
   try {
     return JSON.parse(localStorage.getItem(KEY)) ?? kept;

@@ -20,6 +20,7 @@ let following; // AbortController of the followed job
 let facts = ""; // what the server said last: only changes are acted upon
 let turn = 0; // the latest question to the server: older answers are dropped
 let timer; // looks whether the session has expired
+let ending; // the line that says so before
 let loading;
 
 const emit = (type, detail) => document.dispatchEvent(new CustomEvent(`silo:${type}`, { detail }));
@@ -31,6 +32,7 @@ function show(state) {
   const from = root.dataset.state;
   if (from === state) return;
   root.dataset.state = state;
+  say("");
   remember({ state }); // the other tabs hear of it
   for (const step of document.querySelectorAll("[data-step]")) {
     step.ariaCurrent = step.matches(`[data-step~="${state}"]`) ? "step" : null;
@@ -51,7 +53,10 @@ function say(sentence) {
 /** Ask the server what is there, and show it. */
 async function sync() {
   if (sending) return;
-  if (!recall().session) return show("empty");
+  if (!recall().session) {
+    connection(navigator.onLine); // no call will tell
+    return show("empty");
+  }
   const mine = ++turn;
   const status = await get("status");
   if (mine !== turn || sending) return;
@@ -81,22 +86,28 @@ async function settle({ files, job, options, review }) {
   if (files.length) form.offerColumns(fields, files);
 }
 
-/** Look again when the session may have expired; looking does not lengthen its life. */
+/** Look again when the session may be about to end, and then until it has; looking lengthens no life. */
 function wakeIn(seconds) {
   clearTimeout(timer);
-  if (seconds !== null) timer = setTimeout(act, Math.min(seconds * 1000 + 500, 2 ** 31 - 1), sync);
+  const soon = seconds !== null && seconds <= root.dataset.warn;
+  if (soon) ending ??= module("ending");
+  ending?.then(({ tell }) => tell(soon ? seconds : null, { press, sync }));
+  if (seconds === null) return;
+  const next = soon ? Math.min(seconds, 10) : seconds - root.dataset.warn;
+  timer = setTimeout(act, Math.min(next * 1000 + 500, 2 ** 31 - 1), sync);
 }
 
 /** The session is gone: ask for its files again, if there were any. */
 function lost() {
   following?.abort();
-  const { files = [] } = recall();
+  const { files = [], corrected } = recall();
   if (!files.length) return show("empty");
   const sizes = (some) => some.map(({ size }) => size).join();
   const same = sizes(held) === sizes(files);
   list($("lost"), files);
   $("resend").hidden = !same;
   $("ask").hidden = same;
+  $("gone").hidden = !corrected;
   show("expired");
 }
 
@@ -322,7 +333,10 @@ document.addEventListener("drop", (event) => {
   event.preventDefault();
   root.removeAttribute("data-dragging");
   const files = [...event.dataTransfer.files];
-  if (root.dataset.state !== "running") bring(files);
+  if ($("files").checkVisibility()) return bring(files);
+  const seen = (button) => button.checkVisibility();
+  const way = [...document.querySelectorAll("[data-do=stop], [data-do=choose], [data-do=reset]")].find(seen);
+  if (way) say(`What you dropped was not taken. To use other files, press “${way.textContent}” first.`);
 });
 
 document.addEventListener("silo:connection", ({ detail: { up } }) => {

@@ -79,9 +79,16 @@ function lines(rows, series) {
     ...paths,
   );
   const edge = (text) => el("span", { textContent: text, ariaHidden: "true" });
-  const scale = el("p", { className: "scale" }, edge(format(high, series[0])), edge(format(low, series[0])));
+  const look = common(series);
+  const scale = el("p", { className: "scale" }, edge(format(high, look)), edge(format(low, look)));
   const ends = el("p", { className: "ends" }, edge(rows[0].label), edge(rows.at(-1).label));
   return [...legend(series), el("div", { className: "plot" }, scale, drawing, ends)];
+}
+
+/** How numbers on an axis look that is shared by several columns: plain, unless they agree. */
+function common([first, ...others]) {
+  const agree = others.every(({ kind, unit }) => kind === first.kind && unit === first.unit);
+  return agree ? first : { kind: "number", decimals: null, unit: "" };
 }
 
 /** A line from point to point; where a number is missing it breaks off, and one alone is a dot. */

@@ -26,15 +26,39 @@ export function showJob({ status, progress, message, attempt }, lines) {
   else $("progress").value = progress;
   $("percent").textContent = queued ? "" : `${Math.floor(progress)} %`;
   $("message").textContent = attempt > 1 ? `Attempt ${attempt}: ${message}` : message;
-  $("log").textContent = lines.join("\n");
-  $("log").scrollTop = $("log").scrollHeight;
+  showLog(lines);
   if (Date.now() - announced < ANNOUNCE * 1000) return;
   announced = Date.now();
   $("announce").textContent = `${$("percent").textContent} ${message}`;
 }
 
+let logged = []; // the lines in the log, each in a text of its own
+
+/**
+ * Add what is new to the log, and drop what is no longer among the lines: what somebody reads there,
+ * or has marked to copy, stays. It scrolls along for those only who look at its end.
+ */
+function showLog(lines) {
+  const log = $("log");
+  const atEnd = log.scrollTop + log.clientHeight >= log.scrollHeight - 8;
+  let gone = 0;
+  while (!logged.slice(gone).every((line, i) => line === lines[i])) gone++;
+  for (let i = 0; i < gone; i++) log.firstChild.remove();
+  log.append(...lines.slice(logged.length - gone).map((line) => `${line}\n`));
+  logged = lines;
+  if (atEnd) log.scrollTop = log.scrollHeight;
+}
+
 /** Show a job until it has ended. */
 export async function follow(signal) {
+  try {
+    await followed(signal);
+  } finally {
+    $("announce").textContent = ""; // nothing of it is true any more
+  }
+}
+
+async function followed(signal) {
   const seen = { id: "", count: 0, job: null, lines: [], retry: 1 };
   for (let silent = 0, wait = 1; silent < 2; wait = Math.min(wait * 2, LONGEST_PAUSE)) {
     const { count } = seen;

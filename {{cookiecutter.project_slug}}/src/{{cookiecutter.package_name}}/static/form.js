@@ -3,6 +3,8 @@
 import { get, pause, post } from "./api.js";
 import { el } from "./elements.js";
 
+document.head.append(el("link", { rel: "stylesheet", href: new URL("form.css", import.meta.url) }));
+
 /** The schema of one option, with `$ref` and "or null" resolved. */
 function resolve(schema, property) {
   const ref = property.$ref ?? property.allOf?.[0].$ref;
@@ -20,11 +22,11 @@ function offered(option) {
   return option.nullable && option.type === "boolean" ? [true, false] : [];
 }
 
-const words = new Map([[true, "Yes"], [false, "No"]]);
+const answers = new Map([[true, "Yes"], [false, "No"]]);
 
 function choice(option) {
   const blank = option.nullable ? [new Option("", "null")] : [];
-  const named = (value) => new Option(words.get(value) ?? value, JSON.stringify(value));
+  const named = (value) => new Option(answers.get(value) ?? value, JSON.stringify(value));
   return el("select", {}, ...blank, ...offered(option).map(named));
 }
 
@@ -62,9 +64,16 @@ function input(option) {
     step: option.type === "integer" ? "1" : "any",
     min: option.minimum ?? option.exclusiveMinimum ?? "",
     max: option.maximum ?? option.exclusiveMaximum ?? "",
-    placeholder: option.default ?? "",
+    placeholder: numeric && !option.nullable ? option.default ?? "" : "", // what an empty field stands for
     autocomplete: "off",
   });
+}
+
+/** Whether an option is refused while its field is empty; a box or a choice always has a value. */
+function needed({ nullable, required, type, format, minItems, minLength, ...option }) {
+  if (nullable || type === "boolean" || offered(option).length) return false;
+  if (type === "array") return minItems > 0;
+  return type === "string" && format !== "date" ? minLength > 0 : required;
 }
 
 function field(name, option) {
@@ -73,7 +82,8 @@ function field(name, option) {
   Object.assign(asked, { id, name });
   Object.assign(asked.dataset, { type: option.type ?? "", nullable: option.nullable ?? "" });
   asked.setAttribute("aria-describedby", `${id}-help ${id}-error`);
-  const title = option.title ?? name.replaceAll("_", " ").replace(/\b\w/g, (letter) => letter.toUpperCase());
+  const words = name.replaceAll("_", " ").replace(/\b\w/g, (letter) => letter.toUpperCase());
+  const title = (option.title ?? words) + (needed(option) ? " (required)" : "");
   const several = asked.type === "fieldset";
   const label = several ? "" : el("label", { htmlFor: id, textContent: title });
   if (several) asked.prepend(el("legend", { textContent: title }));
@@ -86,7 +96,10 @@ function field(name, option) {
 
 /** Build the fields in `box`, filled with the defaults. */
 export function build(box, schema) {
-  const options = Object.entries(schema.properties ?? {}).map(([name, one]) => [name, resolve(schema, one)]);
+  const options = Object.entries(schema.properties ?? {}).map(([name, one]) => [
+    name,
+    { ...resolve(schema, one), required: schema.required?.includes(name) },
+  ]);
   box.replaceChildren(...options.map(([name, option]) => field(name, option)));
   fill(box, Object.fromEntries(options.map(([name, option]) => [name, option.default])));
 }
@@ -132,7 +145,7 @@ function tick(fieldset, values) {
   for (const box of ticks(fieldset)) box.checked = (values ?? []).some((value) => JSON.stringify(value) === box.value);
 }
 
-/** What to send; an empty number is left out, so that its default holds. */
+/** What to send; an empty number or date is left out, so that its default holds. */
 export function values(box) {
   const read = [...controls(box)].map((control) => [control.name, valueOf(control)]);
   return Object.fromEntries(read.filter(([, value]) => value !== undefined));
@@ -144,8 +157,8 @@ function valueOf(control) {
   if (type === "checkbox") return checked;
   if (type === "select-one") return JSON.parse(value);
   if (value === "" && dataset.nullable) return null;
-  if (type !== "number") return value;
-  return value === "" ? undefined : Number(value);
+  if (value === "" && type !== "text") return undefined;
+  return type === "number" ? Number(value) : value;
 }
 
 /** Numbers that are none: the browser hides what was typed, so the server could not complain. */

@@ -5,8 +5,9 @@ const decimal = new Intl.NumberFormat(undefined, { maximumFractionDigits: 2 });
 const cents = new Intl.NumberFormat(undefined, { minimumFractionDigits: 2, maximumFractionDigits: 2 });
 const small = new Intl.NumberFormat(undefined, { maximumSignificantDigits: 4 });
 const percent = new Intl.NumberFormat(undefined, { style: "percent", maximumFractionDigits: 1 });
-const day = new Intl.DateTimeFormat(undefined, { dateStyle: "medium" });
-const moment = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
+const day = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeZone: "UTC" });
+const moment = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short", timeZone: "UTC" });
+const DATE = /^\d{4}-\d\d-\d\d(T\d\d:\d\d[\d:.]*)?$/;
 
 export const isNumeric = (kind) => ["integer", "number", "percent"].includes(kind);
 export const count = (number) => whole.format(number);
@@ -32,8 +33,12 @@ function fixed(value, digits, style) {
   return new Intl.NumberFormat(undefined, { style, ...places }).format(value);
 }
 
+/** A date as it was written: read and shown in UTC, no zone moves it. What is none is shown as it is. */
 function date(value, kind) {
-  // Without a time a date would be read as UTC, and shown as the day before west of it.
-  const parsed = new Date(kind === "date" ? `${value.slice(0, 10)}T00:00` : value);
-  return isNaN(parsed) ? value : (kind === "date" ? day : moment).format(parsed);
+  if (!DATE.test(value)) return value;
+  const timed = value.length > 10;
+  const parsed = new Date(timed ? `${value}Z` : value);
+  // There is no 30 February, and browsers that do not mind take it for the second of March.
+  if (isNaN(parsed) || parsed.toISOString().slice(0, 10) !== value.slice(0, 10)) return value;
+  return (timed && kind === "datetime" ? moment : day).format(parsed);
 }

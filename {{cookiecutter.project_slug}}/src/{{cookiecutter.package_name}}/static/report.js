@@ -1,11 +1,15 @@
 /** Shows a report: its key figures, warnings and notes, its files, and its tables with their charts. */
 
-import { get } from "./api.js";
+import { get, recall, remember } from "./api.js";
 import { chart } from "./charts.js";
 import { bytes, el } from "./elements.js";
 import { count, format, isNumeric } from "./format.js";
 
 document.head.append(el("link", { rel: "stylesheet", href: new URL("report.css", import.meta.url) }));
+
+/** The way back from the options, while the report that is shown there is the one that is there. */
+const back = el("button", { type: "button", textContent: "Back to the report" });
+back.dataset.in = "ready";
 
 /** Show the report that is there, unless the page says that it is `late`: then it shows another state. */
 export async function open(show, late) {
@@ -16,6 +20,8 @@ export async function open(show, late) {
     throw found;
   }
   showReport(found);
+  back.onclick = () => show("done");
+  document.getElementById("process").after(back);
   show("done");
 }
 
@@ -36,9 +42,11 @@ function showReport({ title, figures, warnings, notes, workbook, files, tables }
 /** The part of the page that shows reviews; it comes with the first of them. */
 let reviews;
 
-/** Let the page have this review, or none if there is no id. */
+/** The page has another job, or none: let it have its review, or none if there is no id. */
 export async function reviewed(id, page) {
+  back.remove();
   if (id) reviews ??= page.module("review");
+  else if (recall().corrected) remember({ corrected: 0 });
   const part = await reviews;
   part?.offer(id, page);
   return part;
@@ -87,6 +95,7 @@ function grid({ name, columns, rows, totals }, id) {
     el("tbody", {}, ...rows.map((cells) => row(cells, columns))),
     totals ? el("tfoot", {}, row(totals, columns)) : "",
   );
+  table.style.setProperty("--columns", columns.length); // on paper all of them have to find room
   const box = el("div", { className: "scroll", tabIndex: 0, role: "region" }, table);
   box.setAttribute("aria-labelledby", id);
   return box;

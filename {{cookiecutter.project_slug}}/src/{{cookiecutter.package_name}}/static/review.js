@@ -7,7 +7,7 @@
  * with the reason; the report is made only when nothing is left unsaved.
  */
 
-import { BASE, Problem, get, newKey, onOtherTab, post, remember, request } from "./api.js";
+import { BASE, Problem, get, newKey, onOtherTab, post, recall, remember, request } from "./api.js";
 import { el } from "./elements.js";
 import { count, format, isNumeric } from "./format.js";
 
@@ -44,6 +44,8 @@ const section = el(
   el("p", { className: "buttons" }, make, resetButton(), el("span", { id: "review-saved", role: "status" })),
 );
 section.dataset.in = "review";
+const corrected = el("span", { id: "review-corrected", hidden: true, textContent: "Corrected." });
+const price = el("p", { id: "price" }); // of making the report anew
 
 function resetButton() {
   const made = el("button", { type: "button", className: "quiet", textContent: "Start over" });
@@ -55,10 +57,14 @@ function place() {
   document.querySelector('[data-step~="done"]').before(step);
   document.querySelector('[data-in="done"]').before(section);
   $("review-rows").setAttribute("aria-labelledby", "review-title");
-  for (const box of document.querySelectorAll('[data-in="done"] .buttons, [data-in="failed"], [data-in="cancelled"]')) {
+  section.append(corrected);
+  for (const box of document.querySelectorAll('.buttons:has([data-do="change"], #process), [data-in="failed"], [data-in="cancelled"]')) {
     const back = button("Back to the review", "back", () => open(id));
-    box.insertBefore(back, box.querySelector('[data-do="change"]'));
+    box.insertBefore(back, box.querySelector('[data-do="change"], [data-do="choose"]'));
   }
+  $("process").parentElement.before(price);
+  $("process").setAttribute("aria-describedby", price.id);
+  document.addEventListener("silo:state", tellPrice);
   onOtherTab(refresh);
   addEventListener("focus", refresh);
 }
@@ -72,6 +78,16 @@ export function offer(review, ends) {
   if (review !== id) shown = null;
   id = review;
   for (const back of document.querySelectorAll(".back")) back.hidden = !id;
+  if (!id) price.textContent = "";
+}
+
+/** Where the report can be made anew from the files, say that this drops the corrections, if any. */
+async function tellPrice({ detail: { state } }) {
+  if (!id || !["ready", "failed", "cancelled"].includes(state)) return;
+  const { review, edits } = await get("review?limit=1").catch(() => ({}));
+  if (review !== id) return;
+  const what = edits === 1 ? "the value that you corrected" : `the ${count(edits)} values that you corrected`;
+  price.textContent = edits ? `Making the report again from your files drops ${what} in the review.` : "";
 }
 
 /** Show the review. */
@@ -106,9 +122,16 @@ function build(review) {
     ),
   );
   $("review-rows").scrollTop = 0;
+  heads.disconnect();
+  heads.observe(section.querySelector("thead"));
   markEdited();
   pages();
 }
+
+/** What gets the focus is not to lie under the headings, which stay in sight, however high they are. */
+const heads = new ResizeObserver(([{ target }]) => {
+  $("review-rows").style.scrollPaddingTop = `${target.offsetHeight + 8}px`;
+});
 
 function row(cells, number) {
   const head = el("th", { scope: "row", role: "rowheader", textContent: count(number + 1) });
@@ -177,8 +200,8 @@ async function save(field, column, number) {
     field.was = value;
     if (shown) shown.edits = edits;
     flag(field, "");
-    field.closest("td").toggleAttribute("data-edited", true);
-    remember({ edited: newKey() }); // the other tabs hear of it
+    mark(field.closest("td"), true);
+    remember({ edited: newKey(), corrected: edits }); // the other tabs hear of it
   } catch (error) {
     const mine = error.fields?.find((each) => each.row === number && each.column === column.name);
     if (error.code === "edit_conflict") clash(field, column, number, mine.value);
@@ -221,16 +244,24 @@ const invalid = () => $("review-rows").querySelector("[aria-invalid]");
 
 function tell() {
   if (waiting || !shown) return;
-  say(invalid() ? "Not everything is saved: see the marked cells." : `Saved: ${corrected()}`);
+  say(invalid() ? "Not everything is saved: see the marked cells." : `Saved: ${sum()}`);
 }
 
-const corrected = () => `${count(shown.edits)} ${shown.edits === 1 ? "value" : "values"} corrected.`;
+const sum = () => `${count(shown.edits)} ${shown.edits === 1 ? "value" : "values"} corrected.`;
+
+/** Show a cell as corrected or not, and say so to a screen reader. */
+function mark(cell, edited) {
+  const field = cell.querySelector("input, select");
+  cell.toggleAttribute("data-edited", edited);
+  field.setAttribute("aria-describedby", `${field.id}-error${edited ? ` ${corrected.id}` : ""}`);
+}
 
 function markEdited() {
   for (const { row, column } of shown.edited) {
     const i = shown.columns.findIndex(({ name }) => name === column);
-    $(`cell-${row}-${i}`).closest("td").toggleAttribute("data-edited", true);
+    mark($(`cell-${row}-${i}`).closest("td"), true);
   }
+  if (recall().corrected !== shown.edits) remember({ corrected: shown.edits });
   if (invalid() || shown.edits) tell();
   else say("");
 }
@@ -243,7 +274,7 @@ async function refresh() {
   if (!now || mine !== version || now.review !== id) return;
   now.rows.forEach((cells, n) => cells.forEach((value, i) => update($(`cell-${now.offset + n}-${i}`), now.columns[i], value)));
   shown = now;
-  for (const cell of section.querySelectorAll("[data-edited]")) cell.removeAttribute("data-edited");
+  for (const cell of section.querySelectorAll("[data-edited]")) mark(cell, false);
   markEdited();
 }
 
