@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import math
+import re
+from collections import Counter
 from collections.abc import Sequence
 from datetime import date, datetime
 from pathlib import Path
@@ -16,7 +18,7 @@ from test_tables_formats import save
 
 from {{ cookiecutter.package_name }}.step import UserError
 from {{ cookiecutter.package_name }}.tables import Sheet, limits, read
-from {{ cookiecutter.package_name }}.tables.values import Cache, classify
+from {{ cookiecutter.package_name }}.tables.values import Cache, classify, converter
 
 
 def write(path: Path, data: str | bytes, encoding: str = "utf-8") -> Path:
@@ -99,12 +101,50 @@ def test_dates_beside_points_in_time_are_points_in_time(tmp_path: Path) -> None:
         ("\t", ["1,234.5", "1,234"], [1234.5, 1234]),
         ("\t", ["1,234", "2,345"], ["1,234", "2,345"]),
         ("|", ["0,5", "1,234"], [0.5, 1.234]),
+        (",", ["1,5", "1,234,567"], ["1,5", "1,234,567"]),
+        (";", ["1,234,567", "2,000,000", "1,234"], [1234567, 2000000, 1234]),
+        (";", ["336.465", "111.191", "3.755.251"], [336465, 111191, 3755251]),
+        (",", ["336.465", "3.755.251"], [336465, 3755251]),
+        (";", ["0.125", "1.234", "2.500"], [0.125, 1.234, 2.5]),
+        (",", ["0.5", "1.5", "1.234", "3.755.251"], [0.5, 1.5, "1.234", "3.755.251"]),
+        (";", ["0.5", "1.5", "1.234", "1.234,5"], [0.5, 1.5, "1.234", "1.234,5"]),
+        (",", ["9,007,199,254,740,993", "1"], ["9,007,199,254,740,993", "1"]),
     ],
 )
 def test_commas_in_numbers_are_read_where_the_whole_column_agrees(
     tmp_path: Path, delimiter: str, cells: list[str], values: list[Any]
 ) -> None:
     assert same(column(tmp_path, *cells, delimiter=delimiter), values)
+
+
+NUMBERS = st.from_regex(r"-?[0-9]{1,3}([.,][0-9]{1,3}){0,3}", fullmatch=True) | st.sampled_from(
+    ["1.234", "1,234", "1.234.567", "1,234,567", "1.234,5", "1,234.5", "1,5", "1.5", "1e-05", " 7 "]
+)
+OTHERS = st.sampled_from(["", " ", "-", "NA", "true", "2024-02-03", "2024-02-03T04:05:06,5"])
+
+
+@given(
+    st.lists(NUMBERS, min_size=1, max_size=6),
+    st.lists(OTHERS | st.text(max_size=6), max_size=3),
+    st.sampled_from(",;\t|"),
+)
+def test_any_column_is_read_and_its_numbers_by_one_convention(
+    numbers: list[str], others: list[str], delimiter: str
+) -> None:
+    """Whatever the decimal mark is, it is the same for every number of the column."""
+    cells = [*numbers, *others]
+    convert = converter(Counter(map(classify, cells)), delimiter)
+    numeric = {text: convert(text) for text in cells if type(convert(text)) in (int, float)}
+    readings = [{text: number(text, *marks) for text in numeric} for marks in (",.", ".,")]
+    assert numeric in readings
+
+
+def number(text: str, group: str, mark: str) -> float | None:
+    """The number that a text is by one convention."""
+    pattern = r"-?(\d*|\d{1,3}(\G\d{3})+)(\M\d*)?(e[+-]?\d+)?"
+    pattern = pattern.replace("G", group).replace("M", mark)
+    fits = re.fullmatch(pattern, text.strip(), re.IGNORECASE)
+    return float(text.replace(group, "").replace(mark, ".")) if fits else None
 
 
 @pytest.mark.parametrize(
