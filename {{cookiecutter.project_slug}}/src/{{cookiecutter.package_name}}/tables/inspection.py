@@ -17,16 +17,21 @@ from .survey import Survey
 
 @dataclass
 class Inspection:
-    """One survey a sheet, in order, and whether the native reader can stand the file."""
+    """One survey a sheet, in order, and whether the native reader can stand the file.
+
+    `mended` is what it reads instead of a file that it would read wrong.
+    """
 
     surveys: list[Survey] = field(default_factory=list)
     native: bool = True
+    mended: bytes | None = None
 
 
 def inspect(path: PathLike[str], name: str, suffix: str, progress: Fraction) -> Inspection:
     """Look the whole file through. Raises `UserError` for what no reader should see."""
     if suffix == ".xls":
-        found = Inspection(xls.survey(path, name))
+        surveys, mended = xls.survey(path, name)
+        found = Inspection(surveys, mended=mended)
     else:
         with open_archive(path, name) as archive:
             found = _look_inside(archive, suffix, progress)

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import date, datetime, time, timedelta
+from io import BytesIO
 from itertools import islice
 from os import PathLike, fspath
 
@@ -39,11 +40,11 @@ _KINDS = [
 ]
 
 
-def read(path: PathLike[str], name: str, progress: Fraction) -> list[Grid]:
+def read(file: PathLike[str] | bytes, name: str, progress: Fraction) -> list[Grid]:
     """Every sheet in its order. Raises `Unreadable`, or `UserError` over the budget."""
     budget, grids = Budget(name), []
     with _native(name):
-        book = CalamineWorkbook.from_path(fspath(path))
+        book = _open(file)
         sheets: list[SheetMetadata] = book.sheets_metadata
     for index, sheet in enumerate(sheets):
         progress(index / len(sheets))
@@ -55,6 +56,12 @@ def read(path: PathLike[str], name: str, progress: Fraction) -> list[Grid]:
             _fill(grid, cells, budget, progress, (index, len(sheets)))
         grids.append(grid)
     return grids
+
+
+def _open(file: PathLike[str] | bytes) -> CalamineWorkbook:
+    if isinstance(file, bytes):
+        return CalamineWorkbook.from_filelike(BytesIO(file))
+    return CalamineWorkbook.from_path(fspath(file))
 
 
 def _fill(

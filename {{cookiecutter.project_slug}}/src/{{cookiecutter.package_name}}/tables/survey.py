@@ -13,12 +13,14 @@ class Survey:
     `name` is empty where it is not known.
     `errors` are cells that hold an error such as #REF!, which readers turn into blank cells.
     `unsaved` are formulas without a saved result. `unread` are cells of a kind no reader knows.
+    `negative` are times before zero, which a reader takes for times of day.
     """
 
     name: str = ""
     errors: int = 0
     unsaved: int = 0
     unread: int = 0
+    negative: int = 0
     filled: bool = False
     top: int = 2**32
     bottom: int = -1
@@ -46,6 +48,8 @@ class Survey:
             told.append(count(self.unsaved, "formula has", "formulas have") + _UNSAVED)
         if self.unread:
             told.append(count(self.unread, "cell is", "cells are") + " of a kind that is not read.")
+        if self.negative:
+            told.append(count(self.negative, "time or date is", "times or dates are") + _NEGATIVE)
         return told
 
 
@@ -53,6 +57,10 @@ _ERROR = " an error such as #REF! or #N/A; read as blank."
 _UNSAVED = (
     " no saved result; read as blank. Open the file in a spreadsheet program and save it to "
     "have the results."
+)
+_NEGATIVE = (
+    " negative and was read as a time of day, which is wrong. Format such cells as numbers or as "
+    "[h]:mm, and save the file again."
 )
 
 

@@ -76,7 +76,7 @@ def _grids(
     grids: list[Grid] | None = None
     try:
         if found.native:
-            grids = native.read(path, name, part(progress, 0, 0.9))
+            grids = native.read(found.mended or path, name, part(progress, 0, 0.9))
             if suffix == ".ods":
                 for grid in grids:
                     ods.read_durations(grid.rows)
