@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import struct
-from datetime import date, time, timedelta
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 from test_tables_formats import compound, only, record, xls_number, xls_stream, xls_text
 
-from {{ cookiecutter.package_name }}.tables import formats, ole, read, xls
+from {{ cookiecutter.package_name }}.tables import formats, ole, read, survey, xls
 
 NEGATIVE = (
     "1 time or date is negative and was read as a time of day, which is wrong. Format such cells "
@@ -22,9 +22,9 @@ def code_page(number: int) -> bytes:
     return record(0x42, struct.pack("<H", number))
 
 
-def cell_format(number: int, *, style: bool = False) -> bytes:
+def cell_format(number: int) -> bytes:
     """What a cell's format is: the number of that of its value."""
-    return record(0xE0, struct.pack("<HHH14x", 0, number, 4 if style else 0))
+    return record(0xE0, struct.pack("<HH16x", 0, number))
 
 
 def own_format(number: int, code: str) -> bytes:
@@ -93,12 +93,12 @@ def test_the_code_of_a_format_tells_its_kind(code: str, kind: int) -> None:
 def test_a_negative_time_is_a_negative_length_of_time(tmp_path: Path, system: int) -> None:
     """However its number is written, and by either date system."""
     head = record(0x22, struct.pack("<H", system))
-    head += cell_format(0, style=True) + cell_format(20) + cell_format(0)
+    head += cell_format(46) + cell_format(20) + cell_format(0)
     whole = struct.pack("<i", -3 * 4 + 2)
     many = struct.pack("<HH", 2, 0) + (b"\x01\0" + whole) + (b"\x02\0" + whole) + b"\x01\0"
     cells = one_number(0, -1.5 / 24, 1) + record(0x27E, struct.pack("<HHH", 1, 0, 1) + whole)
     cells += record(0xBD, many) + one_number(3, -1.5, 2) + one_number(4, 0.25, 1)
-    cells += record(0x06, struct.pack("<HHHd6xH", 5, 0, 1, -0.5, 0))
+    cells += record(0x06, struct.pack("<HHHd6xH", 7, 0, 1, -0.5, 0))
     assert values(tmp_path, cells, head) == [
         timedelta(hours=-1.5),
         timedelta(days=-3),
@@ -109,11 +109,13 @@ def test_a_negative_time_is_a_negative_length_of_time(tmp_path: Path, system: in
     ]
 
 
-def test_a_negative_time_that_stays_wrong_is_said_to_be(tmp_path: Path) -> None:
-    """Without a format of a style, none is left to give to its cell."""
-    cells = one_number(0, -0.0625, 0) + one_number(1, 0.5, 0)
+def test_negative_times_beyond_those_that_are_remembered_are_counted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(survey, "_REMEMBERED", 1)
+    cells = one_number(0, -0.25, 0) + one_number(1, -0.0625, 0) + one_number(2, 0.5, 0)
     sheet = only(compound(tmp_path / "a.xls", xls_stream([("S", 0, 0, cells)], cell_format(20))))
-    assert sheet.rows == [[time(22, 30)], [time(12)]]
+    assert sheet.rows == [[timedelta(hours=hours)] for hours in (-6, 22.5, 12)]
     assert sheet.skipped == [NEGATIVE]
 
 

@@ -43,6 +43,20 @@ def inspect(path: PathLike[str], name: str, suffix: str, progress: Fraction) -> 
     return found
 
 
+def look_for_signs(path: PathLike[str], name: str, surveys: list[Survey]) -> bool:
+    """Note the negative times of an xlsx, as the surveys of other types do; whether it has any."""
+    with open_archive(path, name) as archive:
+        workbook = _main_part(archive, ".xlsx")
+        dates = ooxml.dates(archive, workbook)
+        for place, survey in zip(ooxml.places(archive, workbook), surveys, strict=True):
+            if dates and place.part in archive.parts:
+                scan = ooxml.SignScan(survey, dates)
+                for chunk in archive.inflate(archive.parts[place.part]):
+                    scan(chunk)
+                scan.close()
+    return any(survey.negative for survey in surveys)
+
+
 def over_budget(name: str) -> UserError:
     """The sentence for a spreadsheet with more cells than can be read."""
     return UserError(
@@ -94,7 +108,8 @@ def _open_xml(archive: Archive, workbook: str, progress: Fraction) -> Inspection
 
 def _binary(archive: Archive, workbook: str, progress: Fraction) -> Inspection:
     places = xlsb.places(archive, workbook)
-    scans = {place.part: xlsb.SheetScan() for place in places}
+    dates = xlsb.dates(archive, workbook)
+    scans = {place.part: xlsb.SheetScan(dates) for place in places}
     archive.weigh(scans, progress)
     return Inspection(_named(places, scans))
 

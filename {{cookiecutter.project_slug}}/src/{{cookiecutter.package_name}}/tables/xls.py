@@ -11,12 +11,13 @@ from ..step import UserError
 from .archives import damaged
 from .ole import CompoundFile, NotSound
 from .survey import Survey
-from .xls_copy import FORMULAS, Copy
+from .xls_copy import OLD_FORMULAS, Copy
 
 _SHEET, _PASSWORD, _BEGIN, _END = 0x85, 0x2F, 0x809, 0x0A
 _DIMENSIONS = 0x200
-_BOOL_OR_ERROR, _MANY = 0x205, 0xBD
-_CELLS = FORMULAS | {0x203, 0x204, 0x27E, 0xFD, 0xD6, _BOOL_OR_ERROR, _MANY}
+_NUMBER, _RK, _MANY, _BOOL_OR_ERROR = 0x203, 0x27E, 0xBD, 0x205
+_FORMULAS = OLD_FORMULAS | {0x06}
+_CELLS = _FORMULAS | {0x204, 0xFD, 0xD6, _NUMBER, _RK, _MANY, _BOOL_OR_ERROR}
 _NAMES = ("Workbook", "Book", "WORKBOOK", "BOOK")
 """Of the stream that holds the cells, in the order in which the native reader looks for them."""
 _LARGEST = 65_536 * 256
@@ -85,7 +86,12 @@ def _sheet(stream: bytes, start: int, copy: Copy, name: str) -> Survey:
             rows.add(row)
             columns |= {column, last}
             found.errors += _is_error(kind, data)
-            copy.cell(at, kind, data, found)
+            if kind in OLD_FORMULAS:
+                copy.formula(at, data, found)
+            if copy.dates:
+                for column, xf, value in _negative(kind, data):
+                    if xf in copy.dates:
+                        found.before_zero(row, column, value)
         elif depth == 1 and kind == _DIMENSIONS:
             _check_dimensions(data, name)
     found.cover(rows, columns)
@@ -96,7 +102,28 @@ def _sheet(stream: bytes, start: int, copy: Copy, name: str) -> Survey:
 def _is_error(kind: int, data: bytes) -> bool:
     if kind == _BOOL_OR_ERROR:
         return len(data) >= 8 and data[7] == 1
-    return kind in FORMULAS and len(data) >= 14 and data[6] == 2 and data[12:14] == b"\xff\xff"
+    return kind in _FORMULAS and len(data) >= 14 and data[6] == 2 and data[12:14] == b"\xff\xff"
+
+
+def _negative(kind: int, data: bytes) -> Iterator[tuple[int, int, float]]:
+    """Column, format and value of each cell of a record with a negative number."""
+    if kind == _NUMBER or (kind in _FORMULAS and data[12:14] != b"\xff\xff"):
+        if len(data) >= 14 and data[13] & 0x80:
+            yield struct.unpack_from("<2xHHd", data)
+    elif kind in (_RK, _MANY):
+        (column,) = struct.unpack_from("<2xH", data)
+        for at in range(4, len(data) - 5, 6):
+            if data[at + 5] & 0x80:
+                xf, number = struct.unpack_from("<Hi", data, at)
+                yield column + at // 6, xf, short_number(number)
+
+
+def short_number(number: int) -> float:
+    """The number in four bytes: an integer or the upper half of a float, perhaps of hundredths."""
+    value: float = number >> 2
+    if not number & 2:
+        (value,) = struct.unpack("<d", struct.pack("<ii", 0, number & ~3))
+    return value / 100 if number & 1 else value
 
 
 def _check_dimensions(data: bytes, name: str) -> None:

@@ -4,7 +4,6 @@
 - It believes the code page of a BIFF8 file, whose text has none.
 - It knows no formats of the file's own under numbers that are built in, or beyond 382, and takes
   their numbers for dates or dates for numbers.
-- It reads a negative time as a time of day, but a negative length of time right.
 - It passes over formulas under the record types of older versions.
 
 What is mended has the length of what it replaces: records stay where others say they are. Nothing
@@ -14,14 +13,13 @@ is copied before there is something to mend.
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
 
 from . import formats, ole
 from .survey import Survey
 
 _CODE_PAGE, _FORMAT, _XF = 0x42, 0x41E, 0xE0
-_NUMBER, _RK, _MANY, _FORMULA = 0x203, 0x27E, 0xBD, 0x06
-FORMULAS = frozenset({_FORMULA, 0x206, 0x406})
+_FORMULA = 0x06
+OLD_FORMULAS = frozenset({0x206, 0x406})
 
 _BIFF8, _UTF16 = 0x600, 1200
 _OWN = frozenset((*range(5, 9), *range(23, 27), *range(41, 45), *range(63, 67), *range(164, 383)))
@@ -32,7 +30,10 @@ _MOST = 0x10000
 
 
 class Copy:
-    """The stream of a workbook, as its records are gone through: `file` gives the mended copy."""
+    """The stream of a workbook, as its records are gone through: `file` gives the mended copy.
+
+    `dates` are the formats of cells that show a number as a date or a time, once it is `headed`.
+    """
 
     def __init__(self, stream: bytes, *, needed: bool) -> None:
         self._stream = stream
@@ -40,8 +41,7 @@ class Copy:
         self._biff8 = stream[4:6] == _BIFF8.to_bytes(2, "little")
         self._kinds: dict[int, int] = {}
         self._xfs: list[tuple[int, int]] = []
-        self._dates: set[int] = set()
-        self._spare: int | None = None
+        self.dates: set[int] = set()
 
     def head(self, at: int, kind: int, data: bytes) -> None:
         """Take a record of the workbook, before those of its sheets."""
@@ -52,11 +52,8 @@ class Copy:
             text = data[5 : 5 + length * (2 if wide & 1 else 1)]
             code = text.decode("utf-16-le" if wide & 1 else "latin-1", "replace")
             self._kinds[number] = formats.kind(code)
-        elif kind == _XF and len(data) >= 6 and len(self._xfs) < _MOST:
-            _font, number, style = struct.unpack_from("<HHH", data)
-            if style & 4 and self._spare is None:  # of a style, not of cells
-                self._spare = len(self._xfs)
-            self._xfs.append((at, number))
+        elif kind == _XF and len(data) >= 4 and len(self._xfs) < _MOST:
+            self._xfs.append((at, int.from_bytes(data[2:4], "little")))
 
     def headed(self) -> None:
         """Say that the workbook's own records are over."""
@@ -66,31 +63,18 @@ class Copy:
             if kind != usual and number not in _OWN:
                 self._write(at + 2, struct.pack("<H", kind))
             if kind == formats.DATE:
-                self._dates.add(index)
+                self.dates.add(index)
 
-    def cell(self, at: int, kind: int, data: bytes, found: Survey) -> None:
-        """Take a record of cells, and count those in it that cannot be mended."""
-        if kind in FORMULAS and kind != _FORMULA:
-            self._formula(at, data, found)
-        if self._dates:
-            self._signs(at, kind, data, found)
+    def formula(self, at: int, data: bytes, found: Survey) -> None:
+        """Take a formula of an older version, and count it if it is none.
 
-    def _formula(self, at: int, data: bytes, found: Survey) -> None:
-        """Keep the result. The formula goes: whether its tokens are those of BIFF8 is unknown."""
+        Its result is kept. Its tokens go: whether they are those of this version is unknown.
+        """
         if len(data) < 22:
             found.unread += 1
         else:
             self._write(at - 4, struct.pack("<H", _FORMULA))
             self._write(at + 20, bytes(2))
-
-    def _signs(self, at: int, kind: int, data: bytes, found: Survey) -> None:
-        negative = [place for place, xf in _negative(kind, data) if xf in self._dates]
-        if self._spare is None:
-            found.negative += len(negative)
-            return
-        for place in negative:
-            self._write(self._xfs[self._spare][0] + 2, struct.pack("<H", formats.LENGTH))
-            self._write(at + place, struct.pack("<H", self._spare))
 
     def _write(self, at: int, data: bytes) -> None:
         if self._copy is None:
@@ -100,14 +84,3 @@ class Copy:
     def file(self) -> bytes | None:
         """A compound file with the mended stream; nothing if the reader gets all of it right."""
         return None if self._copy is None else ole.compound("Workbook", self._copy)
-
-
-def _negative(kind: int, data: bytes) -> Iterator[tuple[int, int]]:
-    """Where a record says the format of each cell with a negative number, and which it is."""
-    if kind == _NUMBER or (kind in FORMULAS and data[12:14] != b"\xff\xff"):
-        if len(data) >= 14 and data[13] & 0x80:
-            yield 4, int.from_bytes(data[4:6], "little")
-    elif kind in (_RK, _MANY):
-        for at in range(4, len(data) - 5, 6):
-            if data[at + 5] & 0x80:
-                yield at, int.from_bytes(data[at : at + 2], "little")
