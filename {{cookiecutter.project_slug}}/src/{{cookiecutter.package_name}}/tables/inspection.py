@@ -19,12 +19,14 @@ from .survey import Survey
 class Inspection:
     """One survey a sheet, in order, and whether the native reader can stand the file.
 
-    `mended` is what it reads instead of a file that it would read wrong.
+    `mended` is what it reads instead of a file that it would read wrong, `lossy` tells of an .ods
+    that it would.
     """
 
     surveys: list[Survey] = field(default_factory=list)
     native: bool = True
     mended: bytes | None = None
+    lossy: bool = False
 
 
 def inspect(path: PathLike[str], name: str, suffix: str, progress: Fraction) -> Inspection:
@@ -143,7 +145,7 @@ def _open_document(archive: Archive, progress: Fraction) -> Inspection:
         raise _too_deep(name)
     if scan.spaces > limits.MAX_TEXT:
         raise UserError(f"{name} has a cell with more than {limits.MAX_TEXT:,} spaces.")
-    return Inspection(scan.surveys)
+    return Inspection(scan.surveys, lossy=scan.lossy or not declared)
 
 
 def _text(archive: Archive, part: str) -> str:

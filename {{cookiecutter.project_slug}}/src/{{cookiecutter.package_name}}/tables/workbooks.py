@@ -5,7 +5,7 @@ from __future__ import annotations
 from os import PathLike
 
 from ..step import UserError
-from . import native, ods
+from . import native, ods, ods_copy
 from .grid import Grid, Unreadable
 from .inspection import Inspection, check_depth, inspect, look_for_signs
 from .layout import lay_out
@@ -91,14 +91,28 @@ def _native(
     path: PathLike[str], name: str, suffix: str, found: Inspection, progress: Fraction
 ) -> list[Grid]:
     """The sheets by the native reader; twice where it took negative times for times of day."""
+    if suffix == ".ods":
+        return _open_document(path, name, found, progress)
     grids = native.read(found.mended or path, name, found.surveys, part(progress, 0, 0.9))
     times = any(grid.times for grid in grids)
     if suffix in _TWO_READERS and times and look_for_signs(path, name, found.surveys):
         del grids
         grids = native.read(path, name, found.surveys, part(progress, 0.9, 1))
-    if suffix == ".ods":
-        for grid in grids:
-            ods.read_durations(grid.rows)
+    return grids
+
+
+def _open_document(
+    path: PathLike[str], name: str, found: Inspection, progress: Fraction
+) -> list[Grid]:
+    """The sheets by the native reader, of a mended copy if it would lose text or gives up."""
+    try:
+        if found.lossy:
+            raise Unreadable
+        grids = native.read(path, name, found.surveys, part(progress, 0, 0.5))
+    except Unreadable:
+        grids = native.read(ods_copy.mend(path, name), name, found.surveys, part(progress, 0.5, 1))
+    for grid in grids:
+        ods.read_durations(grid.rows)
     return grids
 
 
