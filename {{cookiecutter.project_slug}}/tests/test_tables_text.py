@@ -251,10 +251,43 @@ def test_the_encoding_is_found_and_named_if_it_is_not_utf_8(
     assert [label in line for line in book.skipped] == ([True] if label else [])
 
 
+GERMAN = "Name;Straße\nMüller;Köln\nJäger;Überlingen\nGroß;Ärzte\n"
+FRENCH = "Prénom;Coût\nHélène;12\nÉric;8\nZoë;3\nFrançois;4\n"
+RUSSIAN = "Имя;Город\nИван;Москва\nПётр;Казань\nАнна;Тверь\n"  # noqa: RUF001  (Cyrillic)
+
+
+@pytest.mark.parametrize(
+    ("text", "encoding", "label"),
+    [
+        (GERMAN, "cp850", "code page 850"),
+        (GERMAN.upper(), "cp850", "code page 850"),
+        (FRENCH, "cp850", "code page 850"),
+        (GERMAN, "mac_roman", "Mac Roman"),
+        ("Name;x\nMüller;1\n", "mac_roman", "Mac Roman"),
+        (FRENCH, "mac_roman", "Mac Roman"),
+        (RUSSIAN, "cp866", "code page 866"),
+        (RUSSIAN, "mac_cyrillic", "Mac Cyrillic"),
+        (GERMAN, "cp1252", "Windows-1252"),
+        (FRENCH.upper(), "cp1252", "Windows-1252"),
+        ("a;b\n5 €;20 °C\n„x“ … y;½\n", "cp1252", "Windows-1252"),
+        ("a;b\n100€;20°C\n7m²;5µm\n", "cp1252", "Windows-1252"),
+    ],
+)
+def test_encodings_of_dos_and_macintosh_are_found_where_they_make_real_text(
+    tmp_path: Path, text: str, encoding: str, label: str
+) -> None:
+    book = read(write(tmp_path / "a.csv", text, encoding))
+    (sheet,) = book.sheets
+    lines = [sheet.header, *([str(cell) for cell in row] for row in sheet.rows)]
+    assert [";".join(line) for line in lines] == text.splitlines()
+    assert label in book.skipped[0]
+
+
 def test_bytes_that_the_fallback_does_not_know_are_kept(tmp_path: Path) -> None:
     book = read(write(tmp_path / "a.csv", b"a,b\nM\xfcller,x\x81y\n"))
     assert book.sheets[0].rows == [["Müller", "x\x81y"]]
     assert "ISO 8859-1" in book.skipped[0]
+    assert "Some letters may be wrong: save it as CSV UTF-8" in book.skipped[0]
 
 
 def test_a_broken_utf_8_file_is_an_error_that_names_the_line(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ Cells and rows say how often they repeat, so a few bytes can stand for billions 
 from __future__ import annotations
 
 import re
-from datetime import datetime, timedelta
+from datetime import time, timedelta
 from xml.parsers import expat
 
 from ..values import Cell
@@ -53,7 +53,8 @@ def read_durations(rows: list[list[Cell]]) -> None:
 def _time(length: timedelta) -> Cell:
     """A time of day, as the native reader makes of a length of less than a day."""
     if timedelta(0) <= length < timedelta(days=1):
-        return (datetime.min + length).time()
+        minutes, seconds = divmod(length.seconds, 60)
+        return time(*divmod(minutes, 60), seconds, length.microseconds)
     return length
 
 
