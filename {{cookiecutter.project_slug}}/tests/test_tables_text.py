@@ -161,6 +161,12 @@ def number(text: str, group: str, mark: str) -> float | None:
         ('a,b\n"say ""hi""",2\n', ["a", "b"], ['say "hi"', 2]),
         ('a,b\n5" pipe,2\n', ["a", "b"], ['5" pipe', 2]),
         ("name\nx\n", ["name"], ["x"]),
+        ("sep=\t\na,b\tc\n1\t2\n", ["a,b", "c"], [1, 2]),
+        ("sep=\t\r\na;b\tc;d\r\n1\t2\r\n", ["a;b", "c;d"], [1, 2]),
+        ("a,b\r\n1,2\r\n\x1a", ["a", "b"], [1, 2]),
+        ("\ufeff\ufeffa,b\n1,2\n", ["a", "b"], [1, 2]),
+        ('\ufeff\ufeff"a,b",c\n1,2\n', ["a,b", "c"], [1, 2]),
+        ("\ufeff\ufeffsep=;\na;b\n1;2\n", ["a", "b"], [1, 2]),
     ],
 )
 def test_delimiters_line_ends_and_quotes(
@@ -173,6 +179,26 @@ def test_delimiters_line_ends_and_quotes(
 def test_a_tsv_is_split_at_tabs_unless_it_has_none(tmp_path: Path) -> None:
     assert table(tmp_path, "a,b\tc\n1,2\t3\n", "a.tsv").header == ["a,b", "c"]
     assert table(tmp_path, "a;b\n1;2\n", "a.tsv").header == ["a", "b"]
+
+
+@pytest.mark.parametrize(
+    ("data", "header", "rows"),
+    [
+        ("Betrag\n1,5\n-2,5\n3,25\n", ["Betrag"], [[1.5], [-2.5], [3.25]]),
+        ('Betrag\n"1.234,5"\n"2,5"\n', ["Betrag"], [[1234.5], [2.5]]),
+        (
+            "Zahl\n1\u202f234,5\n2\u202f000,25\n",
+            ["Zahl"],
+            [["1\u202f234,5"], ["2\u202f000,25"]],
+        ),
+        ("a,b\n1,5\n2,5\n", ["a", "b"], [[1, 5], [2, 5]]),
+    ],
+)
+def test_decimal_commas_alone_make_no_columns(
+    tmp_path: Path, data: str, header: list[str], rows: list[list[Any]]
+) -> None:
+    sheet = table(tmp_path, data)
+    assert (sheet.header, sheet.rows) == (header, rows)
 
 
 def test_one_cell_cannot_mislead_the_choice_of_a_delimiter(tmp_path: Path) -> None:
