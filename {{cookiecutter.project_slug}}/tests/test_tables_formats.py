@@ -667,6 +667,92 @@ def test_progress_rises_to_one_and_may_end_the_reading(tmp_path: Path) -> None:
         read(path, cancel)
 
 
+STYLES = (
+    f'<styleSheet xmlns="{MAIN}"><numFmts><numFmt numFmtId="164" formatCode="[h]:mm"/>'
+    '<numFmt numFmtId="165" formatCode="hh:mm;-hh:mm"/></numFmts>'
+    '<cellStyleXfs><xf numFmtId="20"/></cellStyleXfs><cellXfs><xf numFmtId="0"/>'
+    '<xf numFmtId="20"/><xf numFmtId="164"/><xf numFmtId="165"/></cellXfs></styleSheet>'
+)
+
+
+def timed(path: Path, rows: str, workbook: str = "") -> Path:
+    """An xlsx workbook with formats of cells: of a number, a time, a length and an own time."""
+    parts = xlsx_parts({"S": rows})
+    parts["xl/styles.xml"] = STYLES
+    for name, old in (("xl/workbook.xml", "<sheets>"), ("xl/_rels/workbook.xml.rels", "</Rel")):
+        new = workbook if old == "<sheets>" else f'<Relationship Id="s" Type="{LINKS}/styles" '
+        new += "" if old == "<sheets>" else 'Target="styles.xml"/>'
+        parts[name] = str(parts[name]).replace(old, new + old)
+    return pack(path, parts)
+
+
+@pytest.mark.parametrize("workbook", ["", '<workbookPr date1904="1"/>'])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])
+def test_a_negative_time_is_a_negative_length_of_time(
+    tmp_path: Path, workbook: str, encoding: str
+) -> None:
+    """By both readers, and where the table does not begin at the first cell."""
+    rows = (
+        '<row r="3"><c r="C3" s="1"><v>-0.0625</v></c><c r="D3" s="0"><v>-0.0625</v></c></row>'
+        '<row r="5"><c r="C5" s="3"><f>1-2.5</f><v>-1.5</v></c><c r="D5"><v>7</v></c></row>'
+        '<row r="6"><c r="C6" s="2"><v>-2</v></c></row><row r="7"><c r="C7" s="1"><v>0.25</v></c>'
+        "</row>"
+    )
+    path = timed(tmp_path / "a.xlsx", rows, workbook)
+    if encoding == "utf-16":
+        with zipfile.ZipFile(path) as file:
+            parts = {name: file.read(name).decode() for name in file.namelist()}
+        head = '<?xml version="1.0" encoding="UTF-16"?>'
+        pack(path, {name: (head + data).encode("utf-16") for name, data in parts.items()})
+    assert only(path).rows == [
+        [timedelta(hours=-1.5), -0.0625],
+        [timedelta(days=-1.5), 7],
+        [timedelta(days=-2), None],
+        [timedelta(hours=6), None],
+    ]
+
+
+def test_a_negative_time_in_a_cell_that_says_not_where_it_is_is_counted(tmp_path: Path) -> None:
+    rows = '<row><c s="1"><v>-0.0625</v></c><c s="1"><v>0.5</v></c></row>'
+    sheet = only(timed(tmp_path / "a.xlsx", rows))
+    assert sheet.rows == [[time(22, 30), time(12)]]
+    assert sheet.skipped[0].startswith("1 time or date is negative and was read as a time of day")
+
+
+def test_a_negative_time_of_an_xlsb_is_a_negative_length_of_time(tmp_path: Path) -> None:
+    """Its formats are a part of their own: of a number and of a time."""
+    cells = b"".join(
+        binary_record(0, struct.pack("<I", row) + bytes(13))
+        + binary_record(kind, struct.pack("<II", 1, style) + value)
+        for row, kind, style, value in (
+            (0, 5, 1, struct.pack("<d", -0.0625)),
+            (2, 2, 1, struct.pack("<d", -3)[4:]),
+            (3, 5, 0, struct.pack("<d", -1.5)),
+            (4, 9, 1, struct.pack("<d", -0.5) + bytes(6)),
+            (5, 5, 1, struct.pack("<d", 0.25)),
+        )
+    )
+    path = xlsb(tmp_path / "a.xlsb", {"S": cells})
+    styles = binary_record(615, b"\1\0\0\0")
+    styles += binary_record(44, struct.pack("<H", 170) + wide("hh:mm")) + binary_record(616)
+    styles += binary_record(617, b"\2\0\0\0")
+    styles += b"".join(binary_record(47, struct.pack("<HH12x", 0, at)) for at in (0, 170))
+    with zipfile.ZipFile(path) as file:
+        parts = {name: file.read(name) for name in file.namelist()}
+    both = parts["xl/_rels/workbook.bin.rels"].replace(
+        b"</Rel",
+        f'<Relationship Id="styles" Type="{LINKS}/styles" Target="styles.bin"/></Rel'.encode(),
+    )
+    parts |= {"xl/styles.bin": styles + binary_record(618), "xl/_rels/workbook.bin.rels": both}
+    assert [row[0] for row in only(pack(path, parts)).rows] == [
+        timedelta(hours=-1.5),
+        timedelta(days=-3),
+        -1.5,
+        timedelta(hours=-12),
+        timedelta(hours=6),
+    ]
+
+
 @pytest.mark.parametrize(
     ("build", "sentence"),
     [

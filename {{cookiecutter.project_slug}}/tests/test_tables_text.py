@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import math
+import re
+from collections import Counter
 from collections.abc import Sequence
 from datetime import date, datetime
 from pathlib import Path
@@ -16,7 +18,7 @@ from test_tables_formats import save
 
 from {{ cookiecutter.package_name }}.step import UserError
 from {{ cookiecutter.package_name }}.tables import Sheet, limits, read
-from {{ cookiecutter.package_name }}.tables.values import Cache, classify
+from {{ cookiecutter.package_name }}.tables.values import Cache, classify, converter
 
 
 def write(path: Path, data: str | bytes, encoding: str = "utf-8") -> Path:
@@ -99,12 +101,50 @@ def test_dates_beside_points_in_time_are_points_in_time(tmp_path: Path) -> None:
         ("\t", ["1,234.5", "1,234"], [1234.5, 1234]),
         ("\t", ["1,234", "2,345"], ["1,234", "2,345"]),
         ("|", ["0,5", "1,234"], [0.5, 1.234]),
+        (",", ["1,5", "1,234,567"], ["1,5", "1,234,567"]),
+        (";", ["1,234,567", "2,000,000", "1,234"], [1234567, 2000000, 1234]),
+        (";", ["336.465", "111.191", "3.755.251"], [336465, 111191, 3755251]),
+        (",", ["336.465", "3.755.251"], [336465, 3755251]),
+        (";", ["0.125", "1.234", "2.500"], [0.125, 1.234, 2.5]),
+        (",", ["0.5", "1.5", "1.234", "3.755.251"], [0.5, 1.5, "1.234", "3.755.251"]),
+        (";", ["0.5", "1.5", "1.234", "1.234,5"], [0.5, 1.5, "1.234", "1.234,5"]),
+        (",", ["9,007,199,254,740,993", "1"], ["9,007,199,254,740,993", "1"]),
     ],
 )
 def test_commas_in_numbers_are_read_where_the_whole_column_agrees(
     tmp_path: Path, delimiter: str, cells: list[str], values: list[Any]
 ) -> None:
     assert same(column(tmp_path, *cells, delimiter=delimiter), values)
+
+
+NUMBERS = st.from_regex(r"-?[0-9]{1,3}([.,][0-9]{1,3}){0,3}", fullmatch=True) | st.sampled_from(
+    ["1.234", "1,234", "1.234.567", "1,234,567", "1.234,5", "1,234.5", "1,5", "1.5", "1e-05", " 7 "]
+)
+OTHERS = st.sampled_from(["", " ", "-", "NA", "true", "2024-02-03", "2024-02-03T04:05:06,5"])
+
+
+@given(
+    st.lists(NUMBERS, min_size=1, max_size=6),
+    st.lists(OTHERS | st.text(max_size=6), max_size=3),
+    st.sampled_from(",;\t|"),
+)
+def test_any_column_is_read_and_its_numbers_by_one_convention(
+    numbers: list[str], others: list[str], delimiter: str
+) -> None:
+    """Whatever the decimal mark is, it is the same for every number of the column."""
+    cells = [*numbers, *others]
+    convert = converter(Counter(map(classify, cells)), delimiter)
+    numeric = {text: convert(text) for text in cells if type(convert(text)) in (int, float)}
+    readings = [{text: number(text, *marks) for text in numeric} for marks in (",.", ".,")]
+    assert numeric in readings
+
+
+def number(text: str, group: str, mark: str) -> float | None:
+    """The number that a text is by one convention."""
+    pattern = r"-?(\d*|\d{1,3}(\G\d{3})+)(\M\d*)?(e[+-]?\d+)?"
+    pattern = pattern.replace("G", group).replace("M", mark)
+    fits = re.fullmatch(pattern, text.strip(), re.IGNORECASE)
+    return float(text.replace(group, "").replace(mark, ".")) if fits else None
 
 
 @pytest.mark.parametrize(
@@ -121,6 +161,12 @@ def test_commas_in_numbers_are_read_where_the_whole_column_agrees(
         ('a,b\n"say ""hi""",2\n', ["a", "b"], ['say "hi"', 2]),
         ('a,b\n5" pipe,2\n', ["a", "b"], ['5" pipe', 2]),
         ("name\nx\n", ["name"], ["x"]),
+        ("sep=\t\na,b\tc\n1\t2\n", ["a,b", "c"], [1, 2]),
+        ("sep=\t\r\na;b\tc;d\r\n1\t2\r\n", ["a;b", "c;d"], [1, 2]),
+        ("a,b\r\n1,2\r\n\x1a", ["a", "b"], [1, 2]),
+        ("\ufeff\ufeffa,b\n1,2\n", ["a", "b"], [1, 2]),
+        ('\ufeff\ufeff"a,b",c\n1,2\n', ["a,b", "c"], [1, 2]),
+        ("\ufeff\ufeffsep=;\na;b\n1;2\n", ["a", "b"], [1, 2]),
     ],
 )
 def test_delimiters_line_ends_and_quotes(
@@ -133,6 +179,26 @@ def test_delimiters_line_ends_and_quotes(
 def test_a_tsv_is_split_at_tabs_unless_it_has_none(tmp_path: Path) -> None:
     assert table(tmp_path, "a,b\tc\n1,2\t3\n", "a.tsv").header == ["a,b", "c"]
     assert table(tmp_path, "a;b\n1;2\n", "a.tsv").header == ["a", "b"]
+
+
+@pytest.mark.parametrize(
+    ("data", "header", "rows"),
+    [
+        ("Betrag\n1,5\n-2,5\n3,25\n", ["Betrag"], [[1.5], [-2.5], [3.25]]),
+        ('Betrag\n"1.234,5"\n"2,5"\n', ["Betrag"], [[1234.5], [2.5]]),
+        (
+            "Zahl\n1\u202f234,5\n2\u202f000,25\n",
+            ["Zahl"],
+            [["1\u202f234,5"], ["2\u202f000,25"]],
+        ),
+        ("a,b\n1,5\n2,5\n", ["a", "b"], [[1, 5], [2, 5]]),
+    ],
+)
+def test_decimal_commas_alone_make_no_columns(
+    tmp_path: Path, data: str, header: list[str], rows: list[list[Any]]
+) -> None:
+    sheet = table(tmp_path, data)
+    assert (sheet.header, sheet.rows) == (header, rows)
 
 
 def test_one_cell_cannot_mislead_the_choice_of_a_delimiter(tmp_path: Path) -> None:
@@ -211,10 +277,43 @@ def test_the_encoding_is_found_and_named_if_it_is_not_utf_8(
     assert [label in line for line in book.skipped] == ([True] if label else [])
 
 
+GERMAN = "Name;Straße\nMüller;Köln\nJäger;Überlingen\nGroß;Ärzte\n"
+FRENCH = "Prénom;Coût\nHélène;12\nÉric;8\nZoë;3\nFrançois;4\n"
+RUSSIAN = "Имя;Город\nИван;Москва\nПётр;Казань\nАнна;Тверь\n"  # noqa: RUF001  (Cyrillic)
+
+
+@pytest.mark.parametrize(
+    ("text", "encoding", "label"),
+    [
+        (GERMAN, "cp850", "code page 850"),
+        (GERMAN.upper(), "cp850", "code page 850"),
+        (FRENCH, "cp850", "code page 850"),
+        (GERMAN, "mac_roman", "Mac Roman"),
+        ("Name;x\nMüller;1\n", "mac_roman", "Mac Roman"),
+        (FRENCH, "mac_roman", "Mac Roman"),
+        (RUSSIAN, "cp866", "code page 866"),
+        (RUSSIAN, "mac_cyrillic", "Mac Cyrillic"),
+        (GERMAN, "cp1252", "Windows-1252"),
+        (FRENCH.upper(), "cp1252", "Windows-1252"),
+        ("a;b\n5 €;20 °C\n„x“ … y;½\n", "cp1252", "Windows-1252"),
+        ("a;b\n100€;20°C\n7m²;5µm\n", "cp1252", "Windows-1252"),
+    ],
+)
+def test_encodings_of_dos_and_macintosh_are_found_where_they_make_real_text(
+    tmp_path: Path, text: str, encoding: str, label: str
+) -> None:
+    book = read(write(tmp_path / "a.csv", text, encoding))
+    (sheet,) = book.sheets
+    lines = [sheet.header, *([str(cell) for cell in row] for row in sheet.rows)]
+    assert [";".join(line) for line in lines] == text.splitlines()
+    assert label in book.skipped[0]
+
+
 def test_bytes_that_the_fallback_does_not_know_are_kept(tmp_path: Path) -> None:
     book = read(write(tmp_path / "a.csv", b"a,b\nM\xfcller,x\x81y\n"))
     assert book.sheets[0].rows == [["Müller", "x\x81y"]]
     assert "ISO 8859-1" in book.skipped[0]
+    assert "Some letters may be wrong: save it as CSV UTF-8" in book.skipped[0]
 
 
 def test_a_broken_utf_8_file_is_an_error_that_names_the_line(tmp_path: Path) -> None:

@@ -29,6 +29,10 @@ from .values import Cache, classify, converter
 
 _SAMPLE = 256 * 1024
 _BATCH = 1_000
+_MARK = "\ufeff"
+"""A byte order mark; the first is the encoding's, but files joined by programs have a second."""
+_END = "\x1a"
+"""Control-Z, with which old programs end a text file."""
 
 Record = list[str]
 
@@ -79,14 +83,16 @@ class Source:
     def _lines(self, file: TextIO, progress: Fraction) -> Iterator[str]:
         size = max(1, Path(self.path).stat().st_size)
         for number, line in enumerate(file):
-            if number == 0 and self.declared:
-                continue
+            if number == 0:
+                if self.declared:
+                    continue
+                line = line.lstrip(_MARK)
             if number % 5_000 == 0:
                 progress(file.buffer.tell() / size)
             if "\0" in line:
                 self.zeros += line.count("\0")
                 yield line.replace("\0", "")
-            else:
+            elif line != _END:
                 yield line
 
     def _problem(self, error: csv.Error, line: int) -> Exception:
@@ -138,6 +144,7 @@ def _source(path: PathLike[str], name: str, suffix: str, encoding: str) -> Sourc
     with Path(path).open(encoding=encoding, newline="") as file:
         sample = StringIO(file.read(_SAMPLE).replace("\0", ""), newline="")
     lines = list(sample)
+    lines[:1] = [line.lstrip(_MARK) for line in lines[:1]]
     if sample.tell() >= _SAMPLE:
         lines = lines[:-1] or lines  # the last is cut off
     declared = delimiters.declared(lines[0]) if lines else None

@@ -3,27 +3,38 @@
 The file's first records are split at each candidate, quotes honoured. The candidate whose records
 agree most often on their number of cells wins; of equals the rarer in ordinary text does, so that
 the commas of `1,5;2,5` do not beat its semicolons. (`csv.Sniffer` guesses from characters, and one
-cell can mislead it.)
+cell can mislead it.) A file whose first line has no comma, and every other one decimal number
+with one, is a single column.
 """
 
 from __future__ import annotations
 
 import csv
+import re
 from collections import Counter
 from collections.abc import Sequence
 from itertools import islice
 
 CANDIDATES = "\t;|,"
 _RECORDS = 200
+_DECIMAL = re.compile(r"\s*\"?-?\d+(?:[.\s]\d{3})*,\d+\"?\s*")
 
 
 def choose(lines: Sequence[str], suffix: str) -> str:
     """The delimiter of the first `lines` of a file, which keep their line ends."""
+    if _is_one_column(lines):
+        return "\t"
     scores = {delimiter: _agreement(lines, delimiter) for delimiter in CANDIDATES}
     best = max(CANDIDATES, key=scores.__getitem__)
     if scores[best] > 0:
         return best
     return "\t" if suffix == ".tsv" else ","
+
+
+def _is_one_column(lines: Sequence[str]) -> bool:
+    head, *others = [line for line in lines if line.strip()] or [""]
+    single = not any(delimiter in head for delimiter in CANDIDATES)
+    return single and bool(others) and all(map(_DECIMAL.fullmatch, others))
 
 
 def _agreement(lines: Sequence[str], delimiter: str) -> float:
@@ -36,5 +47,5 @@ def _agreement(lines: Sequence[str], delimiter: str) -> float:
 
 def declared(line: str) -> str | None:
     """The delimiter of a first line such as `sep=;`, which Excel writes and obeys."""
-    text = line.strip().strip('"')
+    text = line.strip(" \r\n").strip('"')  # but not a tab
     return text[4] if len(text) == 5 and text.lower().startswith("sep=") else None

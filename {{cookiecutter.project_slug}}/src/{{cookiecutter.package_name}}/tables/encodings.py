@@ -4,7 +4,9 @@ A byte order mark decides, else UTF-8 if every byte fits. A file with half as ma
 sequences as broken ones is a broken UTF-8 file, and an error. Any other comes from an older
 program: charset-normalizer guesses from the lines that are not ASCII, and is believed where it is
 good (text in which most such bytes stand together, as in Cyrillic or Japanese; languages of central
-Europe); else the file is Windows-1252, the commonest by far.
+Europe); else the file is Windows-1252, the commonest by far. Where that leaves bytes without
+meaning, or hardly a letter in its place, it is one of the encodings of DOS and Macintosh in which
+nearly all are: Excel still offers them as kinds of CSV.
 """
 
 from __future__ import annotations
@@ -30,10 +32,18 @@ _CENTRAL = frozenset(
     ("Croatian", "Czech", "Hungarian", "Polish", "Romanian", "Slovak", "Slovene", "Turkish")
 )
 _COHERENT = 0.4
+_DOUBT = " Some letters may be wrong: save it as CSV UTF-8 if they are."
 _CANDIDATES = [
     *("cp1250", "cp1251", "cp1252", "cp1253", "cp1254", "cp1255", "cp1256", "koi8_r"),
     *("cp932", "euc_jp", "gb18030", "big5", "cp949", "cp874"),
 ]
+_OLDER = ("cp850", "cp866", "mac_roman", "mac_cyrillic")
+_REAL, _UNREAL = 0.9, 0.5
+"""Shares of letters in their place above which a text is one, and below which it is none."""
+
+_SIGNS = "ƒµπΩ"
+"""Letters that stand for something else than a sound."""
+
 _NAMES = {
     "cp1252": "Windows-1252 (western Europe)",
     "cp1250": "Windows-1250 (central Europe)",
@@ -41,6 +51,10 @@ _NAMES = {
     "cp1254": "Windows-1254 (Turkish)",
     "cp932": "Shift JIS (Japanese)",
     "latin_1": "ISO 8859-1 (western Europe)",
+    "cp850": "code page 850 (MS-DOS, western Europe)",
+    "cp866": "code page 866 (MS-DOS, Cyrillic)",
+    "mac_roman": "Mac Roman (Macintosh, western Europe)",
+    "mac_cyrillic": "Mac Cyrillic (Macintosh)",
 }
 
 
@@ -67,9 +81,11 @@ def choose(path: PathLike[str], name: str) -> Choice:
             "Save it again as CSV UTF-8."
         )
     guess = _guess(sample)
-    if _broken_line(path, guess) is not None:
-        guess = "latin_1"
-    return Choice(guess, [f"The file is not UTF-8. {_decoded(guess)}"])
+    fits = _broken_line(path, guess) is None
+    if not fits or (guess == "cp1252" and _letters(sample, guess) < _UNREAL):
+        guess = _older(path, sample) or (guess if fits else "latin_1")
+    doubt = _DOUBT if guess == "latin_1" else ""
+    return Choice(guess, [f"The file is not UTF-8. {_decoded(guess)}{doubt}"])
 
 
 def _broken_line(path: PathLike[str], encoding: str) -> int | None:
@@ -112,6 +128,37 @@ def _guess(sample: bytes) -> str:
     if best and (_stands_together(sample) or _is_central(best)):
         return best.encoding
     return "cp1252"
+
+
+def _older(path: PathLike[str], sample: bytes) -> str | None:
+    """The encoding of an older system that makes real text of the file."""
+    best = max(_OLDER, key=lambda encoding: _letters(sample, encoding))
+    real = _letters(sample, best) >= _REAL and _broken_line(path, best) is None
+    return best if real else None
+
+
+def _letters(sample: bytes, encoding: str) -> float:
+    """The share of the characters beyond ASCII that are letters in their place."""
+    text = f" {sample.decode(encoding, 'replace')} "
+    beyond = [at for at, character in enumerate(text) if not character.isascii()]
+    fitting = sum(_fits(text[at - 1], text[at], text[at + 1]) for at in beyond)
+    return fitting / max(1, len(beyond))
+
+
+def _fits(before: str, letter: str, after: str) -> bool:
+    """Whether a letter stands beside letters of its alphabet, and a capital first or among
+    capitals: as in `Über`, `MÜLLER` and `Müller`, but not in `M3ller` or `MŸller`."""
+    beside = [character for character in (before, after) if character.isalpha()]
+    cased = letter.lower() != letter.upper() and letter not in _SIGNS
+    if not beside or not cased or any(_is_latin(each) != _is_latin(letter) for each in beside):
+        return False
+    if letter.isupper():
+        return not before.isalpha() or (before.isupper() and not after.islower())
+    return not after.isupper()
+
+
+def _is_latin(letter: str) -> bool:
+    return letter < "\N{GREEK CAPITAL LETTER HETA}"
 
 
 def _stands_together(sample: bytes) -> bool:

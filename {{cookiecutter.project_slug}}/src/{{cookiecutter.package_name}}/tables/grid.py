@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import time
 from math import isfinite
 from typing import Any
 
@@ -21,7 +22,10 @@ class Unreadable(Exception):
 
 @dataclass
 class Grid:
-    """The rows of one sheet without blank ones. `kind` is set for a sheet that holds no cells."""
+    """The rows of one sheet without blank ones. `kind` is set for a sheet that holds no cells.
+
+    `times` tells of a time of day, which the native reader also makes of a negative time.
+    """
 
     name: str
     hidden: bool = False
@@ -29,6 +33,7 @@ class Grid:
     rows: list[list[Cell]] = field(default_factory=list)
     blank: int = 0
     errors: int = 0
+    times: bool = False
     _pending: int = 0
 
     def add(self, row: list[Cell]) -> None:
@@ -59,6 +64,7 @@ class Budget:
 
     def __init__(self, name: str) -> None:
         self.name = name
+        self.times = False
         self._cells, self._most = 0, limits.sheet_cells()
         self._texts = _Texts(name)
 
@@ -80,6 +86,7 @@ class Budget:
             return [*map(self._texts.__getitem__, cells)]
         if types == {float}:
             return [*map(int if _all_whole(cells) else _number, cells)]
+        self.times = self.times or time in types
         if types.isdisjoint((str, float)):
             return cells
         return [*map(self.clean, cells)]

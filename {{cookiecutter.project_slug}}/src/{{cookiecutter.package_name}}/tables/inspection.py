@@ -17,16 +17,23 @@ from .survey import Survey
 
 @dataclass
 class Inspection:
-    """One survey a sheet, in order, and whether the native reader can stand the file."""
+    """One survey a sheet, in order, and whether the native reader can stand the file.
+
+    `mended` is what it reads instead of a file that it would read wrong, `lossy` tells of an .ods
+    that it would.
+    """
 
     surveys: list[Survey] = field(default_factory=list)
     native: bool = True
+    mended: bytes | None = None
+    lossy: bool = False
 
 
 def inspect(path: PathLike[str], name: str, suffix: str, progress: Fraction) -> Inspection:
     """Look the whole file through. Raises `UserError` for what no reader should see."""
     if suffix == ".xls":
-        found = Inspection(xls.survey(path, name))
+        surveys, mended = xls.survey(path, name)
+        found = Inspection(surveys, mended=mended)
     else:
         with open_archive(path, name) as archive:
             found = _look_inside(archive, suffix, progress)
@@ -36,6 +43,20 @@ def inspect(path: PathLike[str], name: str, suffix: str, progress: Fraction) -> 
     if not found.native and suffix not in (".xlsx", ".xlsm"):
         raise over_budget(name)
     return found
+
+
+def look_for_signs(path: PathLike[str], name: str, surveys: list[Survey]) -> bool:
+    """Note the negative times of an xlsx, as the surveys of other types do; whether it has any."""
+    with open_archive(path, name) as archive:
+        workbook = _main_part(archive, ".xlsx")
+        dates = ooxml.dates(archive, workbook)
+        for place, survey in zip(ooxml.places(archive, workbook), surveys, strict=True):
+            if dates and place.part in archive.parts:
+                scan = ooxml.SignScan(survey, dates)
+                for chunk in archive.inflate(archive.parts[place.part]):
+                    scan(chunk)
+                scan.close()
+    return any(survey.negative for survey in surveys)
 
 
 def over_budget(name: str) -> UserError:
@@ -89,7 +110,8 @@ def _open_xml(archive: Archive, workbook: str, progress: Fraction) -> Inspection
 
 def _binary(archive: Archive, workbook: str, progress: Fraction) -> Inspection:
     places = xlsb.places(archive, workbook)
-    scans = {place.part: xlsb.SheetScan() for place in places}
+    dates = xlsb.dates(archive, workbook)
+    scans = {place.part: xlsb.SheetScan(dates) for place in places}
     archive.weigh(scans, progress)
     return Inspection(_named(places, scans))
 
@@ -123,7 +145,7 @@ def _open_document(archive: Archive, progress: Fraction) -> Inspection:
         raise _too_deep(name)
     if scan.spaces > limits.MAX_TEXT:
         raise UserError(f"{name} has a cell with more than {limits.MAX_TEXT:,} spaces.")
-    return Inspection(scan.surveys)
+    return Inspection(scan.surveys, lossy=scan.lossy or not declared)
 
 
 def _text(archive: Archive, part: str) -> str:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import date, datetime, time, timedelta
+from io import BytesIO
 from itertools import islice
 from os import PathLike, fspath
 
@@ -23,8 +24,10 @@ from python_calamine import (
 )
 
 from ..step import UserError
+from ..values import Cell
 from .grid import Budget, Grid, Unreadable
-from .progress import Fraction
+from .progress import Fraction, part
+from .survey import Survey, match
 
 _BATCH_ROWS, _BATCH_CELLS = 1_000, 64_000
 
@@ -39,36 +42,73 @@ _KINDS = [
 ]
 
 
-def read(path: PathLike[str], name: str, progress: Fraction) -> list[Grid]:
+def read(
+    file: PathLike[str] | bytes, name: str, surveys: list[Survey], progress: Fraction
+) -> list[Grid]:
     """Every sheet in its order. Raises `Unreadable`, or `UserError` over the budget."""
     budget, grids = Budget(name), []
     with _native(name):
-        book = CalamineWorkbook.from_path(fspath(path))
+        book = _open(file)
         sheets: list[SheetMetadata] = book.sheets_metadata
-    for index, sheet in enumerate(sheets):
+    matched = match(surveys, [sheet.name for sheet in sheets])
+    for index, (sheet, survey) in enumerate(zip(sheets, matched, strict=True)):
         progress(index / len(sheets))
         grid = Grid(sheet.name, sheet.visible != SheetVisibleEnum.Visible)
         grid.kind = next((name for kind, name in _KINDS if kind == sheet.typ), "")
         if not grid.kind:
             with _native(name):
                 cells = book.get_sheet_by_index(index)
-            _fill(grid, cells, budget, progress, (index, len(sheets)))
+            own = part(progress, index / len(sheets), (index + 1) / len(sheets))
+            _fill(grid, cells, _Signs(survey, cells), budget, own)
         grids.append(grid)
     return grids
 
 
+def _open(file: PathLike[str] | bytes) -> CalamineWorkbook:
+    if isinstance(file, bytes):
+        return CalamineWorkbook.from_filelike(BytesIO(file))
+    return CalamineWorkbook.from_path(fspath(file))
+
+
 def _fill(
-    grid: Grid, cells: CalamineSheet, budget: Budget, progress: Fraction, place: tuple[int, int]
+    grid: Grid, cells: CalamineSheet, signs: _Signs, budget: Budget, progress: Fraction
 ) -> None:
-    index, sheets = place
     rows, done = iter(cells.iter_rows()), 0
     size = max(1, min(_BATCH_ROWS, _BATCH_CELLS // max(1, cells.width)))
     while batch := _take(rows, size, budget.name):
         budget.spend(len(batch) * cells.width)
         columns = map(budget.clean_column, zip(*batch, strict=True))
-        grid.extend([*map(list, zip(*columns, strict=True))])
+        grid.extend(signs.give(done, [*map(list, zip(*columns, strict=True))]))
         done += len(batch)
-        progress((index + done / max(1, cells.height)) / sheets)
+        progress(done / max(1, cells.height))
+    grid.times = budget.times
+
+
+class _Signs:
+    """Makes negative times durations: the reader takes them for times of day.
+
+    It gives rows from the first of the sheet on, but columns from the first that is filled on.
+    """
+
+    def __init__(self, survey: Survey, cells: CalamineSheet) -> None:
+        self._survey = survey
+        _top, self._left = cells.start or (0, 0)
+        self._rows: dict[int, list[int]] = {}
+        for row, column in survey.negative:
+            self._rows.setdefault(row, []).append(column)
+
+    def give(self, done: int, rows: list[list[Cell]]) -> list[list[Cell]]:
+        """The rows, mended; `done` is how many went before them."""
+        if self._rows:
+            for number in self._rows.keys() & range(done, done + len(rows)):
+                for column in self._rows[number]:
+                    self._mend(number, column, rows[number - done])
+        return rows
+
+    def _mend(self, number: int, column: int, row: list[Cell]) -> None:
+        at = column - self._left
+        if 0 <= at < len(row) and isinstance(row[at], time):
+            row[at] = timedelta(days=self._survey.negative[number, column])
 
 
 def _take(rows: Iterator[Row], size: int, name: str) -> list[Row]:

@@ -6,7 +6,7 @@ Cells and rows say how often they repeat, so a few bytes can stand for billions 
 from __future__ import annotations
 
 import re
-from datetime import timedelta
+from datetime import time, timedelta
 from xml.parsers import expat
 
 from ..values import Cell
@@ -16,27 +16,46 @@ from .survey import Survey
 CONTENT = "content.xml"
 MIME_TYPE = "application/vnd.oasis.opendocument.spreadsheet"
 
-_TABLE = "urn:oasis:names:tc:opendocument:xmlns:table:1.0 "
-_OFFICE = "urn:oasis:names:tc:opendocument:xmlns:office:1.0 "
-_TEXT = "urn:oasis:names:tc:opendocument:xmlns:text:1.0 "
+TABLE = "urn:oasis:names:tc:opendocument:xmlns:table:1.0 "
+OFFICE = "urn:oasis:names:tc:opendocument:xmlns:office:1.0 "
+TEXT = "urn:oasis:names:tc:opendocument:xmlns:text:1.0 "
 _CALC = "urn:org:documentfoundation:names:experimental:calc:xmlns:calcext:1.0 "
 
-_DURATION = re.compile(r"(-?)PT(\d{1,6})H(\d\d)M(\d\d(?:\.\d+)?)S", re.ASCII)
+_DURATION = re.compile(r"(-?)P(?:(\d{1,6})D)?T(\d{1,6})H(\d{1,2})M(\d{1,2}(?:\.\d+)?)S", re.ASCII)
 
 _SHEET_DEPTH = 4
 """A table within office:spreadsheet; deeper ones lie in cells."""
 
-_CELLS = (_TABLE + "table-cell", _TABLE + "covered-table-cell")
+PREFIXES = {
+    OFFICE: "office",
+    TABLE: "table",
+    TEXT: "text",
+    "urn:oasis:names:tc:opendocument:xmlns:style:1.0 ": "style",
+}
+"""Of the names that the native reader knows, which looks at no namespace."""
+
+_LOST = (TEXT + "tab", TEXT + "line-break")
+
+CELLS = (TABLE + "table-cell", TABLE + "covered-table-cell")
 
 
 def read_durations(rows: list[list[Cell]]) -> None:
-    """Make times of a day or longer durations; the native reader leaves them as `PT26H03M04S`."""
+    """Make times durations that the native reader leaves as text: those of a day or longer, and
+    any that are not written with two digits a number, as in `PT26H3M4S`."""
     for row in rows:
         for index, cell in enumerate(row):
             if isinstance(cell, str) and (found := _DURATION.fullmatch(cell)):
-                sign, hours, minutes, seconds = found.groups()
-                length = timedelta(hours=int(hours), minutes=int(minutes), seconds=float(seconds))
-                row[index] = -length if sign else length
+                sign, days, hours, minutes, seconds = found.groups(default="0")
+                length = timedelta(int(days), float(seconds), 0, 0, int(minutes), int(hours))
+                row[index] = _time(-length if sign == "-" else length)
+
+
+def _time(length: timedelta) -> Cell:
+    """A time of day, as the native reader makes of a length of less than a day."""
+    if timedelta(0) <= length < timedelta(days=1):
+        minutes, seconds = divmod(length.seconds, 60)
+        return time(*divmod(minutes, 60), seconds, length.microseconds)
+    return length
 
 
 class ContentScan:
@@ -44,18 +63,23 @@ class ContentScan:
 
     `surveys` has one a sheet, in order; `depth` is the deepest nesting; `spaces` the longest run of
     spaces, which are written as a number too; `sound` tells whether it is XML to its end, without
-    which the native reader may never come to one.
+    which the native reader may never come to one; `lossy` whether it holds what this reader would
+    lose.
     """
 
     def __init__(self) -> None:
         self.surveys: list[Survey] = []
         self.sound = True
+        self.lossy = False
         self.depth = 0
         self.spaces = 0
         self._open = 0
+        self._untyped = 0
         self._row = self._row_repeats = self._column = 0
         self._filled: list[int] = []
+        self._span = (0, 0)
         self._parser = expat.ParserCreate(namespace_separator=" ")
+        self._parser.StartNamespaceDeclHandler = self._named
         self._parser.StartElementHandler = self._start
         self._parser.EndElementHandler = self._end
 
@@ -73,32 +97,43 @@ class ContentScan:
             except NOT_XML:
                 self.sound = False
 
+    def _named(self, prefix: str | None, namespace: str) -> None:
+        usual = PREFIXES.get(namespace + " ")
+        self.lossy = self.lossy or (usual is not None and usual != prefix)
+
     def _start(self, tag: str, attributes: dict[str, str]) -> None:
         self._open += 1
         self.depth = max(self.depth, self._open)
-        if tag in _CELLS:
+        if tag in CELLS:
             self._cell(attributes)
-        elif tag == _TABLE + "table-row":
-            self._row_repeats = _number(attributes, _TABLE + "number-rows-repeated")
+        elif tag == TABLE + "table-row":
+            self._row_repeats = _number(attributes, TABLE + "number-rows-repeated")
             self._column = 0
             self._filled = []
-        elif tag == _TABLE + "table" and self._open == _SHEET_DEPTH:
-            self.surveys.append(Survey(attributes.get(_TABLE + "name", "")))
+        elif tag == TABLE + "table" and self._open == _SHEET_DEPTH:
+            self.surveys.append(Survey(attributes.get(TABLE + "name", "")))
             self._row = 0
-        elif tag == _TEXT + "s":
-            self.spaces = max(self.spaces, _number(attributes, _TEXT + "c"))
+        elif tag == TEXT + "s":
+            self.spaces = max(self.spaces, _number(attributes, TEXT + "c"))
+        elif tag in _LOST:
+            self.lossy = True
+        elif tag == TEXT + "p" and self._open == self._untyped + 1:
+            self.lossy = True
+            self._filled += self._span
 
     def _cell(self, attributes: dict[str, str]) -> None:
-        repeats = _number(attributes, _TABLE + "number-columns-repeated")
+        repeats = _number(attributes, TABLE + "number-columns-repeated")
+        self._span = (self._column, self._column + repeats - 1)
+        self._untyped = 0 if OFFICE + "value-type" in attributes else self._open
         if self.surveys and attributes.get(_CALC + "value-type") == "error":
             self.surveys[-1].errors += repeats * self._row_repeats
-        elif _OFFICE + "value-type" in attributes:
-            self._filled += (self._column, self._column + repeats - 1)
+        elif OFFICE + "value-type" in attributes:
+            self._filled += self._span
         self._column += repeats
 
     def _end(self, tag: str) -> None:
         self._open -= 1
-        if tag == _TABLE + "table-row":
+        if tag == TABLE + "table-row":
             if self._filled and self.surveys:
                 survey = self.surveys[-1]
                 survey.filled = True

@@ -32,12 +32,12 @@ def read(path: PathLike[str], name: str, progress: Fraction) -> list[Grid]:
             sheets = [book[title] for title in book.sheetnames]
         budget, grids = Budget(name), []
         for index, sheet in enumerate(sheets):
-            grids.append(_grid(sheet, budget))
+            grids.append(_grid(sheet, book.epoch, budget))
             progress((index + 1) / len(sheets))
         return grids
 
 
-def _grid(sheet: Any, budget: Budget) -> Grid:
+def _grid(sheet: Any, epoch: datetime, budget: Budget) -> Grid:
     """Read one sheet; openpyxl's types do not tell a read-only sheet from others."""
     grid = Grid(sheet.title, sheet.sheet_state != "visible")
     if not hasattr(sheet, "reset_dimensions"):
@@ -53,12 +53,12 @@ def _grid(sheet: Any, budget: Budget) -> Grid:
             return grid
         if number > limits.MAX_ROWS:  # it makes up all rows before one that claims a high number
             raise over_budget(budget.name)
-        row = _row(cells, grid, budget)
+        row = _row(cells, grid, epoch, budget)
         budget.spend(len(row))
         grid.add(row)
 
 
-def _row(cells: Iterable[Any], grid: Grid, budget: Budget) -> list[Cell]:
+def _row(cells: Iterable[Any], grid: Grid, epoch: datetime, budget: Budget) -> list[Cell]:
     """The values of a row up to its last filled cell."""
     row: list[Cell] = []
     for cell in cells:
@@ -66,6 +66,8 @@ def _row(cells: Iterable[Any], grid: Grid, budget: Budget) -> list[Cell]:
         if cell.data_type == "e":
             grid.errors += 1
             value = None
+        elif isinstance(value, datetime) and value < epoch:
+            value -= epoch  # a negative number, so a length of time
         elif isinstance(value, datetime) and value.time() == time.min:
             value = value.date()
         row.append(budget.clean(value))

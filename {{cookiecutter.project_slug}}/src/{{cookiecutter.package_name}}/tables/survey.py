@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+_REMEMBERED = 100_000
+"""Cells with a negative time in one sheet; as many take about 20 MB."""
 
 
 @dataclass
@@ -13,12 +16,16 @@ class Survey:
     `name` is empty where it is not known.
     `errors` are cells that hold an error such as #REF!, which readers turn into blank cells.
     `unsaved` are formulas without a saved result. `unread` are cells of a kind no reader knows.
+    `negative` are the days of times before zero, which the native reader takes for times of day,
+    by row and column; `signless` is how many there are besides.
     """
 
     name: str = ""
     errors: int = 0
     unsaved: int = 0
     unread: int = 0
+    negative: dict[tuple[int, int], float] = field(default_factory=dict)
+    signless: int = 0
     filled: bool = False
     top: int = 2**32
     bottom: int = -1
@@ -31,6 +38,13 @@ class Survey:
             self.top, self.bottom = min(self.top, row), max(self.bottom, row)
         for column in columns:
             self.left, self.right = min(self.left, column), max(self.right, column)
+
+    def before_zero(self, row: int, column: int, days: float) -> None:
+        """Note a negative number that its format shows as a time or a date."""
+        if len(self.negative) < _REMEMBERED:
+            self.negative[row, column] = days
+        else:
+            self.signless += 1
 
     @property
     def area(self) -> int:
@@ -46,6 +60,8 @@ class Survey:
             told.append(count(self.unsaved, "formula has", "formulas have") + _UNSAVED)
         if self.unread:
             told.append(count(self.unread, "cell is", "cells are") + " of a kind that is not read.")
+        if self.signless:
+            told.append(count(self.signless, "time or date is", "times or dates are") + _NEGATIVE)
         return told
 
 
@@ -54,6 +70,18 @@ _UNSAVED = (
     " no saved result; read as blank. Open the file in a spreadsheet program and save it to "
     "have the results."
 )
+_NEGATIVE = (
+    " negative and was read as a time of day, which is wrong. Format such cells as numbers or as "
+    "[h]:mm, and save the file again."
+)
+
+
+def match(surveys: list[Survey], names: Sequence[str]) -> list[Survey]:
+    """The survey of each sheet by its name, an empty one where they do not fit together."""
+    if len(surveys) == len(names):
+        return surveys
+    found = {survey.name: survey for survey in surveys if survey.name}
+    return [found.get(name) or Survey() for name in names]
 
 
 def count(number: int, one: str, many: str) -> str:

@@ -7,8 +7,9 @@ the column's type stays the text it is, so nothing is lost.
 - A number is digits, with a decimal point and an exponent if it has a sign or a point (`1e-05`).
   A float of a file is a float here (`2.0`), an integer an integer.
 - Decimal commas (`1.234,56`) are read where every number of the column fits them, groups of three
-  by comma (`1,234.5`) likewise. `1,234` alone means 1234 in a comma file, 1.234 in a semicolon
-  file, and stays text in another.
+  by comma (`1,234.5`) likewise. Two groups or more tell which they are (`1.234.567`), and with them
+  what `1.234` or `1,234` beside them means; where another number contradicts, these stay text.
+  `1,234` alone means 1234 in a comma file, 1.234 in a semicolon file, and stays text in another.
 - A number with a leading zero or beyond 2**53 makes its whole column text: it names something, and
   neither a spreadsheet nor a browser would keep it exact.
 - ISO dates and points in time become dates, those of one column alike; with a UTC offset they stay
@@ -34,7 +35,8 @@ _KINDS = re.compile(
     | (?P<groups> -?[1-9]\d{0,2}(?:\.\d{3}){2,} )
     | (?P<thousand> -?[1-9]\d{0,2}\.\d{3} )
     | (?P<float> -?(?:\d+\.\d*|\.\d+)(?:[eE][+-]?\d+)? | -?\d+[eE][+-]\d+ )
-    | (?P<commas> -?[1-9]\d{0,2}(?:,\d{3})+ )
+    | (?P<comma_groups> -?[1-9]\d{0,2}(?:,\d{3}){2,} )
+    | (?P<commas> -?[1-9]\d{0,2},\d{3} )
     | (?P<commas_point> -?[1-9]\d{0,2}(?:,\d{3})+\.\d+ )
     | (?P<comma> -?\d+,\d+ )
     | (?P<points_comma> -?[1-9]\d{0,2}(?:\.\d{3})+,\d+ )
@@ -48,8 +50,10 @@ _KINDS = re.compile(
 
 _DATES = frozenset(("date", "datetime"))
 _PLAIN = frozenset(("integer", "float", "thousand"))
-_COMMA_GROUPS = _PLAIN | {"commas", "commas_point"}
+_COMMA_GROUPS = _PLAIN | {"commas", "comma_groups", "commas_point"}
 _COMMA_DECIMAL = frozenset(("integer", "thousand", "groups", "commas", "comma", "points_comma"))
+_WHOLE = frozenset(("integer", "groups", "comma_groups"))
+_GROUPED = str.maketrans("", "", ".,")
 _LONGEST = 64
 """Characters; a longer text is no number that can be kept, and no date."""
 
@@ -65,7 +69,7 @@ def classify(text: str) -> str:
         return "identifier" if text.isascii() and text.isdigit() else "text"
     match = _KINDS.fullmatch(text)
     kind = match.lastgroup if match else None
-    if kind == "integer" and len(text) > 15 and abs(int(text)) > MAX_WHOLE:
+    if kind in _WHOLE and len(text) > 15 and abs(int(text.translate(_GROUPED))) > MAX_WHOLE:
         return "identifier"
     if kind in ("float", "thousand") and not _is_float(text):
         return "text"
@@ -116,15 +120,15 @@ def _numbers(tally: Counter[Cell], delimiter: str) -> tuple[frozenset[str], Conv
     """The kinds that are numbers in this column, and how their text is read."""
     if tally["identifier"]:
         return frozenset(), _plain
-    decimal = tally["comma"] + tally["points_comma"]
-    points = tally["float"] + tally["commas_point"]
-    if tally["thousand"] and not (tally["groups"] or tally["points_comma"]):
-        points += tally["thousand"]
+    comma_groups = tally["commas_point"] + tally["comma_groups"]
+    point_groups = tally["points_comma"] + tally["groups"]
+    decimal = tally["comma"] + point_groups
+    points = tally["float"] + comma_groups + (0 if point_groups else tally["thousand"])
     if not points and (decimal or (tally["commas"] and delimiter == ";")):
         return _COMMA_DECIMAL, _comma_decimal
-    if not decimal and (tally["commas_point"] or delimiter == ","):
+    if not decimal and (comma_groups or delimiter == ","):
         return _COMMA_GROUPS, _comma_groups
-    return _PLAIN, _plain
+    return _PLAIN - {"thousand"} if point_groups else _PLAIN, _plain
 
 
 def _convert(kinds: frozenset[str], parse: Convert) -> Convert:

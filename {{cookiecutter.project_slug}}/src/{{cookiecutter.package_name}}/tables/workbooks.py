@@ -5,13 +5,13 @@ from __future__ import annotations
 from os import PathLike
 
 from ..step import UserError
-from . import native, ods
+from . import native, ods, ods_copy
 from .grid import Grid, Unreadable
-from .inspection import Inspection, check_depth, inspect
+from .inspection import Inspection, check_depth, inspect, look_for_signs
 from .layout import lay_out
 from .model import Sheet, Workbook
 from .progress import Fraction, part
-from .survey import Survey
+from .survey import Survey, match
 
 _TWO_READERS = (".xlsx", ".xlsm")
 
@@ -24,7 +24,8 @@ def read(path: PathLike[str], name: str, suffix: str, progress: Fraction) -> Wor
         raise UserError(f"{name} holds no sheets. It may be damaged: open it and save it again.")
     sheets: list[Sheet] = []
     skipped = _unmatched(grids, found.surveys)
-    for grid, survey in zip(grids, _matched(grids, found.surveys), strict=True):
+    matched = match(found.surveys, [grid.name for grid in grids])
+    for grid, survey in zip(grids, matched, strict=True):
         survey.errors = max(survey.errors, grid.errors)
         told = survey.sentences()
         if grid.rows:
@@ -35,14 +36,6 @@ def read(path: PathLike[str], name: str, suffix: str, progress: Fraction) -> Wor
         raise UserError(f"{name} holds no data. {' '.join(skipped)}")
     progress(1.0)
     return Workbook(sheets, skipped)
-
-
-def _matched(grids: list[Grid], surveys: list[Survey]) -> list[Survey]:
-    """The survey of each grid, an empty one where they do not fit together."""
-    if len(surveys) == len(grids):
-        return surveys
-    names = {survey.name: survey for survey in surveys if survey.name}
-    return [names.get(grid.name) or Survey() for grid in grids]
 
 
 def _unmatched(grids: list[Grid], surveys: list[Survey]) -> list[str]:
@@ -76,10 +69,7 @@ def _grids(
     grids: list[Grid] | None = None
     try:
         if found.native:
-            grids = native.read(path, name, part(progress, 0, 0.9))
-            if suffix == ".ods":
-                for grid in grids:
-                    ods.read_durations(grid.rows)
+            grids = _native(path, name, suffix, found, part(progress, 0, 0.9))
             if suffix not in _TWO_READERS or not _misses_some(grids, found.surveys):
                 return grids
     except Unreadable as error:
@@ -95,6 +85,35 @@ def _grids(
             return grids
         raise _unreadable(name, suffix) from error
     return max(grids or [], others, key=lambda them: sum(len(grid.rows) for grid in them))
+
+
+def _native(
+    path: PathLike[str], name: str, suffix: str, found: Inspection, progress: Fraction
+) -> list[Grid]:
+    """The sheets by the native reader; twice where it took negative times for times of day."""
+    if suffix == ".ods":
+        return _open_document(path, name, found, progress)
+    grids = native.read(found.mended or path, name, found.surveys, part(progress, 0, 0.9))
+    times = any(grid.times for grid in grids)
+    if suffix in _TWO_READERS and times and look_for_signs(path, name, found.surveys):
+        del grids
+        grids = native.read(path, name, found.surveys, part(progress, 0.9, 1))
+    return grids
+
+
+def _open_document(
+    path: PathLike[str], name: str, found: Inspection, progress: Fraction
+) -> list[Grid]:
+    """The sheets by the native reader, of a mended copy if it would lose text or gives up."""
+    try:
+        if found.lossy:
+            raise Unreadable
+        grids = native.read(path, name, found.surveys, part(progress, 0, 0.5))
+    except Unreadable:
+        grids = native.read(ods_copy.mend(path, name), name, found.surveys, part(progress, 0.5, 1))
+    for grid in grids:
+        ods.read_durations(grid.rows)
+    return grids
 
 
 def _misses_some(grids: list[Grid], surveys: list[Survey]) -> bool:

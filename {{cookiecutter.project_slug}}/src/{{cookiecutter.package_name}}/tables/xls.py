@@ -11,58 +11,69 @@ from ..step import UserError
 from .archives import damaged
 from .ole import CompoundFile, NotSound
 from .survey import Survey
+from .xls_copy import OLD_FORMULAS, Copy
 
 _SHEET, _PASSWORD, _BEGIN, _END = 0x85, 0x2F, 0x809, 0x0A
 _DIMENSIONS = 0x200
-_FORMULA, _BOOL_OR_ERROR, _MANY = 0x06, 0x205, 0xBD
-_CELLS = frozenset({0x203, 0x204, 0x27E, 0xFD, 0xD6, _FORMULA, _BOOL_OR_ERROR, _MANY})
+_NUMBER, _RK, _MANY, _BOOL_OR_ERROR = 0x203, 0x27E, 0xBD, 0x205
+_FORMULAS = OLD_FORMULAS | {0x06}
+_CELLS = _FORMULAS | {0x204, 0xFD, 0xD6, _NUMBER, _RK, _MANY, _BOOL_OR_ERROR}
+_NAMES = ("Workbook", "Book", "WORKBOOK", "BOOK")
+"""Of the stream that holds the cells, in the order in which the native reader looks for them."""
 _LARGEST = 65_536 * 256
 """Cells of the largest sheet there can be."""
 
 
-def survey(path: PathLike[str], name: str) -> list[Survey]:
-    """What each sheet holds, in order. Raises `UserError` for a damaged or protected workbook."""
-    stream = _workbook(path, name)
+def survey(path: PathLike[str], name: str) -> tuple[list[Survey], bytes | None]:
+    """What each sheet holds, in order, and the file that the native reader reads instead, if any.
+
+    Raises `UserError` for a damaged or protected workbook.
+    """
+    stream, copy = _workbook(path, name)
     starts = []
-    for kind, data in _records(stream, 0):
+    for at, kind, data in _records(stream, 0):
+        copy.head(at, kind, data)
         if kind == _PASSWORD:
             raise UserError(f"{name} is password-protected. Remove the password first.")
         if kind == _SHEET and len(data) >= 6:
             starts.append(int.from_bytes(data[:4], "little"))
         elif kind == _END:
             break
-    return [_sheet(stream, start, name) for start in starts]
+    copy.headed()
+    return [_sheet(stream, start, copy, name) for start in starts], copy.file()
 
 
-def _workbook(path: PathLike[str], name: str) -> bytes:
-    """The stream that holds the cells."""
+def _workbook(path: PathLike[str], name: str) -> tuple[bytes, Copy]:
+    """The stream that holds the cells, and how it is mended."""
     try:
         file = CompoundFile(Path(path).read_bytes())
-        if "ENCRYPTEDPACKAGE" in file.names:
+        if "ENCRYPTEDPACKAGE" in file.streams:
             raise UserError(f"{name} is password-protected. Remove the password first.")
-        inside = next((stream for stream in ("WORKBOOK", "BOOK") if stream in file.names), None)
+        inside = next((stream for stream in ("WORKBOOK", "BOOK") if stream in file.streams), None)
         if inside is None:
             raise UserError(f"{name} is an older Office file, but not a workbook.")
-        return file.stream(inside)
+        stream = file.stream(inside)
     except (NotSound, struct.error) as error:
         raise damaged(name) from error
+    named = (entry for name in _NAMES for entry in file.entries if entry.name == name)
+    return stream, Copy(stream, needed=next(named, None) is not file.streams[inside])
 
 
-def _records(stream: bytes, at: int) -> Iterator[tuple[int, bytes]]:
-    """Type and data of each record from an offset, up to the first that is cut off."""
+def _records(stream: bytes, at: int) -> Iterator[tuple[int, int, bytes]]:
+    """Where the data of each record is, its type and data, up to the first that is cut off."""
     header, end = struct.Struct("<HH"), len(stream)
     while at + 4 <= end:
         kind, size = header.unpack_from(stream, at)
-        yield kind, stream[at + 4 : at + 4 + size]
+        yield at + 4, kind, stream[at + 4 : at + 4 + size]
         at += 4 + size
 
 
-def _sheet(stream: bytes, start: int, name: str) -> Survey:
+def _sheet(stream: bytes, start: int, copy: Copy, name: str) -> Survey:
     """Count the cells of one sheet, not those of the charts that lie inside it."""
     found, depth = Survey(), 0
     rows: set[int] = set()
     columns: set[int] = set()
-    for kind, data in _records(stream, start):
+    for at, kind, data in _records(stream, start):
         if kind == _BEGIN:
             depth += 1
         elif kind == _END:
@@ -75,6 +86,12 @@ def _sheet(stream: bytes, start: int, name: str) -> Survey:
             rows.add(row)
             columns |= {column, last}
             found.errors += _is_error(kind, data)
+            if kind in OLD_FORMULAS:
+                copy.formula(at, data, found)
+            if copy.dates:
+                for column, xf, value in _negative(kind, data):
+                    if xf in copy.dates:
+                        found.before_zero(row, column, value)
         elif depth == 1 and kind == _DIMENSIONS:
             _check_dimensions(data, name)
     found.cover(rows, columns)
@@ -85,7 +102,28 @@ def _sheet(stream: bytes, start: int, name: str) -> Survey:
 def _is_error(kind: int, data: bytes) -> bool:
     if kind == _BOOL_OR_ERROR:
         return len(data) >= 8 and data[7] == 1
-    return kind == _FORMULA and len(data) >= 14 and data[6] == 2 and data[12:14] == b"\xff\xff"
+    return kind in _FORMULAS and len(data) >= 14 and data[6] == 2 and data[12:14] == b"\xff\xff"
+
+
+def _negative(kind: int, data: bytes) -> Iterator[tuple[int, int, float]]:
+    """Column, format and value of each cell of a record with a negative number."""
+    if kind == _NUMBER or (kind in _FORMULAS and data[12:14] != b"\xff\xff"):
+        if len(data) >= 14 and data[13] & 0x80:
+            yield struct.unpack_from("<2xHHd", data)
+    elif kind in (_RK, _MANY):
+        (column,) = struct.unpack_from("<2xH", data)
+        for at in range(4, len(data) - 5, 6):
+            if data[at + 5] & 0x80:
+                xf, number = struct.unpack_from("<Hi", data, at)
+                yield column + at // 6, xf, short_number(number)
+
+
+def short_number(number: int) -> float:
+    """The number in four bytes: an integer or the upper half of a float, perhaps of hundredths."""
+    value: float = number >> 2
+    if not number & 2:
+        (value,) = struct.unpack("<d", struct.pack("<ii", 0, number & ~3))
+    return value / 100 if number & 1 else value
 
 
 def _check_dimensions(data: bytes, name: str) -> None:
