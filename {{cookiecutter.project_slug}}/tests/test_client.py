@@ -146,14 +146,19 @@ def test_rows_are_reviewed_before_the_report(client: Client, desk: Desk, sales: 
     assert client.report()["notes"] == ["2 corrected."]
 
 
-def test_a_review_that_expired_is_made_again_with_its_edits(
-    client: Client, desk: Desk, sales: Path
-) -> None:
+def correct(client: Client, desk: Desk, sales: Path) -> None:
+    """Have a review, and correct a value of it."""
     desk.step.review = payments()
     client.upload(sales)
     client.process()
     client.wait()
     client.edit(0, "Category", "Food")
+
+
+def test_a_review_that_expired_is_made_again_with_its_edits(
+    client: Client, desk: Desk, sales: Path
+) -> None:
+    correct(client, desk, sales)
     desk.turn(HOUR + 1)
     client.edit(1, "Private", True)
     desk.turn(HOUR + 1)
@@ -167,11 +172,7 @@ def test_a_review_that_expired_is_made_again_with_its_edits(
 def test_a_finished_review_that_expired_is_finished_again(
     client: Client, desk: Desk, sales: Path, tmp_path: Path, after: str
 ) -> None:
-    desk.step.review = payments()
-    client.upload(sales)
-    client.process()
-    client.wait()
-    client.edit(0, "Category", "Food")
+    correct(client, desk, sales)
     client.finish()
     if after == "wait":
         client.wait()

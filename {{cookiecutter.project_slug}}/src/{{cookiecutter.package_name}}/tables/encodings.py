@@ -132,8 +132,9 @@ def _guess(sample: bytes) -> str:
 
 def _older(path: PathLike[str], sample: bytes) -> str | None:
     """The encoding of an older system that makes real text of the file."""
-    best = max(_OLDER, key=lambda encoding: _letters(sample, encoding))
-    real = _letters(sample, best) >= _REAL and _broken_line(path, best) is None
+    shares = {encoding: _letters(sample, encoding) for encoding in _OLDER}
+    best = max(shares, key=shares.__getitem__)
+    real = shares[best] >= _REAL and _broken_line(path, best) is None
     return best if real else None
 
 

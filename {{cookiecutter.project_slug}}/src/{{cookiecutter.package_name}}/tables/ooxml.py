@@ -7,6 +7,7 @@ time instead of a multiple. What they count is named to the person; no value is 
 from __future__ import annotations
 
 import re
+from abc import ABC, abstractmethod
 from contextlib import suppress
 from dataclasses import dataclass
 from posixpath import join, normpath
@@ -130,11 +131,14 @@ def related(archive: Archive, part: str, kind: str) -> str:
     return next((target for target, whole in parts if whole.endswith(kind)), "")
 
 
-class SheetScan:
-    """Looks through one worksheet part, chunk by chunk; call `close` after the last."""
+class _CellScan(ABC):
+    """Looks through the cells of one worksheet part, chunk by chunk, at none in two halves.
 
-    def __init__(self) -> None:
-        self.survey = Survey()
+    Call `close` after the last.
+    """
+
+    def __init__(self, survey: Survey) -> None:
+        self.survey = survey
         self._rest = b""
 
     def __call__(self, chunk: bytes) -> None:
@@ -147,6 +151,17 @@ class SheetScan:
         self._look(self._rest)
         self._rest = b""
         return self.survey
+
+    @abstractmethod
+    def _look(self, data: bytes) -> None:
+        """Take some whole cells."""
+
+
+class SheetScan(_CellScan):
+    """Notes what the cells hold, and where."""
+
+    def __init__(self) -> None:
+        super().__init__(Survey())
 
     def _look(self, data: bytes) -> None:
         survey = self.survey
@@ -222,26 +237,16 @@ def column_letters(number: int) -> bytes:
     return letters
 
 
-class SignScan:
-    """Notes the negative numbers of one worksheet part that are shown as dates or times.
+class SignScan(_CellScan):
+    """Notes the negative numbers that are shown as dates or times.
 
     `dates` are the formats that do. One more search takes percents of the reader's own time, so
     this is no part of `SheetScan`.
     """
 
     def __init__(self, survey: Survey, dates: frozenset[int]) -> None:
-        self._survey = survey
+        super().__init__(survey)
         self._dates = {b"%d" % at for at in dates}
-        self._rest = b""
-
-    def __call__(self, chunk: bytes) -> None:
-        data = self._rest + chunk
-        cut = max(_last_cell(data), len(data) - _LONGEST_CELL)
-        self._rest = data[cut:]
-        self._look(data[:cut])
-
-    def close(self) -> None:
-        self._look(self._rest)
 
     def _look(self, data: bytes) -> None:
         for found in _NEGATIVE.finditer(data):
@@ -254,9 +259,9 @@ class SignScan:
     def _note(self, reference: re.Match[bytes] | None, days: float) -> None:
         if reference:
             column, row = column_number(reference[1]), int(reference[2]) - 1
-            self._survey.before_zero(row, column, days)
+            self.survey.before_zero(row, column, days)
         else:
-            self._survey.signless += 1
+            self.survey.signless += 1
 
 
 class StringsScan:
