@@ -78,7 +78,7 @@ def test_the_sentences_of_the_troubles_are_those_of_the_app() -> None:
 
 def everything_said() -> Iterator[str]:
     """Every text in the code, and the page as it is written."""
-    for path in [*PACKAGE.rglob("*.py"), ROOT / "tests" / "e2e" / "chromium.py"]:
+    for path in [*PACKAGE.rglob("*.py"), ROOT / "tests" / "programs.py"]:
         for node in ast.walk(ast.parse(path.read_text("utf-8"))):
             if isinstance(node, ast.Constant) and isinstance(node.value, str):
                 yield node.value

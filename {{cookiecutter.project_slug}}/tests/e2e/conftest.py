@@ -13,6 +13,7 @@ from typing import Any
 from urllib.error import URLError
 from urllib.request import urlopen
 
+import programs
 import pytest
 from playwright.sync_api import BrowserContext, Playwright, expect
 from servers.ports import free_port
@@ -21,7 +22,6 @@ from support import Gate
 
 from {{ cookiecutter.package_name }} import cli
 
-from . import chromium
 from .desk import Desk
 from .visitor import PATIENCE_SECONDS, Visitor
 
@@ -54,10 +54,10 @@ def browser_type_launch_args(
         return browser_type_launch_args
     quiet = ["disable-background-networking", "disable-component-update", "disable-gpu"]
     quiet += ["disable-quic", "disable-sync", "no-first-run"]
-    quiet += ["no-sandbox"] if chromium.is_root() else []
-    path = browser_type_launch_args.get("executable_path") or chromium.find(playwright)
+    quiet += ["no-sandbox"] if programs.is_root() else []
+    path = browser_type_launch_args.get("executable_path") or programs.find_chromium(playwright)
     if path is None:
-        pytest.fail(chromium.NONE)
+        pytest.fail(programs.NONE)
     args = [*browser_type_launch_args.get("args", []), *(f"--{flag}" for flag in quiet)]
     return {**browser_type_launch_args, "executable_path": path, "args": args}
 

@@ -223,8 +223,12 @@ def test_s17_quotas_hold_for_many_at_once_over_two_workers(
     with ThreadPoolExecutor(16) as pool:
         callers = [Caller(server.port, first.sid) for _ in range(16)]
         statuses = [answer.status for answer in pool.map(way, callers)]
-    assert statuses.count(201) == 5
     assert set(statuses) <= {201, 413, 507}
+    taken = statuses.count(201)
+    assert taken == 5 or (way is upload and taken < 5)
+    for _ in range(5 - taken):  # what came while somebody counted is not counted twice for long
+        eventually(lambda: way(Caller(server.port, first.sid)).status == 201)
+    assert way(Caller(server.port, first.sid)).status in {413, 507}
     assert server.stop() == 0
 
 
