@@ -1,8 +1,8 @@
-"""Find the programs that the tests need and pip cannot bring; run as a script, bring what is absent.
+"""Find the programs that the tests need and pip cannot bring; run as a script, bring those.
 
-A Chromium is brought anywhere. The others may be a server that some systems start as they install it:
-they are brought in CI, where nothing that is absent may pass for something that works, and the tests
-that need them are skipped elsewhere.
+A Chromium is brought anywhere. The others, of which one is a server that some systems start as they
+install it, are brought in CI, where nothing that is absent may pass for something that works. What
+needs them is skipped elsewhere.
 """
 
 from __future__ import annotations
