@@ -64,7 +64,7 @@ def clean_environment(**changes: str) -> dict[str, str]:
     env["PATH"] = os.pathsep.join(folder for folder in folders if Path(folder) != ours)
     # The Python below our environment: a bake makes an environment of its own from it.
     env["PYTHON"] = str(Path(sys.base_prefix) / "bin" / f"python3.{sys.version_info.minor}")
-    env["UV"] = str(ours / "uv")
+    env["UV"] = str(ours / "uv")  # by its path, since that folder is off theirs
     return env | changes
 
 

@@ -226,7 +226,7 @@ def test_the_env_example_names_every_setting_with_its_default(default: Path, fre
 
 
 def test_make_demo_is_one_command_from_a_clean_copy(tmp_path: Path) -> None:
-    """With pip: all other environments of these tests are made with uv."""
+    """With pip: the environments of all other apps of these tests are made with uv."""
     copy = tmp_path / "template"
     leave = shutil.ignore_patterns(".git", ".venv", ".dev", ".demo", ".*_cache", "__pycache__")
     shutil.copytree(TEMPLATE, copy, ignore=leave)
