@@ -183,8 +183,15 @@ def make(folder: Path, *args: str, **environment: str) -> str:
         encoding="utf-8",
         timeout=5400,
     )
-    assert done.returncode == 0, done.stdout[-20_000:]
+    assert done.returncode == 0, what_failed(done.stdout)
     return done.stdout
+
+
+def what_failed(said: str) -> str:
+    """The names of the tests that failed, and what was said of them, or the end of all."""
+    names = [line for line in said.splitlines() if line.startswith(("FAILED ", "ERROR "))]
+    _, _, failures = said.rpartition("= FAILURES =")
+    return "\n".join([*names, failures[-20_000:]])
 
 
 def git(project: Path, *args: str) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import csv
 import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from servers.valkey import Valkey
     from support import Clock
 
+LOG_CHARS = 4000
+"""How much of a server's log a test that failed shows."""
 
 for name in ("no_proxy", "NO_PROXY"):
     # Servers of the tests are here, whatever stands between this machine and others.
@@ -60,6 +62,20 @@ def pytest_xdist_auto_num_workers() -> int:
 def pytest_xdist_setupnodes() -> None:
     """Give the processes for the tests the step that ships: each loads the app by itself."""
     stand_in.unload_path()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item,
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Have a test that failed show the end of what its servers have logged."""
+    report = yield
+    folder: Path | None = getattr(item, "funcargs", {}).get("tmp_path")
+    if report.failed and folder:
+        for path in sorted(folder.rglob("*.log")):
+            said = path.read_text("utf-8", "replace")[-LOG_CHARS:]
+            report.sections.append((f"{path.relative_to(folder)}", said))
+    return report
 
 
 @pytest.hookimpl(wrapper=True)

@@ -82,11 +82,15 @@ class Program:
         return self._process is not None and self._process.poll() is None
 
     def kill(self, *pids: int) -> None:
-        """`kill -9` these processes; whoever hangs on them must be gone by itself soon after."""
+        """`kill -9` these processes; whoever hangs on them must be gone by itself soon after.
+
+        They are stopped first, so that none has the time to see another die, and to tidy up.
+        """
         doomed = {*pids, *(child for pid in pids for child in descendants_of(pid))}
-        for pid in pids:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
+        for number in (signal.SIGSTOP, signal.SIGKILL):
+            for pid in pids:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, number)
         if self._process and self.master in pids:
             self._process.wait()
         deadline = time.monotonic() + ORPHAN_SECONDS

@@ -118,14 +118,18 @@ def serve() -> Iterator[Callable[..., Server]]:
 
 
 @pytest.fixture
-def work(home: Folders) -> Iterator[Callable[..., None]]:
-    """`work(NAME=value)` has a worker with these settings, if they want one, on another machine."""
+def work(home: Folders) -> Iterator[Callable[..., list[Program]]]:
+    """`work(NAME=value)` has a worker with these settings, if they want one, on another machine.
+
+    It gives the workers that run, stopped after the test.
+    """
     workers: list[Program] = []
 
-    def start(**settings: object) -> None:
+    def start(**settings: object) -> list[Program]:
         if settings.get("SILO_RUNNER") == "celery":
             workers.append(Program(home.root / "worker" / "data", settings))
             workers[0].launch("worker")
+        return workers
 
     yield start
     for worker in workers:
@@ -249,7 +253,7 @@ def test_everybody_goes_on_where_the_app_has_moved_to_and_back_again(
     home: Folders,
     elsewhere: Settings,
     serve: Callable[..., Server],
-    work: Callable[..., None],
+    work: Callable[..., list[Program]],
 ) -> None:
     here = home.settings(SECRET_KEY=SECRET, SILO_REQUIRE_KEY=1)
     scopes = [part for scope in SCOPES for part in ("--scope", scope)]
@@ -267,12 +271,13 @@ def test_everybody_goes_on_where_the_app_has_moved_to_and_back_again(
     again = home.command("migrate", *target(elsewhere), **here, **credentials)
     assert (again.returncode, again.stdout.count(" 0 new")) == (0, again.stdout.count(" new"))
     new = serve(home.root / "new data", **here, **elsewhere)
-    work(**here, **elsewhere)
+    workers = work(**here, **elsewhere)
     people.come_to(new.port)
     home.go_on.touch()
     people.go_on()
     people.are_done()
     assert new.stop() == 0
+    assert [worker.stop() for worker in workers] == [0] * len(workers)
 
     back = {
         "SILO_STORE_URL": f"sqlite:///{home.data}/silo.db",
