@@ -95,13 +95,14 @@ def test_s31_a_job_is_done_anew_at_once_on_the_machine_of_its_dead_worker(
     assert server.stop() == 0
 
 
-def test_s31_a_job_that_died_with_its_only_process_says_so_after_the_next_start(
-    tmp_path: Path, gate: Gate
+@pytest.mark.parametrize("victim", [tree, Server.stop], ids=lambda function: function.__name__)
+def test_s31_a_job_that_ended_with_its_only_process_says_so_after_the_next_start(
+    tmp_path: Path, gate: Gate, victim: Callable[[Server], None]
 ) -> None:
     given = {"SILO_LEASE": 600, "SILO_RUNNER": "thread", "TESTS_GATE": gate.path}
     server = Server(tmp_path / "data", 1, None, **given)
     server.start()
-    assert play(server, held_at(gate), tree) == f"failed: {INTERRUPTED}"
+    assert play(server, held_at(gate), victim) == f"failed: {INTERRUPTED}"
     assert server.stop() == 0
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from support import Clock, eventually
 
 from {{ cookiecutter.package_name }}.silo import BackgroundTask
 from {{ cookiecutter.package_name }}.silo.tasks.base import Call, Runner, Terms
+from {{ cookiecutter.package_name }}.silo.tasks.child import Limits
 from {{ cookiecutter.package_name }}.silo.tasks.job import Job
 from {{ cookiecutter.package_name }}.silo.tasks.jobs import INTERRUPTED, LONGEST_BACKOFF, Jobs
 from {{ cookiecutter.package_name }}.silo.tasks.thread import ThreadRunner
@@ -97,6 +99,21 @@ def test_a_waiting_job_whose_only_process_is_gone_has_failed(
         assert found.status == status
         assert found.error == (INTERRUPTED if status == "failed" else None)
     assert jobs.records.count("lease") == 0
+
+
+@pytest.mark.parametrize("limits", [None, Limits()], ids=["in the thread", "in a child of its own"])
+def test_a_job_of_a_thread_whose_process_stops_is_not_tried_again_and_says_why(
+    tmp_path: Path, limits: Limits | None
+) -> None:
+    """Nobody else can have its target, and nobody has asked for its end."""
+    runner = ThreadRunner(Jobs(RECORDS["sqlite"](tmp_path)), limits=limits)
+    task = BackgroundTask("heeds", runner=runner, retries=5)
+    task.start(targets.heeds, str(tmp_path / "ended"), "update")
+    eventually(lambda: task.state.message == "still at it")
+    runner.stop()
+    assert (task.state.status, task.state.error) == ("failed", INTERRUPTED)
+    eventually(lambda: "silo-task-heeds" not in {each.name for each in threading.enumerate()})
+    runner.jobs.records.close()
 
 
 def test_what_a_person_was_told_is_not_tried_again(runner: Runner) -> None:

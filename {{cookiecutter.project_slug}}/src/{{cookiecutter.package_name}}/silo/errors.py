@@ -152,7 +152,7 @@ class UserError(SiloError):
 
 
 class Cancelled(SiloError):
-    """Raised inside a task at its next progress call after the person cancelled it."""
+    """Raised in a task at its next progress call once it was cancelled, or its process stops."""
 
     def __init__(self) -> None:
         super().__init__("Cancelled.")

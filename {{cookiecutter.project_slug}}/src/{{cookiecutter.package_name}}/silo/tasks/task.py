@@ -210,6 +210,8 @@ class RunningTask(BackgroundTask):
         insist(lambda: super(RunningTask, self).fail(error), self.runner.stopped)
 
     def _heed(self) -> None:
+        if self.runner.stopped.is_set():
+            raise Cancelled
         with contextlib.suppress(*AWAY):
             job = self._job()
             if job and (job.cancelling or job.status == "cancelled"):

@@ -49,7 +49,7 @@ class ThreadRunner(Runner):
         self._secrets = secrets or {}
         self.limits = limits
         self._scratch = scratch
-        self._running: set[str] = set()
+        self._running: dict[str, int] = {}
         self._lock = threading.Lock()
         self._trouble = Trouble(log, "the renewing thread")
         self._renewer: threading.Thread | None = None
@@ -62,8 +62,8 @@ class ThreadRunner(Runner):
     def stop(self) -> None:
         self.stopped.set()
         with contextlib.suppress(*AWAY):  # then the leases end them
-            for job_id in list(self._running):
-                self.jobs.cancel(job_id)
+            for job_id, attempt in list(self._running.items()):
+                self.jobs.hand_back(job_id, attempt)
 
     def begin(self) -> None:
         with self._lock:
@@ -106,7 +106,7 @@ class ThreadRunner(Runner):
             return None
 
     def _attend(self, job: Job, limits: Limits) -> None:
-        """Have a child process do it; when this process stops, it is cancelled as a thread is."""
+        """Have a child process do it; when this process stops, it ends as a thread does."""
         worker = Worker((), self._secrets, self._scratch)
         try:
             worker.give(job, limits)
@@ -119,11 +119,11 @@ class ThreadRunner(Runner):
     @contextlib.contextmanager
     def _renewed(self, job: Job) -> Iterator[None]:
         self.begin()
-        self._running.add(job.id)
+        self._running[job.id] = job.attempt
         try:
             yield
         finally:
-            self._running.discard(job.id)
+            del self._running[job.id]
 
     def _renew(self) -> None:
         while not self.stopped.wait(min(self.jobs.leases.seconds / 3, TICK_SECONDS)):
