@@ -9,16 +9,20 @@ import threading
 from collections.abc import Iterator
 from html import escape
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
+SCRIPT = "/static/notice.js"
 PAGE = """<!doctype html>
 <html lang="en">
 <meta charset="utf-8">
-<meta http-equiv="refresh" content="1">
+<noscript><meta http-equiv="refresh" content="1"></noscript>
+<script type="module" src="{script}"></script>
 <title>The code cannot be loaded</title>
 <h1>The code cannot be loaded</h1>
-<pre>{}</pre>
+<pre>{text}</pre>
 <p>This page goes on by itself when a file is saved.</p>
 """
+CONTENT_SECURITY_POLICY = "default-src 'none'; script-src 'self'; connect-src 'self'"
 
 
 @contextlib.contextmanager
@@ -27,17 +31,13 @@ def shown(host: str, port: int, text: str) -> Iterator[None]:
 
     class Answer(BaseHTTPRequestHandler):
         def answer(self) -> None:
-            body, kind = (
-                (problem(text), "application/problem+json")
-                if "/api/" in self.path
-                else (PAGE.format(escape(text)), "text/html; charset=utf-8")
-            )
+            status, kind, body = answer_to(self.path, text)
             data = body.encode()
-            self.send_response(503)
+            self.send_response(status)
             for name, value in {
                 "Content-Type": kind,
                 "Content-Length": str(len(data)),
-                "Content-Security-Policy": "default-src 'none'",
+                "Content-Security-Policy": CONTENT_SECURITY_POLICY,
                 "X-Content-Type-Options": "nosniff",
                 "Cache-Control": "no-store",
                 "Retry-After": "1",
@@ -63,6 +63,19 @@ def shown(host: str, port: int, text: str) -> Iterator[None]:
         finally:
             server.shutdown()
             thread.join()
+
+
+def answer_to(path: str, text: str) -> tuple[int, str, str]:
+    """The status, the content type and the body."""
+    if path == SCRIPT:
+        return 200, "text/javascript; charset=utf-8", script()
+    if "/api/" in path:
+        return 503, "application/problem+json", problem(text)
+    return 503, "text/html; charset=utf-8", PAGE.format(text=escape(text), script=SCRIPT)
+
+
+def script() -> str:
+    return Path(__file__).with_name("static").joinpath("notice.js").read_text("utf-8")
 
 
 def problem(text: str) -> str:

@@ -55,11 +55,14 @@ def browser_type_launch_args(
     quiet = ["disable-background-networking", "disable-component-update", "disable-gpu"]
     quiet += ["disable-quic", "disable-sync", "no-first-run"]
     quiet += ["no-sandbox"] if programs.is_root() else []
-    path = browser_type_launch_args.get("executable_path") or programs.find_chromium(playwright)
+    given = browser_type_launch_args
+    path = programs.find_chromium(playwright, window=not given.get("headless", True))
     if path is None:
         pytest.fail(programs.NONE)
-    args = [*browser_type_launch_args.get("args", []), *(f"--{flag}" for flag in quiet)]
-    return {**browser_type_launch_args, "executable_path": path, "args": args}
+    # Without the path of its own, Playwright starts the one that has no windows.
+    found = {} if path == playwright.chromium.executable_path else {"executable_path": path}
+    args = [*given.get("args", []), *(f"--{flag}" for flag in quiet)]
+    return {**found, **given, "args": args}
 
 
 @pytest.fixture(scope="session")
