@@ -56,7 +56,8 @@ def browser_type_launch_args(
     quiet += ["disable-quic", "disable-sync", "no-first-run"]
     quiet += ["no-sandbox"] if programs.is_root() else []
     given = browser_type_launch_args
-    path = programs.find_chromium(playwright, window=not given.get("headless", True))
+    window = "PWDEBUG" in os.environ or not given.get("headless", True)
+    path = programs.find_chromium(playwright, window)
     if path is None:
         pytest.fail(programs.NONE)
     # Without the path of its own, Playwright starts the one that has no windows.
