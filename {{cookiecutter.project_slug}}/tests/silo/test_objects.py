@@ -16,6 +16,7 @@ import urllib.request
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from unittest.mock import Mock, patch
 
@@ -341,6 +342,26 @@ def test_s34_a_bucket_that_says_nothing_is_not_waited_for(
     with swift.asleep(), pytest.raises(FilesUnavailable):
         place.open(FOLDER, "a")
     assert read(place) == b"kept"
+
+
+class Accepts(BaseHTTPRequestHandler):
+    """Answers as Swift does, now and then, of several who put one object at once."""
+
+    def do_PUT(self) -> None:
+        self.rfile.read(int(self.headers["Content-Length"]))
+        self.send_response(202)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+
+def test_what_another_s_has_replaced_by_then_was_put(swift: Swift) -> None:
+    with ThreadingHTTPServer(("127.0.0.1", 0), Accepts) as server:
+        threading.Thread(target=server.serve_forever).start()
+        place = ObjectPlace(location(swift, "x", f"http://127.0.0.1:{server.server_port}"))
+        place.put(FOLDER, "a", io.BytesIO(b"1"), "")
+        with pytest.raises(FilesUnavailable):
+            place.bucket.put("a", b"1", mode="create")
+        server.shutdown()
 
 
 def test_s36_a_session_expires_once_its_files_can_be_removed(

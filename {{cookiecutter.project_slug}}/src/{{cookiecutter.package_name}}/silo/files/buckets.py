@@ -16,6 +16,7 @@ import obstore
 from obstore.exceptions import (
     AlreadyExistsError,
     BaseError,
+    GenericError,
     PermissionDeniedError,
     PreconditionError,
     UnauthenticatedError,
@@ -54,6 +55,9 @@ ENDPOINT = re.compile(r"https?://([\w.-]+|\[[\da-f:.]+\])(:\d{1,5})?", re.A | re
 
 NO_BUCKET = ("NoSuchBucket", "ContainerNotFound", "The specified bucket does not exist")
 REFUSED = ("401 Unauthorized", "403 Forbidden")
+REPLACED = "ETag Header missing"
+"""What the client makes of Swift's 202, without a tag: the object was put, and somebody who began
+later had put theirs by then, which stays."""
 
 
 class Bucket:
@@ -87,9 +91,13 @@ class Bucket:
     ) -> None:
         """Raises AlreadyExistsError, if the mode is `create`."""
         with reached():
-            obstore.put(
-                self.store, key, data, attributes=attributes, mode=mode, use_multipart=False
-            )
+            try:
+                obstore.put(
+                    self.store, key, data, attributes=attributes, mode=mode, use_multipart=False
+                )
+            except GenericError as error:
+                if mode != "overwrite" or REPLACED not in str(error):
+                    raise
 
     def put_pieces(self, key: str, pieces: Iterator[bytes], attributes: Attributes) -> None:
         """Put what may be too large for memory; what `pieces` raises comes through."""
