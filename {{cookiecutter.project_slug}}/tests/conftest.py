@@ -51,11 +51,11 @@ def take_time() -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers() -> int:
-    """How many processes `-n auto` is: two more than there are processors, as tests often wait.
+    """How many processes `-n auto` is: one more than there are processors, as tests often wait.
 
     Each has servers and a browser of its own, for which a machine must have the memory.
     """
-    return min((os.cpu_count() or 1) + 2, 6)
+    return min((os.cpu_count() or 1) + 1, 6)
 
 
 @pytest.hookimpl(optionalhook=True)

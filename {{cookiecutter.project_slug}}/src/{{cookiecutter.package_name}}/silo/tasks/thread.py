@@ -123,7 +123,7 @@ class ThreadRunner(Runner):
         try:
             yield
         finally:
-            del self._running[job.id]
+            self._running.pop(job.id, None)
 
     def _renew(self) -> None:
         while not self.stopped.wait(min(self.jobs.leases.seconds / 3, TICK_SECONDS)):
