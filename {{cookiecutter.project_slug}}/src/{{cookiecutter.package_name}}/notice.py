@@ -27,7 +27,10 @@ CONTENT_SECURITY_POLICY = "default-src 'none'; script-src 'self'; connect-src 's
 
 @contextlib.contextmanager
 def shown(host: str, port: int, text: str) -> Iterator[None]:
-    """Answer every call with this text and a 503; who waits for the server goes on waiting."""
+    """Answer every call with this text and a 503; who waits for the server goes on waiting.
+
+    Only the page's script is as it always is.
+    """
 
     class Answer(BaseHTTPRequestHandler):
         def answer(self) -> None:

@@ -57,7 +57,7 @@ def browser_type_launch_args(
     quiet += ["no-sandbox"] if programs.is_root() else []
     given = browser_type_launch_args
     window = "PWDEBUG" in os.environ or not given.get("headless", True)
-    path = programs.find_chromium(playwright, window)
+    path = given.get("executable_path") or programs.find_chromium(playwright, window)
     if path is None:
         pytest.fail(programs.NONE)
     # Without the path of its own, Playwright starts the one that has no windows.
