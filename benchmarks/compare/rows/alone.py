@@ -91,11 +91,14 @@ def make_test(_: Sizes) -> dict[str, Any]:
 
 
 def command_seconds(command: list[str], folder: Path) -> float:
-    """Raises CannotRunError if it fails, with the names of tests that did."""
+    """Raises CannotRunError if it fails, with the names of tests that did and where to read why."""
     began = time.perf_counter()
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
     if done.returncode:
         said = done.stdout + done.stderr
+        env.CACHE.mkdir(exist_ok=True)
+        (env.CACHE / "failed.log").write_text(said, "utf-8")
         failed = [line.strip() for line in said.splitlines() if "FAILED " in line]
-        raise CannotRunError("\n".join([command[0], *failed, said[-300:].strip()]))
+        where = f"all it said is in {env.CACHE.name}/failed.log"
+        raise CannotRunError("\n".join([command[0], *failed, where]))
     return time.perf_counter() - began
