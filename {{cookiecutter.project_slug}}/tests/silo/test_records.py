@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import sys
 import threading
+import time
 import tracemalloc
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -20,6 +22,7 @@ from hypothesis import strategies as st
 from support import open_files
 
 from {{ cookiecutter.package_name }}.silo import SiloError
+from {{ cookiecutter.package_name }}.silo.errors import StoreUnavailable
 from {{ cookiecutter.package_name }}.silo.records import (
     NEW,
     Delete,
@@ -313,6 +316,28 @@ def test_closing_gives_back_every_open_file(name: str, tmp_path: Path) -> None:
         assert records.read("kind", "a")
         records.close()
     assert open_files() <= before
+
+
+def test_who_still_asks_while_it_closes_is_answered_or_hears_that_it_is_away(
+    open_records: OpenRecords,
+) -> None:
+    """As threads do that have just ended a job when the process stops."""
+    for _ in range(10):
+        records, closed = open_records(), threading.Event()
+
+        def ask(records: Records = records, closed: threading.Event = closed) -> None:
+            while not closed.is_set():
+                with contextlib.suppress(StoreUnavailable):
+                    records.read("kind", "a")
+                    records.apply(put("a"), put("b"))
+
+        with ThreadPoolExecutor(3) as threads:
+            asking = [threads.submit(ask) for _ in range(3)]
+            time.sleep(0.02)
+            records.close()
+            closed.set()
+            for each in asking:
+                each.result()
 
 
 def test_an_unknown_store_is_refused_by_name() -> None:

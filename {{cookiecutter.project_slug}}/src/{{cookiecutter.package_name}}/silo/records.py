@@ -138,7 +138,7 @@ class Records(ABC):
         return []
 
     def close(self) -> None:  # noqa: B027 - most stores hold nothing
-        """Let go of files and connections."""
+        """Let go of files and connections. Who asks meanwhile is answered, or StoreUnavailable."""
 
 
 STORES = {

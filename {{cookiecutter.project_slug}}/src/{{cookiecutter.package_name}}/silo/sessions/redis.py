@@ -71,6 +71,7 @@ class RedisRecords(Records):
         self._due = self._redis.register_script(DUE)
         self._versions = self._redis.register_script(VERSIONS)
         self._away = False
+        self._closed = False
         self._hangs_until = 0.0
         try:
             self._versions([self._root])
@@ -142,6 +143,7 @@ class RedisRecords(Records):
         return doubts
 
     def close(self) -> None:
+        self._closed = True
         self._redis.close()
 
     def _page(self, index: bytes, at: int) -> list[tuple[bytes, bytes | None]]:
@@ -175,6 +177,11 @@ class RedisRecords(Records):
                 self._hangs_until = time.monotonic() + HANGING_SECONDS
             self._say("the store fails: %s", error, away=True)
             raise translated(error) from error
+        except (AttributeError, ValueError) as error:
+            if not self._closed:
+                raise
+            # The client took the connection's buffer from the thread that was reading from it.
+            raise StoreUnavailable from error
         self._say("the store answers again", away=False)
         return answer
 
