@@ -204,16 +204,19 @@ def test_s36_of_two_cleaners_one_ends_each_session(cluster: Cluster) -> None:
     records.apply(*(Postpone("session", key, records.clock() - 1) for key in keys))
     eventually(lambda: not any(records.read("session", key) for key in keys))
     records.close()
-    news = [host.server.log[len(old) :] for host, old in zip(cluster.hosts, said, strict=True)]
-    for key in keys:
-        line = f"session {key[:OWNER_CHARS]} has expired"
-        assert sum(log.count(line) for log in news) == 1
-    for log in news:
-        assert "Traceback" not in log
-        assert " ERROR " not in log
+
+    def news() -> str:
+        both = zip(cluster.hosts, said, strict=True)
+        return "".join(host.server.log[len(old) :] for host, old in both)
+
+    lines = [f"session {key[:OWNER_CHARS]} has expired" for key in keys]
+    eventually(lambda: all(line in news() for line in lines))  # which are said after it is done
     for person in people:
         for host in cluster.hosts:
             assert at(host, person).caller.post("/api/process").status == 410
+    assert {news().count(line) for line in lines} == {1}
+    assert "Traceback" not in news()
+    assert " ERROR " not in news()
 
 
 @pytest.mark.parametrize(
