@@ -123,7 +123,7 @@ class _Server:
         except subprocess.TimeoutExpired:
             self._process.kill()
         self._process.wait()
-        self._hearing.join(1)
+        self._hearing.join(END_SECONDS)
 
     def _hear(self) -> None:
         stream: Any = self._process.stderr

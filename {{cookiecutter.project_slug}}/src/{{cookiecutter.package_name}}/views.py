@@ -126,13 +126,13 @@ def status() -> dict[str, Any]:
     they wait for that.
     """
     silo, session = the_silo(), the_silo().session
-    state = silo.snapshot(NAMESPACE)
+    state, review = silo.snapshot(NAMESPACE), silo.snapshot(REVIEW)
     return {
         "session": silo.status,
         "files": state["files"],
         "options": state["options"],
         "job": job_json(state["task"]) if session else None,
-        "review": review_of(state["task"], silo.snapshot(REVIEW)),
+        "review": review_of(state["task"], review),
         "expires_in": max(0.0, session.due - silo.store.clock()) if session else None,
     }
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from unittest.mock import patch
 
 import pytest
@@ -10,7 +11,8 @@ from support import eventually
 
 from {{ cookiecutter.package_name }}.silo.counts import Counts
 from {{ cookiecutter.package_name }}.silo.errors import StoreUnavailable
-from {{ cookiecutter.package_name }}.silo.records import Records
+from {{ cookiecutter.package_name }}.silo.records import Records, Step
+from {{ cookiecutter.package_name }}.silo.sessions.memory import MemoryRecords
 
 from .conftest import OpenRecords
 
@@ -57,6 +59,28 @@ def test_processes_that_count_at_once_lose_nothing(open_records: OpenRecords) ->
     for thread in threads:
         thread.join()
     assert [counts.read() for counts in every] == [{("calls",): 100}] * 4
+
+
+def test_who_flushes_waits_for_what_another_thread_is_putting_on_record() -> None:
+    counts, go_on, put = Counts(MemoryRecords(), LONG), threading.Event(), threading.Event()
+    apply = counts._records.apply
+
+    def slowly(*steps: Step) -> int:
+        put.set()
+        assert go_on.wait(60)
+        return apply(*steps)
+
+    counts.add({("calls",): 1})
+    with patch.object(counts._records, "apply", slowly), ThreadPoolExecutor(2) as threads:
+        first = threads.submit(counts.flush)
+        assert put.wait(60)
+        second = threads.submit(counts.flush)
+        with pytest.raises(TimeoutError):
+            second.result(timeout=0.1)
+        go_on.set()
+        for flush in (second, first):
+            flush.result()
+        assert counts.read() == {("calls",): 1}
 
 
 def test_a_process_that_comes_anew_goes_on_from_there(open_records: OpenRecords) -> None:

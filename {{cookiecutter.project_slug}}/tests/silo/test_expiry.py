@@ -6,16 +6,20 @@ import logging
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
-from support import Clock, eventually
+from support import Absent, Clock, eventually
 
 from {{ cookiecutter.package_name }}.silo import BackgroundTask, SessionStore
+from {{ cookiecutter.package_name }}.silo.errors import StoreUnavailable
 from {{ cookiecutter.package_name }}.silo.sessions.ids import SessionKey, session_key
+from {{ cookiecutter.package_name }}.silo.sessions.memory import MemoryRecords
 from {{ cookiecutter.package_name }}.silo.tasks.base import Reporter
+from {{ cookiecutter.package_name }}.silo.tasks.job import decode
 from {{ cookiecutter.package_name }}.silo.tasks.queue import SERVED_SECONDS
 
-from .conftest import LEASE, RETAIN, TTL, OpenStore
+from .conftest import LEASE, RETAIN, TTL, OpenStore, add_job
 
 SID = "a-session-of-a-client"
 
@@ -235,6 +239,61 @@ def test_s32_the_jobs_of_a_session_go_with_it(store: SessionStore, clock: Clock)
     store.cleanup()
     assert store.records.count("job") == 0
     assert task.state.status == "idle"
+
+
+def test_nobody_has_a_session_that_is_reset_before_its_files_are_gone(store: SessionStore) -> None:
+    """They would be taken for those that the reset has to remove."""
+    meanwhile: list[object] = []
+    store.on_remove(lambda key: meanwhile.append(store.locks.take(key)))
+    store.get(SID)
+    store.reset(SID)
+    assert meanwhile == [None]
+    with store.transaction(SID):
+        pass
+
+
+def test_a_reset_whose_files_cannot_be_removed_says_so_and_keeps_nobody_out(
+    store: SessionStore,
+) -> None:
+    trouble = [OSError("the disk went away")]
+
+    def remove(_: SessionKey) -> None:
+        if trouble:
+            raise trouble.pop()
+
+    store.on_remove(remove)
+    store.get(SID)
+    with pytest.raises(OSError, match="the disk went away"):
+        store.reset(SID)
+    store.reset(SID)
+
+
+def test_s34_a_pass_that_meets_an_absent_store_gives_workers_a_lease_s_time(clock: Clock) -> None:
+    absent = Absent(MemoryRecords())
+    store = SessionStore(records=absent, clock=clock, lease=LEASE)
+    jobs = store.runner.jobs
+    jobs.claim(add_job(jobs))
+    absent.away = True
+    clock.advance(LEASE + 1)
+    with pytest.raises(StoreUnavailable):
+        store.cleanup()
+    absent.away = False
+    store.cleanup()
+    [job] = [decode(record) for _, record in absent.each("job")]
+    assert (job.status, job.attempt) == ("running", 1)
+
+
+def test_a_pass_ends_sessions_though_the_jobs_cannot_be_looked_after(
+    store: SessionStore,
+    clock: Clock,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(store.runner, "tick", Mock(side_effect=ValueError("no such job")))
+    store.get(SID)
+    clock.advance(TTL)
+    assert store.cleanup() == [SID]
+    assert "no such job" in caplog.text
 
 
 def test_s32_reset_and_destroy_cancel_tasks(store: SessionStore) -> None:

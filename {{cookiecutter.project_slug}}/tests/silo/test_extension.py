@@ -143,6 +143,34 @@ def assert_gone(answer: TestResponse) -> None:
     }
 
 
+@pytest.mark.parametrize("method", ["GET", "POST"])
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda silo: silo.state("counter"),
+        lambda silo: silo.snapshot("counter"),
+        lambda silo: {"sid": silo.sid},
+    ],
+    ids=["state", "snapshot", "sid"],
+)
+def test_a_session_that_ends_in_the_middle_of_a_request_is_gone_and_not_made_anew(
+    app: Flask, silo: Silo, clock: Clock, method: str, ask: Callable[[Silo], Any]
+) -> None:
+    """After the request was let in, and before the view has looked."""
+    silo.add_data_endpoints("/api/late")
+
+    @app.route("/api/late", methods=["GET", "POST"])
+    def late() -> Any:
+        clock.advance(TTL)
+        silo.store.cleanup()
+        return {key: str(value) for key, value in ask(silo).items()}
+
+    client = app.test_client()
+    session = begin(client)
+    assert_gone(client.open("/api/late", method=method, headers=session))
+    assert (silo.store.active_count, silo.store.expired_count) == (0, 1)
+
+
 # Whose session
 
 

@@ -266,6 +266,15 @@ def test_a_sweep_leaves_alone_what_lacks_nothing(jobs: Jobs, clock: Clock) -> No
     assert (jobs.read(waiting), jobs.read(running)) == before
 
 
+def test_a_job_of_this_process_that_is_cancelled_while_it_waits_has_no_lease(jobs: Jobs) -> None:
+    job_id = add_job(jobs, target="")
+    assert jobs.leases.read(job_id)
+    job = jobs.cancel(job_id)
+    assert job
+    assert job.status == "cancelled"
+    assert jobs.leases.read(job_id) is None
+
+
 # A store that is away
 
 

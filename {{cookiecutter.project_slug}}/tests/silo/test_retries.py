@@ -12,6 +12,7 @@ from backends import RECORDS, RUNNERS
 from support import Clock, eventually
 
 from {{ cookiecutter.package_name }}.silo import BackgroundTask
+from {{ cookiecutter.package_name }}.silo.sessions.memory import MemoryRecords
 from {{ cookiecutter.package_name }}.silo.tasks.base import Call, Runner, Terms
 from {{ cookiecutter.package_name }}.silo.tasks.child import Limits
 from {{ cookiecutter.package_name }}.silo.tasks.job import Job
@@ -114,6 +115,18 @@ def test_a_job_of_a_thread_whose_process_stops_is_not_tried_again_and_says_why(
     assert (task.state.status, task.state.error) == ("failed", INTERRUPTED)
     eventually(lambda: "silo-task-heeds" not in {each.name for each in threading.enumerate()})
     runner.jobs.records.close()
+
+
+def test_a_job_of_a_thread_that_sees_the_stop_before_it_is_handed_back_says_why(
+    tmp_path: Path,
+) -> None:
+    runner = ThreadRunner(Jobs(MemoryRecords()))
+    task = BackgroundTask("heeds", runner=runner)
+    task.start(targets.heeds, str(tmp_path / "ended"), "update")
+    eventually(lambda: task.state.message == "still at it")
+    runner.stopped.set()
+    eventually(lambda: not task.is_running)
+    assert (task.state.status, task.state.error) == ("failed", INTERRUPTED)
 
 
 def test_what_a_person_was_told_is_not_tried_again(runner: Runner) -> None:

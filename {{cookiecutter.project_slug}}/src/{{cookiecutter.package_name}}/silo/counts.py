@@ -33,6 +33,7 @@ class Counts:
         self._records = records
         self._seconds = seconds
         self._lock = threading.Lock()
+        self._flushing = threading.Lock()
         self._added: dict[Count, float] = {}
         self._timer: threading.Timer | None = None
 
@@ -48,6 +49,10 @@ class Counts:
 
     def flush(self) -> None:
         """Put on record what this process has counted. Raises SiloError, and keeps it for later."""
+        with self._flushing:  # in turn: after it all is on record, what another thread took, too
+            self._flush()
+
+    def _flush(self) -> None:
         with self._lock:
             added, self._added = self._added, {}
             if self._timer:

@@ -181,7 +181,8 @@ class Silo:
         with. Raises NamespaceError if nobody registered it.
         """
         self.store.check_namespace(namespace)
-        state: dict[str, Any] = self.store.state_of(self.session or Session("", 0.0))[namespace]
+        session = self._visit.same(self.session) or Session("", 0.0)
+        state: dict[str, Any] = self.store.state_of(session)[namespace]
         return state
 
     @property

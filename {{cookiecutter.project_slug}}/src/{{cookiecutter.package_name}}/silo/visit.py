@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from .codec import encode
-from .errors import SnapshotChanged
+from .errors import SessionExpired, SnapshotChanged
 from .records import Step
 from .sessions.base import SessionStore
 from .sessions.session import Session
@@ -14,7 +14,11 @@ from .sessions.transaction import Transaction
 
 
 class Visit:
-    """`sid` is the id that the client sent, if this server signed it, or the one it was given."""
+    """`sid` is the id that the client sent, if this server signed it, or the one it was given.
+
+    A session that was live in this request and is no more is not made anew: whoever asks for it
+    then has SessionExpired.
+    """
 
     def __init__(self, store: SessionStore, sid: str | None) -> None:
         self.sid = sid
@@ -41,21 +45,27 @@ class Visit:
         """The id of a session that is there, made if need be; its TTL begins anew, once."""
         sid = self.sure_sid()
         if self.held is None and not self._opened:
-            self._store.open(sid)
+            self._store.open(sid, create=not self._met)
             self._opened = self._met = True
         return sid
 
     def begin(self) -> Transaction:
         """Hold the session until the end of the request. Raises SessionBusy."""
         if self.held is None:
-            self.held = self._store.begin(self.sure_sid())
+            self.held = self._store.begin(self.sure_sid(), create=not self._met)
             self._met = True
         return self.held
+
+    def same(self, session: Session | None) -> Session | None:
+        """What was found of the session."""
+        if session is None and self._met:
+            raise SessionExpired
+        return session
 
     def snapshot(self) -> dict[str, Any]:
         """One snapshot a request, remembered so that a change to it does not go unnoticed."""
         if self._snapshot is None:
-            session = self._store.touch(self.sid) if self.sid else None
+            session = self.same(self._store.touch(self.sid) if self.sid else None)
             self._met = session is not None
             self._snapshot = self._store.state_of(session or Session("", 0.0))
             self._encoded = encode(self._snapshot)[0]

@@ -141,14 +141,17 @@ class SessionStore:
         session = read_session(record)
         return session if self.is_live(session) else None
 
-    def open(self, sid: str) -> Session:
-        """The session, created if need be, and its TTL begun anew."""
+    def open(self, sid: str, create: bool = True) -> Session:
+        """The session, created if need be, and its TTL begun anew.
+
+        Raises SessionExpired if there is none and none is to be created.
+        """
         session = self.touch(sid)
         if session:
             return session
         key = session_key(sid)
         with self.locks.held(key):
-            return self._load(sid, key)
+            return self._load(sid, key, create)
 
     def state_of(
         self, session: Session, launch: Callable[[str, Call], Job] | None = None

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from ..answers import forgetting
+from ..errors import StoreUnavailable
 from ..records import Delete, Postpone, Put, Record, Step
 from ..tasks.job import OWNER_CHARS, Job
 from .ids import SessionKey
@@ -46,6 +47,12 @@ class Expiry:
 
     def run(self) -> list[str]:
         """One pass; the ids of the sessions that it expired."""
+        try:
+            self._store.runner.tick()  # first, so that it notices when the store is away
+        except StoreUnavailable:
+            raise
+        except Exception:
+            log.exception("looking after the jobs failed")
         now, expired = self._store.clock(), list[str | None]()
         for key, record in self._records.each_due("session", now):
             with logged("expiring a session"):
@@ -56,7 +63,6 @@ class Expiry:
         for key, record in self._records.each_due("garbage", now):
             with logged("removing what a session left behind"):
                 self._collect(SessionKey(key), record)
-        self._store.runner.tick()
         self._store.runner.jobs.sweep(self._refers_to)
         for action in self.on_cleanup:
             with logged("an action of the cleanup"):

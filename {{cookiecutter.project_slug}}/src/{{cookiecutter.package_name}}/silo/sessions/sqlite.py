@@ -119,8 +119,9 @@ class SqliteRecords(Records):
         return int(number)
 
     def close(self) -> None:
-        while self._idle:
-            self._idle.pop().close()
+        with contextlib.suppress(IndexError):
+            while True:
+                self._idle.pop().close()
         self._turn.close()
         self._locks.close()
 

@@ -32,6 +32,7 @@ class Transaction:
         self._starts: list[tuple[Job, Call]] = []
         self._afterwards: list[Callable[[], None]] = []
         self._last: list[Step] = []
+        self._dropped: Session | None = None
         self.session: Session
         self.state: dict[str, Any]
 
@@ -52,8 +53,7 @@ class Transaction:
         self._last = forgetting(store.records, self._key)
         self.state.clear()
         self.state.update(store.state_of(Session(session.bare, session.created), self.launch))
-        self.after_commit(lambda: store.cancel_tasks(session))
-        self.after_commit(lambda: store.remove_files(self._key))
+        self._dropped = session
 
     def after_commit(self, action: Callable[[], None]) -> None:
         """Have something done once the state is kept, such as removing what it no longer names."""
@@ -70,17 +70,32 @@ class Transaction:
         steps = [step for job, _ in self._starts for step in runner.jobs.creation(job)]
         try:
             put = self._store.writing(self._key, self.session, self.state)
-            unlock = self._hold.unlock
+            unlock = () if self._dropped else self._hold.unlock
             if not self._store.records.apply(put, *unlock, *steps, *also(), *self._last):
                 raise SessionBusy
         except BaseException:
             self.rollback()
             raise
-        self._store.locks.release(self._hold)
-        for job, call in self._starts:
-            runner.deliver(job, call)
+        try:
+            self._let_go()
+        finally:
+            for job, call in self._starts:
+                runner.deliver(job, call)
         for action in self._afterwards:
             action()
+
+    def _let_go(self) -> None:
+        """Let go of the lock; after a reset not before its files are gone, since those of whoever
+        has it next lie in the same place."""
+        store = self._store
+        if not self._dropped:
+            store.locks.release(self._hold)
+            return
+        try:
+            store.cancel_tasks(self._dropped)
+            store.remove_files(self._key)
+        finally:
+            store.locks.abandon(self._hold)
 
     def rollback(self) -> None:
         """Forget the state's changes and let go of the lock."""

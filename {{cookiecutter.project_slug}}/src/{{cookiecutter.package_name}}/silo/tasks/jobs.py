@@ -192,7 +192,10 @@ class Jobs:
                 return replace(job, cancelling=True, message="Cancelling…")
             return None
 
-        return self._change(job_id, ask, lambda job: [self._leaving(job)])
+        def steps(job: Job) -> list[Step]:
+            return [self._leaving(job), *([] if job.active else [self.leases.ending(job_id)])]
+
+        return self._change(job_id, ask, steps)
 
     def recover(self) -> None:
         """Hand back the jobs of workers that are dead, or were silent for longer than their lease.

@@ -96,7 +96,11 @@ class ThreadRunner(Runner):
                         self.stopped,
                     )
             except BaseException as error:  # a thread's end must be its job's end, whatever it was
-                self.settle(job, outcome_of(error))
+                outcome = outcome_of(error)
+                if outcome.end == "cancelled" and self.stopped.is_set():
+                    self.jobs.hand_back(job.id, job.attempt)  # who stops has asked for its end
+                else:
+                    self.settle(job, outcome)
 
     def _apart(self, job: Job, call: Call) -> Job | None:
         """The job as a child process is told it, if it can be told there."""
