@@ -6,6 +6,7 @@ import re
 from datetime import date
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from openpyxl import Workbook, load_workbook
@@ -447,6 +448,22 @@ def test_columns_of_the_uploaded_tables_are_offered(visitor: Visitor) -> None:
     visitor.press("Start over")
     visitor.upload({"name": "second.csv", "mimeType": "text/csv", "buffer": b"Town,Size\nA,1\n"})
     expect(offered.first).to_have_text("Town")
+
+
+def test_files_that_are_chosen_while_it_starts_over_wait_until_it_has(visitor: Visitor) -> None:
+    visitor.upload(csv("first.csv"))
+    calls: list[str] = []
+    visitor.page.on("request", lambda call: calls.append(urlsplit(call.url).path))
+    visitor.page.on("response", lambda it: calls.append(f"answer: {urlsplit(it.url).path}"))
+    reset = visitor.holds("**/api/reset")
+    visitor.press("Start over")
+    held = reset()
+    visitor.choose(csv("second.csv"))
+    visitor.page.wait_for_timeout(500)  # a page that does not wait has sent them by then
+    held.continue_()
+    expect(visitor.page.locator("#uploaded")).to_contain_text("second.csv")
+    visitor.sees("ready")
+    assert "/api/uploads" not in calls[: calls.index("answer: /api/reset")]
 
 
 def test_too_many_ticks_are_told_at_their_group(visitor: Visitor, desk: Desk) -> None:

@@ -17,6 +17,7 @@ const fields = $("fields");
 let held = []; // the File objects this tab can send again
 let sending; // AbortController of the running upload
 let following; // AbortController of the followed job
+let resetting; // ends with the last "Start over"
 let facts = ""; // what the server said last: only changes are acted upon
 let turn = 0; // the latest question to the server: older answers are dropped
 let timer; // looks whether the session has expired
@@ -137,6 +138,7 @@ async function module(name, signal) {
 
 async function send(files) {
   while (sending?.signal.aborted) await pause(0.05);
+  await resetting; // or it would take these files along
   if (!files.length || sending) return;
   await readable(files);
   if (sending) return;
@@ -237,7 +239,9 @@ async function download({ dataset: { file } }) {
 
 async function reset() {
   following?.abort();
-  await post("reset");
+  const done = post("reset");
+  resetting = done.catch(() => {});
+  await done;
   held = [];
   facts = "";
   remember({ files: [], goal: null });
