@@ -163,7 +163,7 @@ def pools(task: Reporter) -> list[int]:
 
 def starts_a_reader(task: Reporter) -> str:
     """What a process of its own finds to read, and what the target itself does."""
-    done = subprocess.run(["cat"], capture_output=True, timeout=5, check=True)
+    done = subprocess.run(["cat"], capture_output=True, timeout=60, check=True)
     return done.stdout.decode() + sys.stdin.read()
 
 

@@ -289,6 +289,17 @@ class Caller:
         """How far an upload of its own is."""
         return int(self.call("HEAD", path).headers["Upload-Offset"])
 
+    def wait_offset(self, path: str, least: int) -> None:
+        """Wait until so much of an upload is there.
+
+        It asks late and seldom: who asks takes the turn from a connection that brings something.
+        """
+        deadline = time.monotonic() + ANSWER_SECONDS
+        time.sleep(1)
+        while self.offset(path) < least:
+            assert time.monotonic() < deadline
+            time.sleep(1)
+
     def append(self, path: str, offset: int, data: bytes) -> Answer:
         """Send the rest of an upload of its own."""
         return self.call("PATCH", path, data, rest(offset))

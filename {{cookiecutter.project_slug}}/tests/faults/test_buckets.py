@@ -124,7 +124,7 @@ def test_the_client_library_works_with_either(server: Server, tmp_path: Path) ->
 def test_an_upload_in_pieces_outlives_the_server(server: Server, caller: Caller) -> None:
     upload = caller.create("sales.csv", len(LARGE))
     with caller.append_in_part(upload, LARGE, 5 * 2**20):
-        eventually(lambda: caller.offset(upload) > 0)
+        caller.wait_offset(upload, 1)
         server.kill(server.master)
     server.start()
     offset = caller.offset(upload)

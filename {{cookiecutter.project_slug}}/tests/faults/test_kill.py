@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from support import Gate
+from support import Gate, eventually
 
 from {{ cookiecutter.package_name }}.silo.tasks.jobs import INTERRUPTED
 
@@ -120,7 +120,7 @@ def test_s35_sigterm_under_load_drains_and_the_job_goes_on_after_the_next_start(
     check = held_at(gate)(round_)
     everyone = server.everyone()
     assert server.stop() == 0
-    assert [pid for pid in everyone if alive(pid)] == []
+    eventually(lambda: not any(map(alive, everyone)))
     server.start()
     assert check().startswith("complete")
     assert server.stop() == 0

@@ -191,7 +191,7 @@ class People:
         assert self.uploader.upload("only.csv", b"A,B\nonly,2\n").status == 201
         self.upload = self.halfway.create("half.csv", len(DATA))
         self.halfway.append_in_part(self.upload, DATA, HALF * 2).close()
-        eventually(lambda: self.halfway.offset(self.upload) >= HALF)
+        self.halfway.wait_offset(self.upload, HALF)
         self.twice.upload("twice.csv", b"A,B\ntwice,2\n")
         self.first = self.repeated()
         assert self.first.status == 202

@@ -24,16 +24,17 @@ START_SECONDS = 120
 class Valkey:
     """A server on a free port of this machine, started at once.
 
-    With `durable` it writes every step to its disk before it answers, so that a kill loses nothing;
-    else it keeps nothing. `settings` are the server's own, such as `requirepass="secret"` or
-    `maxmemory="2mb"`. Port and folder stay the same from one start to the next.
+    With `durable` it writes every step to its file before it answers, so that its end loses nothing
+    (a power cut would, as it waits for no disk); else it keeps nothing. `settings` are the server's
+    own, such as `requirepass="secret"` or `maxmemory="2mb"`. Port and folder stay the same from one
+    start to the next.
     """
 
     def __init__(self, folder: Path, durable: bool = False, **settings: str) -> None:
         self._folder = folder
         self._settings = {"appendonly": "no", **settings}
         if durable:
-            self._settings |= {"appendonly": "yes", "appendfsync": "always"}
+            self._settings |= {"appendonly": "yes", "appendfsync": "no"}
         self._process: subprocess.Popen[bytes] | None = None
         self.port = free_port()
         self.start()

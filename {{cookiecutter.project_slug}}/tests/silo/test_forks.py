@@ -203,7 +203,7 @@ def test_fifty_jobs_leave_nothing_behind(runner: ProcessRunner) -> None:
     for _ in range(50):
         assert whereabouts(runner)["parent"] == server
     eventually(lambda: not children(server))
-    assert files(server) == theirs
+    eventually(lambda: files(server) <= theirs)
     eventually(lambda: open_files() <= ours)  # the last one's are closed after its end is told
 
 
@@ -263,8 +263,8 @@ def test_a_runner_that_stops_costs_no_attempt_if_it_loses_the_child_first(
 
 
 def test_a_job_keeps_its_lease_while_imports_are_done_anew(modules: Path) -> None:
-    (modules / "slow.py").write_text("import time; time.sleep(4)")
-    jobs = Jobs(MemoryRecords(), time.time, lease=2)
+    (modules / "slow.py").write_text("import time; time.sleep(8)")
+    jobs = Jobs(MemoryRecords(), time.time, lease=4)
     runner = ProcessRunner(jobs, Slots(2), Crew(preload=["targets", "slow"]))
     try:
         before = whereabouts(runner)

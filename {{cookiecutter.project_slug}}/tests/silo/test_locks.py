@@ -20,7 +20,7 @@ from {{ cookiecutter.package_name }}.silo.sessions.memory import MemoryRecords
 from .conftest import LEASE, OpenStore
 
 SID = "a-session-of-a-client"
-SHORT = 0.05
+SHORT = 0.3
 """A lease in seconds that a test can wait for."""
 
 

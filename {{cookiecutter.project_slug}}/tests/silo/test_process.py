@@ -347,7 +347,7 @@ def test_a_target_that_does_not_heed_is_killed_after_a_grace(
     pid = tmp_path / "pid"
     if target is targets.sleeps:
         task.start(target, str(pid))
-        eventually(pid.exists)
+        eventually(lambda: pid.exists() and pid.read_text().endswith("\n"))
     else:
         task.start(target)
         eventually(lambda: task.state.logs)
@@ -446,7 +446,7 @@ def test_stopping_hands_the_job_to_whoever_comes_next(tmp_path: Path) -> None:
     with running(Limits(), slots=1, records=records) as runner:
         task = BackgroundTask(runner=runner)
         task.start(targets.notes, str(pids), "word", str(tmp_path / "gate"))
-        eventually(pids.exists)
+        eventually(lambda: pids.exists() and pids.read_text() == "word\n")
     assert task.state.status == "queued"
     (tmp_path / "gate").touch()
     with running(Limits(), slots=1, records=records) as runner:

@@ -19,7 +19,7 @@ import pytest
 from backends import RECORDS
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from support import open_files
+from support import eventually, open_files
 
 from {{ cookiecutter.package_name }}.silo import SiloError
 from {{ cookiecutter.package_name }}.silo.errors import StoreUnavailable
@@ -315,7 +315,7 @@ def test_closing_gives_back_every_open_file(name: str, tmp_path: Path) -> None:
         records.apply(put("a"))
         assert records.read("kind", "a")
         records.close()
-    assert open_files() <= before
+    eventually(lambda: open_files() <= before)
 
 
 def test_who_still_asks_while_it_closes_is_answered_or_hears_that_it_is_away(

@@ -101,14 +101,14 @@ def ttl(raw: client.Redis, name: str) -> float:
 def test_a_record_ends_a_week_after_it_is_due(records: Records, raw: client.Redis) -> None:
     now = time.time()
     records.apply(put("soon", now + HOUR), put("past", now - HOUR), put("never", math.inf))
-    assert ttl(raw, "{silo}/kind/soon") == pytest.approx(GRACE_SECONDS + HOUR, abs=5)
-    assert ttl(raw, "{silo}/kind/past") == pytest.approx(GRACE_SECONDS, abs=5)
+    assert ttl(raw, "{silo}/kind/soon") == pytest.approx(GRACE_SECONDS + HOUR, abs=60)
+    assert ttl(raw, "{silo}/kind/past") == pytest.approx(GRACE_SECONDS, abs=60)
     assert ttl(raw, "{silo}/kind/never") == -1
     records.apply(Postpone("kind", "soon", now + 2 * HOUR), Postpone("kind", "past", math.inf))
     records.apply(Postpone("kind", "never", now + HOUR))
-    assert ttl(raw, "{silo}/kind/soon") == pytest.approx(GRACE_SECONDS + 2 * HOUR, abs=5)
+    assert ttl(raw, "{silo}/kind/soon") == pytest.approx(GRACE_SECONDS + 2 * HOUR, abs=60)
     assert ttl(raw, "{silo}/kind/past") == -1
-    assert ttl(raw, "{silo}/kind/never") == pytest.approx(GRACE_SECONDS + HOUR, abs=5)
+    assert ttl(raw, "{silo}/kind/never") == pytest.approx(GRACE_SECONDS + HOUR, abs=60)
 
 
 def test_an_index_ends_after_the_last_of_its_records(records: Records, raw: client.Redis) -> None:
@@ -116,7 +116,7 @@ def test_an_index_ends_after_the_last_of_its_records(records: Records, raw: clie
     for due in (now + 9 * HOUR, now, now + 5 * HOUR):
         records.apply(put(str(due), due))
     records.apply(Postpone("kind", str(now), now + 20 * HOUR))
-    assert ttl(raw, "{silo}/kind") >= GRACE_SECONDS + 20 * HOUR - 5
+    assert ttl(raw, "{silo}/kind") >= GRACE_SECONDS + 20 * HOUR - 60
     records.apply(put("never", math.inf))
     assert ttl(raw, "{silo}/kind") == -1
 
@@ -302,9 +302,13 @@ def test_a_restart_costs_no_idle_connection_an_answer(
 
 
 def test_more_threads_than_connections_wait_for_each_other(
-    records: Records, raw: client.Redis
+    server: Valkey,
+    opened: Callable[[str], Records],
+    raw: client.Redis,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    together = threading.Barrier(3 * redis.CONNECTIONS)
+    monkeypatch.setattr(redis, "ANSWER_SECONDS", 60)
+    records, together = opened(server.url), threading.Barrier(3 * redis.CONNECTIONS)
 
     def step(number: int) -> int:
         together.wait(60)
@@ -343,8 +347,8 @@ def test_s34_a_server_that_is_gone_is_said_and_comes_back(
 def test_s34_a_server_that_hangs_is_said_and_no_answer_is_anothers(
     server: Valkey, opened: Callable[[str], Records], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(redis, "ANSWER_SECONDS", 0.2)
-    monkeypatch.setattr(redis, "HANGING_SECONDS", 4)
+    monkeypatch.setattr(redis, "ANSWER_SECONDS", 1)
+    monkeypatch.setattr(redis, "HANGING_SECONDS", 6)
     records = opened(server.url)
     records.apply(put("a", value=b"a"), put("b", value=b"b"))
     with server.paused():
@@ -404,7 +408,7 @@ def test_an_absence_is_logged_once_and_so_is_its_end(
     server.start()
     for _ in range(3):
         records.count("kind")
-    said = [record.getMessage() for record in caplog.records]
+    said = [each.getMessage() for each in caplog.records if each.name == redis.log.name]
     assert len(said) == 2
     assert said[0].startswith("the store fails: ")
     assert said[1] == "the store answers again"

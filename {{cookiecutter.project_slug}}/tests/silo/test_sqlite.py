@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from support import eventually
 
 from {{ cookiecutter.package_name }}.silo.errors import StoreFull, StoreUnavailable
 from {{ cookiecutter.package_name }}.silo.records import NEW, Put, Records, open_records
@@ -59,7 +60,7 @@ def test_processes_lose_no_step_of_each_other(url: str) -> None:
     for process in processes:
         process.start()
     for process in processes:
-        process.join(60)
+        process.join()
     found = open_records(url).read("n", "n")
     assert found
     assert found.value == b"300"
@@ -112,6 +113,7 @@ def test_a_new_file_is_prepared_by_one_process_at_a_time(tmp_path: Path) -> None
             opening = pool.submit(open_records, f"sqlite:///{file}")
             with pytest.raises(TimeoutError):
                 opening.result(timeout=0.1)
+            eventually(file.exists)
             assert file.stat().st_size == 0
         opening.result(timeout=60).close()
     assert file.stat().st_size > 0

@@ -14,6 +14,7 @@ from support import Clock, eventually
 
 from {{ cookiecutter.package_name }}.silo import BackgroundTask, SessionStore, TaskState
 from {{ cookiecutter.package_name }}.silo.errors import TaskError, TaskRunning
+from {{ cookiecutter.package_name }}.silo.tasks import relay
 from {{ cookiecutter.package_name }}.silo.tasks.base import Reporter, Runner
 from {{ cookiecutter.package_name }}.silo.tasks.job import LINE_CHARS, LOG_LINES
 from {{ cookiecutter.package_name }}.silo.tasks.jobs import Jobs
@@ -284,8 +285,9 @@ def test_of_any_other_error_the_person_gets_the_id_and_the_log_the_rest(
 
 @pytest.mark.parametrize("how", ["update", "log"])
 def test_a_cancelled_target_ends_at_its_next_call(
-    task: BackgroundTask, tmp_path: Path, how: str
+    task: BackgroundTask, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, how: str
 ) -> None:
+    monkeypatch.setattr(relay, "GRACE_SECONDS", 60)
     stopped = tmp_path / "stopped"
     task.start(targets.heeds, str(stopped), how)
     eventually(lambda: task.state.message == "still at it")
