@@ -23,6 +23,8 @@ PARTS = ["step", "store", "files", "runner", "broker", "secret", "encryption"]
 
 EVICTS: Any = {"maxmemory-policy": "allkeys-lru"}
 
+PATIENCE_SECONDS = checkup.PATIENCE_SECONDS
+
 Check = Callable[..., Result]
 
 
@@ -31,6 +33,7 @@ def check(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Check:
     """`check(NAME=value)` is the command with these settings, in an empty folder."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(contract, "load", lambda: known_step)
+    monkeypatch.setattr(checkup, "PATIENCE_SECONDS", 120.0)  # a busy machine may take long
     return lambda **settings: CliRunner(env=settings).invoke(cli.main, ["check"])
 
 
@@ -162,8 +165,9 @@ def test_a_wrong_password_is_said_and_not_shown(check: Check, locked: valkey.Val
 
 
 def test_servers_that_are_away_or_silent_are_said_to_be_within_seconds(
-    check: Check, locked: valkey.Valkey, tmp_path: Path
+    check: Check, locked: valkey.Valkey, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(checkup, "PATIENCE_SECONDS", PATIENCE_SECONDS)
     given = distributed(
         tmp_path,
         SILO_RUNNER="celery",
@@ -174,7 +178,7 @@ def test_servers_that_are_away_or_silent_are_said_to_be_within_seconds(
     began = time.monotonic()
     with locked.paused():
         result = check(**given)
-    assert time.monotonic() - began < checkup.PATIENCE_SECONDS + 20
+    assert time.monotonic() - began < PATIENCE_SECONDS + 20
     assert result.exit_code == 1
     wrong = {"store": "error", "files": "error", "broker": "error", "runner": "warning"}
     assert states(result) == {**dict.fromkeys(PARTS, "ok"), **wrong}

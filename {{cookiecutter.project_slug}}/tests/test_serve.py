@@ -23,7 +23,7 @@ import known_step
 import pytest
 from click.testing import CliRunner, Result
 from servers.ports import free_port
-from support import eventually
+from support import Gate, eventually
 
 from {{ cookiecutter.package_name }} import cli, contract, server
 from {{ cookiecutter.package_name }}.about import TITLE
@@ -165,6 +165,14 @@ def start(tmp_path: Path) -> Iterator[Start]:
         each.stop()
 
 
+@pytest.fixture
+def gate(tmp_path: Path) -> Gate:
+    """Shut; for servers that are given its path as TESTS_GATE."""
+    gate = Gate(tmp_path / "gate")
+    gate.shut()
+    return gate
+
+
 @pytest.fixture(scope="module")
 def one(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """One server for tests that leave nothing behind."""
@@ -213,15 +221,16 @@ def test_a_call_that_never_ends_does_not_hold_up_the_end_for_long(start: Start) 
     assert time.monotonic() - begun < 45, "a silent upload would be let go after 60"
 
 
-def test_a_job_that_runs_at_the_end_goes_on_at_the_next_start(start: Start) -> None:
-    server = start(SILO_LEASE="300")
+def test_a_job_that_runs_at_the_end_goes_on_at_the_next_start(start: Start, gate: Gate) -> None:
+    server = start(SILO_LEASE="300", TESTS_GATE=str(gate.path))
     eventually(server.is_ready)
-    sid = server.upload(UPLOAD.replace(b"A,5\n", b"A,5\n" * 200_000)).headers["X-Session-ID"]
+    sid = server.upload().headers["X-Session-ID"]
     server.ask("POST", "/api/process", X_Session_ID=sid)
     eventually(lambda: server.job(sid)["status"] == "running")
     assert server.end()[0] == 0
-    again = start(SILO_LEASE="300")
+    again = start(SILO_LEASE="300", TESTS_GATE=str(gate.path))
     eventually(again.is_ready)
+    gate.open()
     eventually(lambda: not again.job(sid)["running"])
     job = again.job(sid)
     assert (job["status"], job["attempt"]) == ("complete", 2)
@@ -432,10 +441,10 @@ def test_no_more_connections_are_taken_than_there_may_be_files(files: int, most:
     assert 0 < ours["threads"] <= most
 
 
-def test_a_stream_is_sent_away_with_a_hint_when_the_server_stops(start: Start) -> None:
-    server = start()
+def test_a_stream_is_sent_away_with_a_hint_when_the_server_stops(start: Start, gate: Gate) -> None:
+    server = start(TESTS_GATE=str(gate.path))
     eventually(server.is_ready)
-    sid = server.upload(UPLOAD.replace(b"A,5\n", b"A,5\n" * 200_000)).headers["X-Session-ID"]
+    sid = server.upload().headers["X-Session-ID"]
     server.ask("POST", "/api/process", X_Session_ID=sid)
     connection = server.call("GET", "/api/events", b"", X_Session_ID=sid)
     answer = connection.getresponse()

@@ -13,6 +13,7 @@ from typing import Literal
 import pytest
 from flask import Flask
 from pydantic import BaseModel, ConfigDict, Field
+from servers.ports import free_port
 from support import without_children
 from werkzeug.serving import make_server
 
@@ -182,7 +183,7 @@ class Desk:
         self.app: Flask = create_app(given, clock=self.clock)
         without_children(self.app)
         self.store: SessionStore = self.app.extensions["silo"].store
-        self._port = 0
+        self._port = free_port()
         self.open()
 
     def clock(self) -> float:
@@ -213,7 +214,6 @@ class Desk:
 
     def open(self) -> None:
         self._server = make_server("127.0.0.1", self._port, self.app, threaded=True)
-        self._port = self._server.server_port
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,))
         self._thread.start()
 

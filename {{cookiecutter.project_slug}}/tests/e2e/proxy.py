@@ -74,7 +74,6 @@ class Proxy:
 
 
 def reset(connection: socket.socket) -> None:
-    with contextlib.suppress(OSError):
+    with contextlib.closing(connection), contextlib.suppress(OSError):
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
         connection.shutdown(socket.SHUT_RDWR)
-        connection.close()

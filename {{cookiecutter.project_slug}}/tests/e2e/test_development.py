@@ -9,6 +9,7 @@ import pytest
 from copied import FAILING, STEP, Copy
 from playwright.sync_api import expect
 from support import eventually
+from test_reload import answered
 
 from .conftest import Arrives
 
@@ -58,6 +59,7 @@ def test_a_page_that_is_opened_too_early_comes_by_itself(copy: Copy, arrives: Ar
     copy.change("pipeline.py", "import no_such_module")
     server = copy.serve("--reload")
     eventually(lambda: "starts again when a file is saved" in server.log)
+    eventually(lambda: answered(server, "/"))
     visitor = arrives(f"http://127.0.0.1:{server.port}/")
     visitor.loses_server = True
     visitor.reads("pipeline.py, line 1: It cannot be loaded: ModuleNotFoundError")

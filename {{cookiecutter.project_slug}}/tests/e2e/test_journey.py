@@ -446,6 +446,7 @@ def test_columns_of_the_uploaded_tables_are_offered(visitor: Visitor) -> None:
     expect(offered).to_have_count(2)
     assert offered.evaluate_all("all => all.map(one => one.value)") == ["Region", "Amount"]
     visitor.press("Start over")
+    visitor.sees("empty")
     visitor.upload({"name": "second.csv", "mimeType": "text/csv", "buffer": b"Town,Size\nA,1\n"})
     expect(offered.first).to_have_text("Town")
 

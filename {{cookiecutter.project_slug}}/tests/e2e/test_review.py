@@ -128,6 +128,7 @@ def test_nothing_is_said_to_be_dropped_where_nothing_was_corrected(
     reviewer.reads("0 values corrected.")
     desk.step.review = None
     reviewer.press("Start over")
+    reviewer.sees("empty")
     reviewer.make()
     reviewer.press("Change options")
     expect(reviewer.page.locator("#price")).to_be_empty()
@@ -395,6 +396,7 @@ def test_an_edit_that_is_refused_when_its_row_has_gone_holds_up_no_other(
     held = late()
     other = arrives(desk.url, reviewer.page.context)
     other.press("Start over")
+    other.sees("empty")
     desk.step.review = payments(1)
     other.upload()
     other.press("Make the report")

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from faults.server import Caller, Server, command, told
+from faults.server import TASKS, Caller, Server, command, told
+from support import eventually
 
 from .conftest import LIMITS
 from .wire import HEAD, OWN, ask, statuses
@@ -82,11 +83,17 @@ def test_what_the_app_writes_is_for_its_user_alone(careless: Server) -> None:
 def test_no_secret_is_on_a_command_line_nor_handed_to_a_child(careless: Server) -> None:
     for pid in careless.everyone():
         assert SECRET not in command(pid)
-    environments = [told(pid, "environ") for pid in careless.job_processes()]
+    begun = eventually(lambda: themselves(careless.job_processes()))
+    environments = [told(pid, "environ") for pid in begun]
     assert any(environments)
     for given in environments:
         assert SECRET.encode() not in given
         assert b"SECRET_KEY" not in given
+
+
+def themselves(pids: list[int]) -> list[int]:
+    """These processes, once none of them is still a copy of who starts it."""
+    return pids if all(TASKS in command(pid) for pid in pids) else []
 
 
 def test_no_line_of_the_log_is_written_by_a_stranger(careless: Server) -> None:

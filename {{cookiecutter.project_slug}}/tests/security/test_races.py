@@ -77,6 +77,7 @@ def test_twenty_starts_are_one_job(server: Server, attacker: Caller) -> None:
     with no_slot_free(server):
         answers = at_once(server, attacker.sid, [CALLS["process"]] * 20)
     assert sorted(answer.status for answer in answers) == [202] + [409] * 19
+    assert [*attacker.listen("/api/events")][-1].event == "complete"
 
 
 def test_a_cancel_at_the_very_end_is_an_end(server: Server, attacker: Caller) -> None:

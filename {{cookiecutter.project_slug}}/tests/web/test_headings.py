@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import threading
+from typing import Any
+
 import pytest
 from support import Clock, eventually
 
 from {{ cookiecutter.package_name }} import headings
+from {{ cookiecutter.package_name }}.silo.tasks.base import Reporter
 from {{ cookiecutter.package_name }}.silo.tasks.thread import ThreadRunner
 
 from .conftest import MakeApp
 from .person import Person, error, xlsx
-from .steps import Gate
 
 BOOK = ("book.xlsx", xlsx(One=[["Region", "Amount"], ["a", 1]], Two=[["Amount", "Größe"], [1, 2]]))
 
@@ -56,16 +59,23 @@ def test_other_files_have_other_columns(person: Person) -> None:
 def test_of_files_that_were_replaced_nothing_more_is_read(
     make_app: MakeApp, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    gate = Gate()
-    monkeypatch.setattr(headings, "read_headings", gate)
+    began, told = threading.Event(), threading.Event()
+
+    def heedless(task: Reporter, *_: Any) -> None:
+        began.set()
+        told.wait(60)
+        task.update(50)  # raises Cancelled
+
+    monkeypatch.setattr(headings, "read_headings", heedless)
     person = Person(make_app(SILO_RUNNER="thread"))
     person.upload(BOOK)
     person.post("/api/columns")
-    assert gate.began.wait(60)
+    assert began.wait(60)
     monkeypatch.undo()
     person.upload(("more.csv", b"Region;Town\nx;y\n"))
     refused = person.post("/api/columns")
     assert (error(refused), refused.headers["Retry-After"]) == ((409, "busy"), "1")
+    told.set()
     eventually(lambda: person.post("/api/columns").status_code == 202)
     assert read(person) == ["Region", "Town"]
 

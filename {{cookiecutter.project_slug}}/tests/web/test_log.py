@@ -6,6 +6,7 @@ import io
 import json
 import logging
 import re
+import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -122,6 +123,8 @@ def test_s40_each_line_of_a_request_has_the_id_that_its_answer_has(
     person: Person, written: Written, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(views, "job_json", None)
+    here = threading.get_ident()  # others may see to sessions and jobs meanwhile
+    written.handler.addFilter(lambda record: record.thread == here)
     answer = person.get("/api/progress")
     given = answer.headers["X-Request-ID"]
     lines = written.events()
@@ -136,7 +139,8 @@ def test_s40_what_a_request_was_is_in_fields_of_its_own(
 ) -> None:
     caplog.set_level(logging.INFO)
     person.get("/healthz")
-    told = json.loads(logs.Json().format(caplog.records[-1]))
+    [record] = [each for each in caplog.records if each.name == logs.log.name]
+    told = json.loads(logs.Json().format(record))
     assert (told["method"], told["route"], told["status"]) == ("GET", "/healthz", 200)
     assert (told["session"], told["error"]) == ("-", "-")
     assert isinstance(told["ms"], int)
@@ -240,10 +244,11 @@ def test_s40_a_job_is_followed_from_its_start_to_its_end(
 ) -> None:
     person.has_report()
     short = session_key(person.sid)[:8]
+    eventually(lambda: f"{short} is complete" in written.text)
     monkeypatch.setattr(views, "run", steps.mistake)
     person.process()
     assert person.end().name == "failed"
-    eventually(lambda: " is failed" in written.text)
+    eventually(lambda: f"{short} is failed" in written.text)
     found = re.findall(rf"job [0-9a-f]+ of session {short} is (\w+), attempt 1", written.text)
     assert found == ["running", "complete", "running", "failed"]
 

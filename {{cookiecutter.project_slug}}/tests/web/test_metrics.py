@@ -90,6 +90,7 @@ def test_jobs_are_counted_once_by_how_they_end(
     complete.process()
     assert complete.end().name == "complete"
     gate.open.clear()
+    gate.began.clear()
     cancelled.process()
     assert gate.began.wait(60)
     assert counted(app, "silo_jobs_running")[()] == 1
@@ -98,6 +99,7 @@ def test_jobs_are_counted_once_by_how_they_end(
     monkeypatch.setattr(views, "run", steps.mistake)
     failed.process()
     assert failed.end().name == "failed"
+    eventually(lambda: all(counted(app, "silo_jobs_total").values()))
     assert counted(app, "silo_jobs_total") == {("complete",): 1, ("cancelled",): 1, ("failed",): 1}
     assert eventually(lambda: counted(app, "silo_jobs_running")[()] == 0)
 

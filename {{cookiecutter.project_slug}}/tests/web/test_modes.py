@@ -34,6 +34,7 @@ def test_s41_after_a_whole_journey_only_this_user_may_read_what_lies_there(
     Person(app).has_report()
     sender = Sender(app)
     sender.append(sender.created(), 0, DATA[:1000])
+    app.extensions["silo"].stop()  # what its job had for itself is gone
     data = tmp_path / "instance"
     found = [data, *data.rglob("*")]
     seen = {path.name for path in found}

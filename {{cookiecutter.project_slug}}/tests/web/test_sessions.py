@@ -168,6 +168,7 @@ def test_s02_nothing_that_lies_on_the_disk_is_an_id(
     clock.advance(4000)
     people[0].upload((NAME, DATA))
     app.extensions["silo"].store.cleanup()
+    app.extensions["silo"].stop()  # what its jobs had for themselves is gone
     told = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
     assert any(b"session" in data for data in told.values()), "the store is looked at"
     for person in people:
