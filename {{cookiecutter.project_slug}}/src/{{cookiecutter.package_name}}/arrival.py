@@ -12,6 +12,7 @@ from flask import Blueprint, Response, make_response, request
 from .payload import read_body
 from .problems import Problem
 from .resumable import quota, the_pending
+from .silo.errors import StoreUnavailable
 from .uploads import Stored, check_count, checked, receive, taken_away
 from .views import (
     NAMESPACE,
@@ -48,6 +49,8 @@ def take_form() -> Response:
         with silo.store.transaction(sid, silo.answered_by(answer)) as session:
             replaced = replace_files(session[NAMESPACE], received)
             refuse_if_gone(sid, received)
+    except StoreUnavailable:
+        raise  # they may be the session's by now, if only the answer was lost; else they go with it
     except BaseException:
         files.remove(sid, *(file["id"] for file in received))
         raise

@@ -109,7 +109,7 @@ class Settings(BaseModel):
     silo_ttl: float = Field(
         3600,
         gt=0,
-        description="A session ends after so many seconds without a call; then its files go.",
+        description="A session ends so many seconds after its last call or job; then its files go.",
     )
     silo_cleanup_interval: float = Field(
         60, gt=0, description="Seconds between two looks for sessions that have ended."

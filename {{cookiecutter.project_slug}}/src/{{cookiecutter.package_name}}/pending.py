@@ -121,10 +121,12 @@ class Pending:
             return part.read(size)
 
     def remove(self, upload: str) -> None:
-        """Remove an upload; nothing happens if it is not there."""
+        """Remove an upload; nothing happens if it is not there, or has become a file by now."""
+        entry: Entry | None = None
         with contextlib.suppress(SessionExpired), self._change() as uploads:
-            uploads.pop(upload, None)
-        self._files.remove(self._sid, upload)
+            entry = uploads.pop(upload, None)
+        if entry:
+            self._files.remove(self._sid, upload)
 
     def take(self, session: dict[str, Any], ids: list[str]) -> list[Stored]:
         """Turn uploads into files, for a transaction to keep; until it does, they stay what they

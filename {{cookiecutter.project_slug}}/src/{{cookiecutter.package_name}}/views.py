@@ -6,6 +6,7 @@ comes before a reset, in `downloads.py`.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import tempfile
 from pathlib import Path
@@ -36,6 +37,7 @@ from .silo import (
     BackgroundTask,
     FileStore,
     Idempotent,
+    SessionExpired,
     Silo,
     SiloError,
 )
@@ -200,8 +202,9 @@ def cancel() -> tuple[dict[str, Any], int]:
 @blueprint.post("/api/reset")
 def reset() -> tuple[str, int]:
     """Begin anew: the job is cancelled, files and report are gone."""
-    if the_silo().session:
-        the_silo().reset_current()
+    with contextlib.suppress(SessionExpired):  # by now: then there is nothing to reset
+        if the_silo().status == "live":
+            the_silo().reset_current()
     return "", 204
 
 

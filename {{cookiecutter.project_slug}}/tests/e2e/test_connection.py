@@ -128,6 +128,22 @@ def test_a_busy_server_is_asked_again_when_it_says(visitor: Visitor) -> None:
     visitor.sees("done")
 
 
+def test_a_start_over_that_is_refused_leaves_the_job_in_sight(visitor: Visitor, desk: Desk) -> None:
+    def busy(route: Route) -> None:
+        body = json.dumps({"status": 409, "error": "busy", "detail": "The session is busy."})
+        route.fulfill(status=409, content_type="application/problem+json", body=body)
+
+    visitor.upload()
+    desk.step.gate.clear()
+    visitor.press("Make the report")
+    visitor.reads("Opened the files.")
+    visitor.page.route("**/api/reset", busy, times=1)
+    visitor.press("Start over")
+    visitor.reads("The session is busy.")
+    desk.step.gate.set()
+    visitor.sees("done")
+
+
 def test_an_error_of_the_server_is_shown_as_it_says(visitor: Visitor) -> None:
     def full(route: Route) -> None:
         body = json.dumps({"status": 409, "error": "busy", "detail": "The <i>disk</i> is full."})

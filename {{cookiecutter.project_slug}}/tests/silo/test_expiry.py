@@ -312,6 +312,46 @@ def test_s32_reset_and_destroy_cancel_tasks(store: SessionStore) -> None:
         assert store.get(SID)["work"]["task"].state.status == "idle"
 
 
+@pytest.mark.parametrize("delay", [0, 3600], ids=["runs", "waits"])
+def test_a_session_that_lives_by_its_job_has_its_time_from_the_end_of_it(
+    store: SessionStore, clock: Clock, delay: float
+) -> None:
+    """Or its report would be gone before anybody could have seen it."""
+    go_on = threading.Event()
+    store.register_namespace("work", lambda: {"task": BackgroundTask("work", delay=delay)})
+    with store.transaction(SID) as state:
+        state["work"]["task"].start(lambda task: go_on.wait(60))
+    task = store.get(SID)["work"]["task"]
+    clock.advance(TTL + 1)
+    assert store.exists(SID)
+    if delay:
+        task.cancel()
+    go_on.set()
+    eventually(lambda: not task.is_running)
+    clock.advance(TTL - 1)
+    assert store.cleanup() == []
+    clock.advance(1)
+    assert store.cleanup() == [SID]
+
+
+def test_a_late_look_spares_a_session_that_somebody_begins_anew(
+    store: SessionStore, clock: Clock
+) -> None:
+    store.get(SID)
+    clock.advance(TTL)
+    store.cleanup()
+    removed: list[SessionKey] = []
+    store.on_remove(removed.append)
+    clock.advance(LEASE)
+    hold = store.locks.take(session_key(SID))
+    assert hold
+    store.cleanup()
+    assert removed == []
+    store.locks.abandon(hold)
+    store.cleanup()
+    assert removed == [session_key(SID)]
+
+
 @pytest.mark.parametrize("end", ["expire", "destroy"])
 def test_what_a_late_writer_leaves_is_removed_after_a_while(
     store: SessionStore, clock: Clock, end: str

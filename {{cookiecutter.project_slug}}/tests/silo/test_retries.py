@@ -13,7 +13,7 @@ from support import Clock, eventually
 
 from {{ cookiecutter.package_name }}.silo import BackgroundTask
 from {{ cookiecutter.package_name }}.silo.sessions.memory import MemoryRecords
-from {{ cookiecutter.package_name }}.silo.tasks.base import Call, Runner, Terms
+from {{ cookiecutter.package_name }}.silo.tasks.base import Call, Reporter, Runner, Terms
 from {{ cookiecutter.package_name }}.silo.tasks.child import Limits
 from {{ cookiecutter.package_name }}.silo.tasks.job import Job
 from {{ cookiecutter.package_name }}.silo.tasks.jobs import INTERRUPTED, LONGEST_BACKOFF, Jobs
@@ -146,6 +146,32 @@ def test_a_delayed_task_waits(runner: Runner) -> None:
     job = runner.jobs.read(state.id or "")
     assert job
     assert (state.started_at or 0) - job.created_at >= 2
+
+
+def test_what_goes_wrong_after_somebody_has_cancelled_is_nobody_s_fault(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Such as that the files are gone which a reset has removed."""
+    told: list[str] = []
+    runner = ThreadRunner(Jobs(MemoryRecords()))
+    runner.on_error(lambda job, trace: told.append(trace))
+    began, go_on = threading.Event(), threading.Event()
+
+    def reads(task: Reporter) -> None:
+        began.set()
+        go_on.wait(60)
+        (tmp_path / "gone").read_bytes()
+
+    task = BackgroundTask("reads", runner=runner, retries=2)
+    task.start(reads)
+    assert began.wait(60)
+    task.cancel()
+    go_on.set()
+    eventually(lambda: not task.is_running)
+    assert (task.state.status, task.state.message) == ("cancelled", "Cancelled.")
+    assert told == []
+    assert "gone" not in caplog.text
+    runner.stop()
 
 
 def test_a_failing_hook_changes_nothing(runner: Runner, tmp_path: Path) -> None:

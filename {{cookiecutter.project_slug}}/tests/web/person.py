@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Generator, Iterable, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -105,14 +105,13 @@ class Person:
     def post(self, path: str, **given: Any) -> Answer:
         return self.call("POST", path, **given)
 
-    def upload(self, *files: tuple[str, bytes]) -> Answer:
+    def upload(self, *files: tuple[str, bytes], headers: Mapping[str, str] | None = None) -> Answer:
         """Send files, by default a workbook of sales."""
         sent = files or (("sales.xlsx", xlsx(Sales=SALES)),)
         parts = [FileStorage(io.BytesIO(data), name) for name, data in sent]
         boundary, body = encode_multipart({"file": parts})
-        return self.post(
-            "/api/upload", data=body, content_type=f"multipart/form-data; boundary={boundary}"
-        )
+        kind = f"multipart/form-data; boundary={boundary}"
+        return self.post("/api/upload", data=body, content_type=kind, headers=headers or {})
 
     def process(self, **options: Any) -> Answer:
         return self.post("/api/process", json=options)

@@ -36,6 +36,12 @@ def test_what_cannot_be_read_has_none(person: Person) -> None:
     assert read(person) == ["a", "b"]
 
 
+def test_what_others_replace_meanwhile_has_none(person: Person) -> None:
+    files = person.upload(("gone.csv", b"a,b\n1,2\n"), ("good.csv", b"c,d\n1,2\n")).json["files"]
+    person.app.extensions["silo"].file_store("files").remove(person.sid, files[0]["id"])
+    assert read(person) == ["c", "d"]
+
+
 def test_what_no_option_can_name_is_not_offered(person: Person) -> None:
     person.upload(("long.csv", b"a," + b"x" * 200 + b"," + b"y" * 201 + b"\n1,2,3\n"))
     assert read(person) == ["a", "x" * 200]

@@ -371,6 +371,23 @@ def test_who_comes_again_ends_the_connection_before(sender: Sender) -> None:
     assert sender.stored() == [DATA]
 
 
+def test_a_connection_that_was_given_up_takes_no_file_along_when_it_ends(
+    sender: Sender,
+) -> None:
+    """It may end long after: when the server has waited enough, or the client's host is back."""
+    upload = sender.created()
+    again = Sender(sender.app, sender.sid)
+
+    def meanwhile() -> None:
+        assert again.append(upload, again.offset(upload), DATA, True).status_code == 200
+        assert again.take(upload).status_code == 201
+
+    stalled = Arriving(DATA, once(meanwhile))
+    late = sender.append(upload, 0, b"", True, **handed(stalled, len(DATA)))
+    assert error(late) == (409, "busy")
+    assert sender.stored() == [DATA]
+
+
 def test_who_comes_again_to_another_process_does_so_too(make_app: MakeApp) -> None:
     sender = Sender(make_app())
     upload = sender.created()
@@ -634,6 +651,21 @@ def test_a_deleted_upload_leaves_nothing(sender: Sender) -> None:
     assert sender.lies_there() == []
     assert sender.ask(upload).status_code == 404
     assert error(sender.append(upload, 100, DATA[100:])) == (404, "unknown_upload")
+
+
+def test_an_upload_that_becomes_a_file_while_it_is_deleted_stays_one(
+    sender: Sender, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    upload = sender.whole()
+    remove = pending.Pending.remove
+
+    def late(uploads: pending.Pending, each: str) -> None:
+        assert Sender(sender.app, sender.sid).take(upload).status_code == 201
+        remove(uploads, each)
+
+    monkeypatch.setattr(pending.Pending, "remove", late)
+    sender.call("DELETE", f"/api/uploads/{upload}")
+    assert sender.stored() == [DATA]
 
 
 def test_a_reset_takes_the_uploads_along(sender: Sender) -> None:

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+from typing import Any
 
 import pytest
+
+from {{ cookiecutter.package_name }}.silo.errors import StoreUnavailable
+from {{ cookiecutter.package_name }}.silo.sessions.transaction import Transaction
 
 from .person import SALES, Person, csv_text, error, xlsx
 
@@ -22,6 +26,23 @@ def test_an_upload_says_what_it_has_stored(person: Person) -> None:
     }
     assert person.stored() == [data]
     assert person.sid == answer.headers["X-Session-ID"]
+
+
+def test_files_that_may_have_been_kept_are_not_removed(
+    person: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The store has taken them and its answer was lost: to send them again is told 201."""
+    commit, key = Transaction.commit, {"Idempotency-Key": '"3b1f0e9c-7a55-4a39-8a0e-6f1f8d0f7c11"'}
+
+    def unheard(held: Transaction, *given: Any) -> None:
+        commit(held, *given)
+        raise StoreUnavailable
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Transaction, "commit", unheard)
+        assert error(person.upload(("a.csv", b"a\n1\n"), headers=key)) == (503, "unavailable")
+    assert person.upload(("a.csv", b"a\n1\n"), headers=key).status_code == 201
+    assert person.stored() == [b"a\n1\n"]
 
 
 def test_several_files_keep_their_order(person: Person) -> None:

@@ -158,14 +158,18 @@ class Silo:
 
     @property
     def sid(self) -> str:
-        """The session's id; a session is made if there is none."""
+        """The session's id; a session is made if there is none.
+
+        Raises SessionExpired if there was one in this request.
+        """
         return self._visit.open()
 
     def state(self, namespace: str | None = None) -> Any:
         """A namespace's state, or all of them by name.
 
-        Raises NamespaceError if nobody registered it, and SessionBusy if the session's lock cannot
-        be had. In a safe request without a session, what a new session would begin with.
+        Raises NamespaceError if nobody registered it, SessionBusy if the session's lock cannot be
+        had, and SessionExpired if the session was live in this request and is no more. In a safe
+        request without a session, what a new session would begin with.
         """
         if namespace is not None:
             self.store.check_namespace(namespace)
@@ -178,7 +182,7 @@ class Silo:
         """A namespace's state, only to be read, in any request.
 
         Takes no lock, makes no session and keeps none alive; without one, what a session begins
-        with. Raises NamespaceError if nobody registered it.
+        with. Raises NamespaceError if nobody registered it, and SessionExpired as `state` does.
         """
         self.store.check_namespace(namespace)
         session = self._visit.same(self.session) or Session("", 0.0)

@@ -17,7 +17,7 @@ const fields = $("fields");
 let held = []; // the File objects this tab can send again
 let sending; // AbortController of the running upload
 let following; // AbortController of the followed job
-let resetting; // ends with the last "Start over"
+let resetting;
 let facts = ""; // what the server said last: only changes are acted upon
 let turn = 0; // the latest question to the server: older answers are dropped
 let timer; // looks whether the session has expired
@@ -138,9 +138,9 @@ async function module(name, signal) {
 
 async function send(files) {
   while (sending?.signal.aborted) await pause(0.05);
-  await resetting; // or it would take these files along
   if (!files.length || sending) return;
   await readable(files);
+  await resetting?.catch(() => {}); // or it takes these along
   if (sending) return;
   const from = root.dataset.state;
   sending = new AbortController();
@@ -239,11 +239,9 @@ async function download({ dataset: { file } }) {
 
 async function reset() {
   following?.abort();
-  const done = post("reset");
-  resetting = done.catch(() => {});
-  await done;
+  resetting = post("reset").finally(() => (facts = "")); // or nobody follows a job that goes on
+  await resetting;
   held = [];
-  facts = "";
   remember({ files: [], goal: null });
   await sync();
 }

@@ -62,6 +62,7 @@ class SessionStore:
         self.records = records or MemoryRecords()
         self.clock = clock_of(self.records, clock)
         self.runner = runner or ThreadRunner(Jobs(self.records, self.clock, lease))
+        self.runner.jobs.session_ttl = ttl
         self.locks = Locks(self.records, self.clock, lease)
         self.ids: SessionIds | None = None
         self.generate_sid = sid_generator or (lambda: secrets.token_urlsafe(32))
@@ -273,7 +274,7 @@ class SessionStore:
     # Cleaning up
 
     def cleanup(self) -> list[str]:
-        """One pass: expire what is due, forget old tombstones, hand back jobs of silent workers.
+        """One pass: hand back jobs of silent workers, expire what is due, forget old tombstones.
 
         Returns the ids of the sessions that this pass expired. Several processes may run it at
         once: each session is expired by one of them. Costs what it finds to do.

@@ -115,9 +115,15 @@ class Expiry:
 
     def _collect(self, key: SessionKey, record: Record) -> None:
         """Look once more for files of a session that is gone."""
-        if self._records.read("session", key) is None:
-            self.remove_files(key)
-        self._records.apply(Delete("garbage", key, record.version))
+        hold = self._store.locks.take(key)
+        if hold is None:
+            return  # somebody begins the session anew; the next pass looks again
+        try:
+            if self._records.read("session", key) is None:
+                self.remove_files(key)
+            self._records.apply(Delete("garbage", key, record.version))
+        finally:
+            self._store.locks.abandon(hold)
 
     def _refers_to(self, job: Job) -> bool:
         record = self._records.read("session", job.owner) if job.owner else None

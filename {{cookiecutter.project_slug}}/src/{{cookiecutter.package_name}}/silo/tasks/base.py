@@ -139,12 +139,18 @@ class Runner(ABC):
         first, _, _ = outcome.sentence.partition(".")
         if outcome.passing and self.jobs.put_off(job.id, job.attempt, f"{first}; trying again"):
             return
+        if outcome.trace and self._is_cancelled(job):
+            outcome = outcome_of(Cancelled())  # its files may have gone with a reset
         if outcome.trace:
             reference, _, trace = outcome.trace.partition("\n")
             unforeseen = Unforeseen(trace)
             log.error("task %s, job %s: %s", job.name, job.id, reference, exc_info=unforeseen)
             self._tell(job, outcome.trace)
         insist(lambda: self._end(job, outcome), self.stopped)
+
+    def _is_cancelled(self, job: Job) -> bool:
+        found = insist(lambda: self.jobs.read(job.id), self.stopped)
+        return found is not None and found.cancelling
 
     def _end(self, job: Job, outcome: Outcome) -> None:
         if not (outcome.trace and self.jobs.retry(job.id, job.attempt)):

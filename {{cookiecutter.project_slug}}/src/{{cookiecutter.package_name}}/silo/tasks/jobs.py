@@ -52,6 +52,8 @@ class Jobs:
         self.queue = Queue(records, self.clock)
         self.leases = Leases(records, self.clock, lease)
         self.retain = retain
+        self.session_ttl: float | None = None
+        """How long a job's session lives from the job's end on, in seconds; None: as it would."""
         self._watchers: list[Watcher] = []
 
     def watch(self, watcher: Watcher) -> None:
@@ -177,8 +179,7 @@ class Jobs:
                 finished_at=self.clock(),
             )
 
-        lease = self.leases.ending(job_id)
-        return self._change(job_id, end, lambda job: [self._leaving(job), lease])
+        return self._change(job_id, end, self._ending)
 
     def cancel(self, job_id: str) -> Job | None:
         """Ask a job to stop: at once if it waits, else at its next progress call."""
@@ -193,7 +194,7 @@ class Jobs:
             return None
 
         def steps(job: Job) -> list[Step]:
-            return [self._leaving(job), *([] if job.active else [self.leases.ending(job_id)])]
+            return [self._leaving(job)] if job.active else self._ending(job)
 
         return self._change(job_id, ask, steps)
 
@@ -318,6 +319,13 @@ class Jobs:
         if not job.target:
             return [self.leases.waiting(job.id, ready)]
         return [self.queue.joining(job.id, job.priority, job.owner, ready)]
+
+    def _ending(self, job: Job) -> list[Step]:
+        """A session may have lived by its job alone, and has its time from now on."""
+        steps: list[Step] = [self._leaving(job), self.leases.ending(job.id)]
+        if job.owner and self.session_ttl is not None:
+            steps.append(Postpone("session", job.owner, self.clock() + self.session_ttl))
+        return steps
 
     def _leaving(self, job: Job) -> Delete:
         return self.queue.leaving(job.id, job.priority)
