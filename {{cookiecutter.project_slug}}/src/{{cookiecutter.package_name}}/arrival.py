@@ -43,15 +43,16 @@ def take_form() -> Response:
     parts = checked(request.files.getlist("file"))
     sid = silo.sid
     received = receive(files, sid, parts, quota())
-    answer = told(received)
+    answer, in_doubt = told(received), False
     try:
         the_total().add(sum(file["size"] for file in received))
         with silo.store.transaction(sid, silo.answered_by(answer)) as session:
             replaced = replace_files(session[NAMESPACE], received)
             refuse_if_gone(sid, received)
-    except StoreUnavailable:
-        raise  # they may be the session's by now, if only the answer was lost; else they go with it
-    except BaseException:
+            in_doubt = True
+    except BaseException as error:
+        if in_doubt and isinstance(error, StoreUnavailable):
+            raise  # they are the session's, if only the answer was lost; else they go with it
         files.remove(sid, *(file["id"] for file in received))
         raise
     files.remove(sid, *replaced)

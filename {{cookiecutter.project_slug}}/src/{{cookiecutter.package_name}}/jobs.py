@@ -42,9 +42,6 @@ FILES, ENCRYPTION_KEY = "files", "encryption_key"
 They are no arguments: files may have moved by the time that a job which waits is begun.
 """
 
-NOTHING = (UserError, FileNotFoundError)
-"""A file that cannot be read has no headings, nor has one that others replace meanwhile."""
-
 MOST_HEADINGS = 2000
 """More nobody picks one from."""
 
@@ -228,7 +225,10 @@ def read_headings(task: Reporter, key: str, files: list[dict[str, Any]]) -> list
     store = FileStore(place_of(task))
     found: dict[str, None] = {}
     for file in files:
-        with contextlib.suppress(*NOTHING), store.local(SessionKey(key), file["id"]) as path:
+        with (
+            contextlib.suppress(UserError, FileNotFoundError),  # others may have taken its place
+            store.local(SessionKey(key), file["id"]) as path,
+        ):
             for sheet in read(StoredFile(file["name"], path)).sheets:
                 found |= dict.fromkeys(name for name in sheet.header if len(name) <= NAME_CHARS)
     return list(found)[:MOST_HEADINGS]

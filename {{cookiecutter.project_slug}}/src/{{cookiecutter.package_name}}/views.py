@@ -128,7 +128,7 @@ def status() -> dict[str, Any]:
     they wait for that.
     """
     silo, session = the_silo(), the_silo().session
-    state, review = silo.snapshot(NAMESPACE), silo.snapshot(REVIEW)
+    state, review = silo.snapshot(NAMESPACE), silo.snapshot(REVIEW)  # before it is said to live
     return {
         "session": silo.status,
         "files": state["files"],

@@ -49,7 +49,7 @@ class Counts:
 
     def flush(self) -> None:
         """Put on record what this process has counted. Raises SiloError, and keeps it for later."""
-        with self._flushing:  # in turn: after it all is on record, what another thread took, too
+        with self._flushing:  # after it, what another thread had taken is on record, too
             self._flush()
 
     def _flush(self) -> None:

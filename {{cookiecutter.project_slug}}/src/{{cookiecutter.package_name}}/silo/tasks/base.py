@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import logging
 import secrets
@@ -15,7 +16,7 @@ from typing import Any, Protocol
 from ..errors import NO_SPACE, Cancelled, FilesUnavailable, TaskRunning, UnreadableFile, UserError
 from .job import End, Job, new_id, sentence
 from .jobs import Jobs
-from .outage import insist
+from .outage import AWAY, insist
 from .periodic import Periodic
 from .queue import Priority
 
@@ -149,8 +150,11 @@ class Runner(ABC):
         insist(lambda: self._end(job, outcome), self.stopped)
 
     def _is_cancelled(self, job: Job) -> bool:
-        found = insist(lambda: self.jobs.read(job.id), self.stopped)
-        return found is not None and found.cancelling
+        """Whether somebody has asked for its end; if that cannot be known, nobody has."""
+        with contextlib.suppress(*AWAY):
+            found = self.jobs.read(job.id)
+            return found is not None and found.cancelling
+        return False
 
     def _end(self, job: Job, outcome: Outcome) -> None:
         if not (outcome.trace and self.jobs.retry(job.id, job.attempt)):
