@@ -128,16 +128,22 @@ def test_a_busy_server_is_asked_again_when_it_says(visitor: Visitor) -> None:
     visitor.sees("done")
 
 
-def test_a_start_over_that_is_refused_leaves_the_job_in_sight(visitor: Visitor, desk: Desk) -> None:
-    def busy(route: Route) -> None:
-        body = json.dumps({"status": 409, "error": "busy", "detail": "The session is busy."})
-        route.fulfill(status=409, content_type="application/problem+json", body=body)
+def refuse(visitor: Visitor, call: str, code: str, detail: str) -> None:
+    """Answer the next such call with a problem, in the place of the server."""
+    problem = {"status": 409, "error": code, "detail": detail}
 
+    def answer(route: Route) -> None:
+        route.fulfill(status=409, content_type="application/problem+json", json=problem)
+
+    visitor.page.route(f"**/api/{call}", answer, times=1)
+
+
+def test_a_start_over_that_is_refused_leaves_the_job_in_sight(visitor: Visitor, desk: Desk) -> None:
     visitor.upload()
     desk.step.gate.clear()
     visitor.press("Make the report")
     visitor.reads("Opened the files.")
-    visitor.page.route("**/api/reset", busy, times=1)
+    refuse(visitor, "reset", "busy", "The session is busy.")
     visitor.press("Start over")
     visitor.reads("The session is busy.")
     desk.step.gate.set()
@@ -145,12 +151,8 @@ def test_a_start_over_that_is_refused_leaves_the_job_in_sight(visitor: Visitor, 
 
 
 def test_an_error_of_the_server_is_shown_as_it_says(visitor: Visitor) -> None:
-    def full(route: Route) -> None:
-        body = json.dumps({"status": 409, "error": "busy", "detail": "The <i>disk</i> is full."})
-        route.fulfill(status=409, content_type="application/problem+json", body=body)
-
     visitor.upload()
-    visitor.page.route("**/api/process", full, times=1)
+    refuse(visitor, "process", "busy", "The <i>disk</i> is full.")
     visitor.press("Make the report")
     visitor.reads("The <i>disk</i> is full.")
     visitor.sees("ready")
@@ -290,12 +292,8 @@ def test_a_browser_that_keeps_nothing_still_comes_to_a_report(visitor: Visitor) 
 
 
 def test_a_report_that_is_gone_can_be_made_again(visitor: Visitor) -> None:
-    def gone(route: Route) -> None:
-        problem = {"status": 409, "error": "not_ready", "detail": "The report is gone."}
-        route.fulfill(status=409, content_type="application/problem+json", json=problem)
-
     visitor.upload()
-    visitor.page.route("**/api/report", gone, times=1)
+    refuse(visitor, "report", "not_ready", "The report is gone.")
     visitor.press("Make the report")
     visitor.reads("The report is gone.")
     visitor.sees("ready")

@@ -24,7 +24,7 @@ def known_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_it_says_the_time(tmp_path: Path) -> None:
-    assert abs(steady_clock(tmp_path)() - time.time()) < 60
+    assert abs(steady_clock(tmp_path)() - time.time()) < 5
 
 
 @pytest.mark.parametrize("jump", [DAY, -DAY])
@@ -36,8 +36,8 @@ def test_s33_setting_the_machines_clock_moves_nothing(
     before, real = running(), time.time
     monkeypatch.setattr(time, "time", lambda: real() + jump)
     started_later = steady_clock(tmp_path)
-    assert abs(running() - before) < 60
-    assert abs(started_later() - before) < 60
+    assert abs(running() - before) < 5
+    assert abs(started_later() - before) < 5
 
 
 def test_s33_after_a_new_start_of_the_machine_it_is_set_anew(
@@ -46,7 +46,7 @@ def test_s33_after_a_new_start_of_the_machine_it_is_set_anew(
     before, real = steady_clock(tmp_path)(), time.time
     clocks.BOOT_ID.write_text("second-start\n")
     monkeypatch.setattr(time, "time", lambda: real() + DAY)
-    assert abs(steady_clock(tmp_path)() - before - DAY) < 60
+    assert abs(steady_clock(tmp_path)() - before - DAY) < 5
 
 
 def test_without_a_name_for_this_start_it_is_the_ordinary_clock(tmp_path: Path) -> None:

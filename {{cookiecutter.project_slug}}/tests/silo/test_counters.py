@@ -141,7 +141,7 @@ def test_s38_processes_lose_no_count_of_each_other(tmp_path: Path, name: str) ->
     for process in processes:
         process.start()
     for process in processes:
-        process.join()
+        process.join(60)
     assert Counters(open_records(url), lambda: 1000.0).hit("a", WINDOW)[0] == 301
 
 

@@ -268,7 +268,9 @@ def test_a_reset_whose_files_cannot_be_removed_says_so_and_keeps_nobody_out(
     store.reset(SID)
 
 
-def test_s34_a_pass_that_meets_an_absent_store_gives_workers_a_lease_s_time(clock: Clock) -> None:
+def test_s34_a_pass_that_meets_an_absent_store_gives_workers_a_lease_s_time(
+    clock: Clock, caplog: pytest.LogCaptureFixture
+) -> None:
     absent = Absent(MemoryRecords())
     store = SessionStore(records=absent, clock=clock, lease=LEASE)
     jobs = store.runner.jobs
@@ -277,6 +279,7 @@ def test_s34_a_pass_that_meets_an_absent_store_gives_workers_a_lease_s_time(cloc
     clock.advance(LEASE + 1)
     with pytest.raises(StoreUnavailable):
         store.cleanup()
+    assert "Traceback" not in caplog.text, "whoever asked for the pass says so, once"
     absent.away = False
     store.cleanup()
     [job] = [decode(record) for _, record in absent.each("job")]

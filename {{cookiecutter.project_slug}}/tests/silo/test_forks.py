@@ -203,7 +203,7 @@ def test_fifty_jobs_leave_nothing_behind(runner: ProcessRunner) -> None:
     for _ in range(50):
         assert whereabouts(runner)["parent"] == server
     eventually(lambda: not children(server))
-    eventually(lambda: files(server) <= theirs)
+    eventually(lambda: files(server) == theirs)
     eventually(lambda: open_files() <= ours)  # the last one's are closed after its end is told
 
 

@@ -60,7 +60,7 @@ def test_processes_lose_no_step_of_each_other(url: str) -> None:
     for process in processes:
         process.start()
     for process in processes:
-        process.join()
+        process.join(60)
     found = open_records(url).read("n", "n")
     assert found
     assert found.value == b"300"

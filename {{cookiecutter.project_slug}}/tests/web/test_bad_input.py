@@ -15,8 +15,8 @@ from zipfile import ZipFile
 import pytest
 from flask import Flask
 
-from {{ cookiecutter.package_name }}.silo import FileStore
-from {{ cookiecutter.package_name }}.silo.errors import StoreFull
+from {{ cookiecutter.package_name }}.silo import FileStore, SessionStore, SiloError
+from {{ cookiecutter.package_name }}.silo.errors import StoreFull, StoreUnavailable
 from {{ cookiecutter.package_name }}.silo.sessions.transaction import Transaction
 from {{ cookiecutter.package_name }}.values import clean_name
 
@@ -402,14 +402,27 @@ def test_s17_a_disk_that_is_full_at_the_second_file(
     assert files_below(person) == 0
 
 
-def test_a_store_that_is_full_keeps_no_file(
-    person: Person, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("owner", "step", "trouble", "told"),
+    [
+        (Transaction, "commit", StoreFull, (507, "no_space")),
+        (SessionStore, "begin", StoreUnavailable, (503, "unavailable")),
+    ],
+    ids=["full", "away before it is asked to keep it"],
+)
+def test_a_store_that_takes_nothing_keeps_no_file(
+    person: Person,
+    monkeypatch: pytest.MonkeyPatch,
+    owner: type,
+    step: str,
+    trouble: type[SiloError],
+    told: tuple[int, str],
 ) -> None:
     person.upload(("old.csv", b"a\n1\n"))
     with monkeypatch.context() as patch:
-        patch.setattr(Transaction, "commit", Mock(side_effect=StoreFull))
+        patch.setattr(owner, step, Mock(side_effect=trouble))
         answer = person.upload(("new.csv", b"a\n2\n"))
-    assert error(answer) == (507, "no_space")
+    assert error(answer) == told
     assert person.stored() == [b"a\n1\n"]
 
 

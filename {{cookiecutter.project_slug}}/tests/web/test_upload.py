@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import hashlib
 from typing import Any
-from unittest.mock import Mock
 
 import pytest
 
-from {{ cookiecutter.package_name }}.silo import SessionStore
 from {{ cookiecutter.package_name }}.silo.errors import StoreUnavailable
 from {{ cookiecutter.package_name }}.silo.sessions.transaction import Transaction
 
@@ -45,17 +43,6 @@ def test_files_that_may_have_been_kept_are_not_removed(
         assert error(person.upload(("a.csv", b"a\n1\n"), headers=key)) == (503, "unavailable")
     assert person.upload(("a.csv", b"a\n1\n"), headers=key).status_code == 201
     assert person.stored() == [b"a\n1\n"]
-
-
-def test_files_that_were_certainly_not_kept_are_removed(
-    person: Person, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    person.upload(("a.csv", b"a\n1\n"))
-    with monkeypatch.context() as patch:
-        patch.setattr(SessionStore, "begin", Mock(side_effect=StoreUnavailable))
-        assert error(person.upload(("b.csv", b"a\n2\n"))) == (503, "unavailable")
-    files = person.app.extensions["silo"].file_store("files")
-    assert files.list_files(person.sid) == [person.status()["files"][0]["id"]]
 
 
 def test_several_files_keep_their_order(person: Person) -> None:

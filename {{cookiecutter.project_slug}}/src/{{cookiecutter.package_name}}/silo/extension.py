@@ -160,7 +160,7 @@ class Silo:
     def sid(self) -> str:
         """The session's id; a session is made if there is none.
 
-        Raises SessionExpired if there was one in this request.
+        Raises SessionExpired if the session was live in this request and is no more.
         """
         return self._visit.open()
 

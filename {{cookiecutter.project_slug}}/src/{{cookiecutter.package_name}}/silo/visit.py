@@ -57,7 +57,7 @@ class Visit:
         return self.held
 
     def same(self, session: Session | None) -> Session | None:
-        """What was found of the session."""
+        """What was found of the session. Raises SessionExpired if it has ended meanwhile."""
         if session is None and self._met:
             raise SessionExpired
         return session

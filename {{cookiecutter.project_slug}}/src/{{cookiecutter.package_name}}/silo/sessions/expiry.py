@@ -47,12 +47,8 @@ class Expiry:
 
     def run(self) -> list[str]:
         """One pass; the ids of the sessions that it expired."""
-        try:
+        with logged("looking after the jobs", but=StoreUnavailable):
             self._store.runner.tick()  # first, so that it notices when the store is away
-        except StoreUnavailable:
-            raise
-        except Exception:
-            log.exception("looking after the jobs failed")
         now, expired = self._store.clock(), list[str | None]()
         for key, record in self._records.each_due("session", now):
             with logged("expiring a session"):
@@ -105,25 +101,17 @@ class Expiry:
         if store.is_busy(read_session(record)):
             self._records.apply(Postpone("session", key, store.clock() + store.ttl))
             return None
-        hold = store.locks.take(key)
-        if hold is None:
-            return None  # a request works on it right now; the next pass looks again
-        try:
-            return self.expire(key)
-        finally:
-            store.locks.abandon(hold)
+        with store.locks.held_if_free(key) as ours:  # else a request works on it right now
+            return self.expire(key) if ours else None
 
     def _collect(self, key: SessionKey, record: Record) -> None:
         """Look once more for files of a session that is gone."""
-        hold = self._store.locks.take(key)
-        if hold is None:
-            return  # somebody begins the session anew; the next pass looks again
-        try:
+        with self._store.locks.held_if_free(key) as ours:
+            if not ours:
+                return  # somebody begins the session anew; the next pass looks again
             if self._records.read("session", key) is None:
                 self.remove_files(key)
             self._records.apply(Delete("garbage", key, record.version))
-        finally:
-            self._store.locks.abandon(hold)
 
     def _refers_to(self, job: Job) -> bool:
         record = self._records.read("session", job.owner) if job.owner else None
@@ -138,9 +126,14 @@ def call_all(callbacks: list[Callback], sid: str) -> None:
 
 
 @contextlib.contextmanager
-def logged(what: str) -> Iterator[None]:
-    """Log an error and go on: one session's trouble must not stop what is done for the others."""
+def logged(what: str, but: type[Exception] | tuple[()] = ()) -> Iterator[None]:
+    """Log an error and go on: one session's trouble must not stop what is done for the others.
+
+    An error of the type `but` comes through.
+    """
     try:
         yield
+    except but:
+        raise
     except Exception:
         log.exception("%s failed", what)

@@ -104,6 +104,16 @@ class Locks:
         finally:
             self.abandon(hold)
 
+    @contextlib.contextmanager
+    def held_if_free(self, key: str) -> Iterator[bool]:
+        """The same without waiting; false if somebody else holds it."""
+        hold = self.take(key)
+        try:
+            yield hold is not None
+        finally:
+            if hold:
+                self.abandon(hold)
+
     def _join(self, key: str) -> threading.Lock:
         with self._guard:
             turn, waiting = self._turns.get(key, (None, 0))
