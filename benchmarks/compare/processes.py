@@ -81,6 +81,11 @@ class Processes:
     def log(self, number: int) -> Path:
         return self.folder / f"{number}.log"
 
+    def said(self) -> str:
+        """By all of them, the first command's first."""
+        logs = (self.log(number) for number in range(len(self.commands)))
+        return "".join(log.read_text("utf-8", "replace") for log in logs)
+
     def wait(self, ready: Callable[[], bool], every: float = 0.01) -> None:
         """Raises CannotRunError if it is not ready in time, or has ended."""
         deadline = time.monotonic() + READY_SECONDS

@@ -103,13 +103,17 @@ def served(
             processes = Processes(commands(port, workers), Path(folder), {**settings, **more})
             running = Served(subject, port, processes)
             began = time.perf_counter()
-            with processes:
-                if counter and subject.counter:
-                    processes.wait(lambda: answers(port, "/api/count"))
-                else:
-                    running.wait()
-                running.ready_after = time.perf_counter() - began
-                yield running
+            try:
+                with processes:
+                    if counter and subject.counter:
+                        processes.wait(lambda: answers(port, "/api/count"))
+                    else:
+                        running.wait()
+                    running.ready_after = time.perf_counter() - began
+                    yield running
+            except Exception:
+                env.keep(f"{subject.name}:\n{processes.said()}")
+                raise
 
 
 @contextlib.contextmanager

@@ -91,14 +91,12 @@ def make_test(_: Sizes) -> dict[str, Any]:
 
 
 def command_seconds(command: list[str], folder: Path) -> float:
-    """Raises CannotRunError if it fails, with the names of tests that did and where to read why."""
+    """Raises CannotRunError if it fails, with the names of tests that did."""
     began = time.perf_counter()
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
     if done.returncode:
         said = done.stdout + done.stderr
-        env.CACHE.mkdir(exist_ok=True)
-        (env.CACHE / "failed.log").write_text(said, "utf-8")
+        env.keep(said)
         failed = [line.strip() for line in said.splitlines() if "FAILED " in line]
-        where = f"all it said is in {env.CACHE.name}/failed.log"
-        raise CannotRunError("\n".join([command[0], *failed, where]))
+        raise CannotRunError("\n".join([command[0], *failed]))
     return time.perf_counter() - began

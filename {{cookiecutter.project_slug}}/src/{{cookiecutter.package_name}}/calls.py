@@ -178,7 +178,12 @@ CALLS = {
         parameters=(LAST_EVENT,),
         scope="read",
     ),
-    "app.cancel": Operation({202: Answer(TaskState)}, ("not_running",), scope="process"),
+    "app.cancel": Operation(
+        {202: Answer(TaskState, headers=REPLAYED)},
+        (*ONCE, "not_running"),
+        parameters=(KEY,),
+        scope="process",
+    ),
     "reviewing.look": Operation(
         {200: Answer(Review)},
         ("no_review", "unreadable_file"),

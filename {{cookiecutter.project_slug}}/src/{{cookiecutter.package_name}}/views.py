@@ -188,6 +188,7 @@ def events() -> Response:
 
 
 @blueprint.post("/api/cancel")
+@idempotent.keyed  # or a repeated call meets the next job
 def cancel() -> tuple[dict[str, Any], int]:
     """Ask the job to stop."""
     task = the_silo().snapshot(NAMESPACE)["task"]

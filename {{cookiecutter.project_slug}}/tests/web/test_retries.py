@@ -1,4 +1,4 @@
-"""Upload and process with an `Idempotency-Key`: sent again, they act once."""
+"""Upload, process and cancel with an `Idempotency-Key`: sent again, they act once."""
 
 from __future__ import annotations
 
@@ -12,6 +12,9 @@ from support import Clock
 from werkzeug.datastructures import FileStorage
 from werkzeug.test import encode_multipart
 
+from {{ cookiecutter.package_name }} import views
+
+from . import steps
 from .conftest import MakeApp
 from .person import Answer, Person, error
 
@@ -94,6 +97,24 @@ def test_a_start_that_comes_again_is_the_same_job(key: str, person: Person) -> N
     assert error(process(person, key, largest=4)) == (422, "idempotency_mismatch")
     assert process(person, "a-new-key", largest=3).json["id"] != first.json["id"]
     assert person.end().name == "complete"
+
+
+def test_a_cancel_that_comes_again_leaves_the_next_job_alone(
+    key: str, person: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(views, "run", steps.endless)
+    upload(person, str(uuid.uuid4()))
+    process(person, str(uuid.uuid4()))
+    headers = {"Idempotency-Key": f'"{key}"'}
+    first = person.post("/api/cancel", headers=headers)
+    person.end()
+    process(person, str(uuid.uuid4()))
+    again = person.post("/api/cancel", headers=headers)
+    assert (is_replay(first), is_replay(again)) == (False, True)
+    assert again.json == first.json
+    assert person.get("/api/progress").json["running"]
+    assert person.post("/api/cancel").status_code == 202
+    assert person.end().name == "cancelled"
 
 
 def test_what_was_done_and_its_answer_are_one(
