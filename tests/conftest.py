@@ -139,6 +139,12 @@ def default(kept: Bake) -> Path:
     return baked.project
 
 
+@pytest.fixture
+def copied(default: Path, tmp_path: Path) -> Path:
+    """The default bake once more, to be changed."""
+    return Path(shutil.copytree(default, tmp_path / default.name))
+
+
 @pytest.fixture(scope="session")
 def fresh(bake: Bake) -> Iterator[Path]:
     """A bake, committed, whose Makefile has made `.venv` with the app and its tools in it."""
@@ -152,12 +158,12 @@ def fresh(bake: Bake) -> Iterator[Path]:
 
 
 @pytest.fixture(scope="session")
-def own_tests(fresh: Path) -> Iterator[Future[tuple[str, float]]]:
+def own_tests(fresh: Path, types: dict[str, str]) -> Iterator[Future[tuple[str, float]]]:
     """`make test` of the fresh app, once it has ended: what it said, and its seconds."""
 
     def run() -> tuple[str, float]:
         started = time.monotonic()
-        return make(fresh, "test"), time.monotonic() - started
+        return make(fresh, "test", **types), time.monotonic() - started
 
     with ThreadPoolExecutor(1) as thread:
         yield thread.submit(run)

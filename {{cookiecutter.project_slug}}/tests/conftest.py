@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from servers.valkey import Valkey
     from support import Clock
 
+WAITING = ("test_flow.py", "test_senders.py", "test_celery.py")
 LOG_CHARS = 4000
 """How much of a server's log a test that failed shows."""
 
@@ -38,6 +39,11 @@ def pytest_collectstart(collector: pytest.Collector) -> None:
     if isinstance(collector, pytest.Module) and collector.path.name != "test_pipeline.py":
         stand_in.load_app()
         take_time()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with what mostly waits, while there is other work to be done beside it."""
+    items.sort(key=lambda item: item.path.name not in WAITING)
 
 
 def take_time() -> None:
