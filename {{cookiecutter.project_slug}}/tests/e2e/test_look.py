@@ -74,6 +74,7 @@ def walk(visitor: Visitor, desk: Desk) -> Iterator[str]:
     visitor.press("Make the report")
     visitor.sees("done")
     yield "done, after a review"
+    visitor.rests()
     desk.wait(HOUR - 60)
     visitor.page.evaluate("dispatchEvent(new Event('focus'))")
     visitor.reads("Your files are removed in")

@@ -133,6 +133,10 @@ class Visitor:
         """Wait until all style has come: parts of the page are shown before their own."""
         self.waits(lambda: self.page.evaluate(STYLED))
 
+    def rests(self) -> None:
+        """Wait until the page asks nothing more by itself: the columns are what it asks last."""
+        expect(self.page.locator("datalist option")).not_to_have_count(0)
+
     def sees(self, state: str) -> None:
         expect(self.page.locator("html")).to_have_attribute("data-state", state)
 
