@@ -84,7 +84,7 @@ FILTERS: Mapping[str, Mapping[str, str]] = {
     "atomic": {"use": "", "paste.filter_factory": "servers.atomic:factory"},
     "gatekeeper": {},
     "healthcheck": {},
-    "cache": {"use": "egg:swift#memcache", "memcache_servers": "127.0.0.1:1"},
+    "remembering": {"use": "", "paste.filter_factory": "servers.remembering:factory"},
     "listing_formats": {},
     "s3api": {"s3_acl": "false", "location": "us-east-1", "min_segment_size": "5242880"},
     "tempauth": {"user_test_tester": f"{PASSWORD} .admin"},
