@@ -142,7 +142,7 @@ def default(kept: Bake) -> Path:
 @pytest.fixture
 def copied(default: Path, tmp_path: Path) -> Path:
     """The default bake once more, to be changed."""
-    return Path(shutil.copytree(default, tmp_path / default.name))
+    return shutil.copytree(default, tmp_path / default.name)
 
 
 @pytest.fixture(scope="session")

@@ -8,7 +8,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
-from conftest import CHOICES, Bake, clean_environment
+from conftest import CHOICES, Bake, clean_environment, files_of
 from pairs import NAMES, covering
 
 
@@ -21,10 +21,8 @@ def clean() -> set[str]:
 def python_of(project: Path) -> str:
     """Of all that the tools look at, and of how they are set, as a hash."""
     tools = tomllib.loads((project / "pyproject.toml").read_text("utf-8"))["tool"]
-    found = hashlib.sha256(repr(tools).encode())
-    for file in sorted(project.rglob("*.py")):
-        found.update(f"{file.relative_to(project)}\0".encode() + file.read_bytes())
-    return found.hexdigest()
+    files = [each for each in files_of(project).items() if each[0].endswith(".py")]
+    return hashlib.sha256(repr([tools, *sorted(files)]).encode()).hexdigest()
 
 
 @pytest.mark.parametrize(

@@ -76,6 +76,7 @@ def install_ours() -> None:
 
 
 def keep(said: str) -> None:
+    """Add it to what failed."""
     with FAILED.open("a", encoding="utf-8") as log:
         log.write(said)
 

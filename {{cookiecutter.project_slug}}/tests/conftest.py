@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from support import Clock
 
 WAITING = ("test_flow.py", "test_senders.py", "test_celery.py")
+"""Whose tests take much time and little of a processor."""
 LOG_CHARS = 4000
 """How much of a server's log a test that failed shows."""
 

@@ -134,8 +134,8 @@ class Visitor:
         self.waits(lambda: self.page.evaluate(STYLED))
 
     def rests(self) -> None:
-        """Wait until the page asks nothing more by itself: the columns are what it asks last."""
-        expect(self.page.locator("datalist option")).not_to_have_count(0)
+        """Wait until the page asks nothing more by itself: last, for the columns of a `csv()`."""
+        expect(self.page.locator("datalist option")).to_have_count(2)
 
     def sees(self, state: str) -> None:
         expect(self.page.locator("html")).to_have_attribute("data-state", state)

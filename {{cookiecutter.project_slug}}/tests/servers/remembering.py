@@ -5,11 +5,11 @@ Without it each call asks for both anew. As a filter of the proxy, this keeps th
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from time import monotonic
 from typing import Any
 
-App = Callable[[dict[str, Any], Any], Iterable[bytes]]
+from .atomic import App
 
 
 class Memory:

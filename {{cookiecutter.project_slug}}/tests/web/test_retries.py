@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import io
 import uuid
 from typing import Any
 
 import pytest
 from flask import Flask
 from support import Clock
-from werkzeug.datastructures import FileStorage
-from werkzeug.test import encode_multipart
 
 from {{ cookiecutter.package_name }} import views
 
@@ -28,18 +25,19 @@ def key() -> str:
 
 def upload(person: Person, key: str, *files: tuple[str, bytes]) -> Answer:
     """An upload with a key; its form has another boundary each time, as a browser's has."""
-    parts = [FileStorage(io.BytesIO(data), name) for name, data in files or [FILE]]
-    boundary, body = encode_multipart({"file": parts})
-    return person.post(
-        "/api/upload",
-        data=body,
-        content_type=f"multipart/form-data; boundary={boundary}",
-        headers={"Idempotency-Key": f'"{key}"'},
-    )
+    return person.upload(*(files or [FILE]), headers=named(key))
 
 
 def process(person: Person, key: str, **options: Any) -> Answer:
-    return person.post("/api/process", json=options, headers={"Idempotency-Key": f'"{key}"'})
+    return person.post("/api/process", json=options, headers=named(key))
+
+
+def cancel(person: Person, key: str) -> Answer:
+    return person.post("/api/cancel", headers=named(key))
+
+
+def named(key: str) -> dict[str, str]:
+    return {"Idempotency-Key": f'"{key}"'}
 
 
 def is_replay(answer: Answer) -> bool:
@@ -103,13 +101,12 @@ def test_a_cancel_that_comes_again_leaves_the_next_job_alone(
     key: str, person: Person, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(views, "run", steps.endless)
-    upload(person, str(uuid.uuid4()))
-    process(person, str(uuid.uuid4()))
-    headers = {"Idempotency-Key": f'"{key}"'}
-    first = person.post("/api/cancel", headers=headers)
+    person.upload()
+    person.process()
+    first = cancel(person, key)
     person.end()
-    process(person, str(uuid.uuid4()))
-    again = person.post("/api/cancel", headers=headers)
+    person.process()
+    again = cancel(person, key)
     assert (is_replay(first), is_replay(again)) == (False, True)
     assert again.json == first.json
     assert person.get("/api/progress").json["running"]
