@@ -245,7 +245,9 @@ CALLS = {
     "downloads.all": Operation(
         {200: Answer(media=ZIP, headers=NAMED)}, TAKEN, parameters=(TOKEN,), scope="read"
     ),
-    "app.reset": Operation({204: Answer()}, scope="process"),
+    "app.reset": Operation(
+        {204: Answer(headers=REPLAYED)}, ONCE, parameters=(KEY,), scope="process"
+    ),
     "app.healthz": Operation({200: Answer(Health)}),
     "metrics.figures": Operation({200: Answer(media="text/plain")}, ("no_key", "no_scope")),
     "app.readyz": Operation({200: Answer(Health), 503: Answer(Health)}),

@@ -201,6 +201,7 @@ def cancel() -> tuple[dict[str, Any], int]:
 
 
 @blueprint.post("/api/reset")
+@idempotent.keyed  # or a repeated call takes along what was uploaded meanwhile
 def reset() -> tuple[str, int]:
     """Begin anew: the job is cancelled, files and report are gone."""
     with contextlib.suppress(SessionExpired):  # by now: then there is nothing to reset

@@ -6,7 +6,7 @@ import re
 from dataclasses import replace
 
 import pytest
-from playwright.sync_api import APIResponse, Locator, Route, expect
+from playwright.sync_api import APIResponse, Locator, Response, Route, expect
 
 from .conftest import Arrives
 from .desk import HOUR, Desk, payments
@@ -407,6 +407,30 @@ def test_an_edit_that_is_refused_when_its_row_has_gone_holds_up_no_other(
     reviewer.hears(held, status=409, json=problem)
     enter(reviewer.option(REMARK), "mine")
     reviewer.reads("Saved: 1 value corrected.")
+
+
+def test_an_edit_that_waits_for_its_turn_is_none_of_the_next_review(
+    reviewer: Visitor, arrives: Arrives, desk: Desk
+) -> None:
+    late = reviewer.holds("**/api/review")
+    enter(reviewer.option("Remark, row 3"), "late")
+    enter(reviewer.option(REMARK), "later")
+    held = late()
+    other = arrives(desk.url, reviewer.page.context)
+    other.press("Start over")
+    other.sees("empty")
+    other.upload()
+    other.press("Make the report")
+    other.sees("review")
+    expect(reviewer.option(REMARK)).to_have_value("")
+    told: list[Response] = []
+    reviewer.page.on("response", lambda each: told.append(each))
+    held.continue_()
+    reviewer.waits(lambda: [each.status for each in told].count(409) == 2)
+    enter(reviewer.option(REMARK), "mine")
+    reviewer.reads("Saved: 1 value corrected.")
+    expect(other.option(REMARK)).to_have_value("mine")
+    expect(other.option("Remark, row 3")).to_have_value("")
 
 
 def test_a_review_that_expired_asks_for_its_files(reviewer: Visitor, desk: Desk) -> None:

@@ -634,6 +634,21 @@ def test_a_reset_forgets_the_answers(
     again = send(client, sid=sid)
     assert not is_replay(again)
     assert again.get_json() == {"value": 1}
+    assert records.count("answer") == (2 if key else 1)
+
+
+@pytest.mark.parametrize("kept", [1, KEPT - 1, KEPT])
+def test_a_reset_that_comes_again_leaves_what_was_done_since(
+    client: FlaskClient, records: Records, kept: int
+) -> None:
+    sid = session(client)
+    for n in range(kept):
+        send(client, key=f"key-{n}", sid=sid)
+    assert send(client, "/api/reset", "reset", sid=sid).status_code == 200
+    assert records.count("answer") == 1
+    assert send(client, sid=sid).get_json() == {"value": 1}
+    assert is_replay(send(client, "/api/reset", "reset", sid=sid))
+    assert value(client, sid) == 1
 
 
 def test_a_destroyed_session_leaves_no_answers(

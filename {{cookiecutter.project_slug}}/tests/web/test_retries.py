@@ -1,4 +1,4 @@
-"""Upload, process and cancel with an `Idempotency-Key`: sent again, they act once."""
+"""Upload, process, cancel and reset with an `Idempotency-Key`: sent again, they act once."""
 
 from __future__ import annotations
 
@@ -143,6 +143,20 @@ def test_after_starting_over_nothing_that_is_gone_is_shown(key: str, person: Per
     assert person.status()["files"] == again.json["files"]
     assert process(person, key).status_code == 202
     assert person.end().name == "complete"
+
+
+def test_starting_over_that_comes_again_leaves_what_came_since(key: str, person: Person) -> None:
+    upload(person, str(uuid.uuid4()))
+    headers = {"Idempotency-Key": f'"{key}"'}
+    first = person.post("/api/reset", headers=headers)
+    assert person.status()["files"] == []
+    since = upload(person, str(uuid.uuid4()))
+    again = person.post("/api/reset", headers=headers)
+    assert (is_replay(first), is_replay(again)) == (False, True)
+    assert (first.status_code, again.status_code) == (204, 204)
+    assert person.status()["files"] == since.json["files"]
+    assert person.post("/api/reset").status_code == 204
+    assert person.status()["files"] == []
 
 
 def test_an_expired_session_s_start_is_gone(key: str, person: Person, clock: Clock) -> None:

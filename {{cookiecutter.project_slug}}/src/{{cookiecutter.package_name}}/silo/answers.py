@@ -6,7 +6,8 @@ has run out the next request may claim, and what the late one then wants to keep
 its claim's version is gone.
 
 Each session has a list of its answers, and an answer that is not listed is forgotten. The list goes
-when the session ends or is begun anew, and is never longer than `KEPT`.
+when the session ends, and is never longer than `KEPT`. All answers go when the session is begun
+anew, but for that of the request which does so.
 """
 
 from __future__ import annotations
@@ -164,6 +165,14 @@ def forgetting(records: Records, owner: str) -> list[Step]:
     if version == NEW:
         return []
     return [Delete("answers", owner), *_dropping(records, names)]
+
+
+def clearing(records: Records, owner: str) -> list[Step]:
+    """The steps that forget all answers of a session that is begun anew.
+
+    The list stays, with names that lead nowhere, for the answer to this to join it.
+    """
+    return list(_dropping(records, listed(records, owner)[0]))
 
 
 def _dropping(records: Records, names: list[str]) -> Iterator[Step]:

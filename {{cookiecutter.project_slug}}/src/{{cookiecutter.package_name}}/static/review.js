@@ -188,15 +188,16 @@ function changed(field, column, number) {
   version++;
   waiting++;
   say("Saving…");
-  saving = saving.then(() => save(field, column, number)).finally(() => waiting--);
+  const review = id; // when its turn comes, the page may have another
+  saving = saving.then(() => save(review, field, column, number)).finally(() => waiting--);
   saving.then(tell);
 }
 
-async function save(field, column, number) {
+async function save(review, field, column, number) {
   try {
     const value = read(field, column);
     const edit = { row: number, column: column.name, value, was: field.was };
-    const { edits } = await patch({ review: id, edits: [edit] });
+    const { edits } = await patch({ review, edits: [edit] });
     field.was = value;
     if (shown) shown.edits = edits;
     flag(field, "");

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from ..answers import forgetting
+from ..answers import clearing
 from ..errors import SessionBusy
 from ..records import Step
 from ..tasks.base import Call
@@ -31,7 +31,7 @@ class Transaction:
         self._hold = hold
         self._starts: list[tuple[Job, Call]] = []
         self._afterwards: list[Callable[[], None]] = []
-        self._last: list[Step] = []
+        self._cleared: list[Step] = []
         self._dropped: Session | None = None
         self.session: Session
         self.state: dict[str, Any]
@@ -50,7 +50,7 @@ class Transaction:
         store, session = self._store, self.session
         store.refuse_if_busy(sid, session)
         self._starts.clear()
-        self._last = forgetting(store.records, self._key)
+        self._cleared = clearing(store.records, self._key)
         self.state.clear()
         self.state.update(store.state_of(Session(session.bare, session.created), self.launch))
         self._dropped = session
@@ -71,7 +71,9 @@ class Transaction:
         try:
             put = self._store.writing(self._key, self.session, self.state)
             unlock = () if self._dropped else self._hold.unlock
-            if not self._store.records.apply(put, *unlock, *steps, *also(), *self._last):
+            # An answer that joins a full list drops the oldest, which a reset has dropped already.
+            each_once = dict.fromkeys((put, *unlock, *steps, *also(), *self._cleared))
+            if not self._store.records.apply(*each_once):
                 raise SessionBusy
         except BaseException:
             self.rollback()
