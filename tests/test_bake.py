@@ -84,6 +84,17 @@ def test_a_bake_holds_the_expected_files_and_only_those(kept: Bake, row: Row) ->
     ]
 
 
+@pytest.mark.parametrize("row", ROWS, ids=label)
+def test_a_bake_names_no_file_that_other_answers_bring(kept: Bake, row: Row) -> None:
+    """Such as a sample of another example, which its own tests would then ask for."""
+    files = files_of(kept(**row).project)
+    every = set(EXPECTED).union(*LEFT_OUT.values(), *BROUGHT_IN.values())
+    absent = {Path(name).name for name in every} - {Path(name).name for name in files}
+    named = re.compile(rf"(?<![\w.-])(?:{'|'.join(map(re.escape, sorted(absent)))})(?![\w-])")
+    for name, data in files.items():
+        assert not named.search(data.decode("utf-8", "replace")), name
+
+
 def test_two_bakes_are_the_same_bytes(bake: Bake, default: Path) -> None:
     assert files_of(bake().project) == files_of(default)
 

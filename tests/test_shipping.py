@@ -9,12 +9,13 @@ import re
 import shutil
 import subprocess
 import time
+import urllib.request
 import zipfile
 from pathlib import Path
 
 import pytest
 import yaml
-from conftest import Bake, clean_environment, make
+from conftest import CHOICES, Bake, clean_environment, make
 from serving import free_port, served
 
 
@@ -84,6 +85,28 @@ def test_the_container_is_healthy_only_while_the_app_answers(default: Path, fres
         while not healthy(url.rpartition(":")[2]):  # it gives a busy machine little time
             assert time.monotonic() < deadline
     shutil.rmtree(fresh / "instance")
+
+
+@pytest.mark.parametrize("example", CHOICES["example"])
+def test_the_first_visit_is_small_with_every_example(
+    kept: Bake, fresh: Path, tmp_path: Path, example: str
+) -> None:
+    """As the app's own test has it, which only sees the page of the step that tests have."""
+    source = kept(example=example).project / "src"
+    command = [str(fresh / ".venv/bin/python"), "-m", "acme_reports.cli", "serve"]
+    with served(tmp_path, *command, "--port", "$PORT", PYTHONPATH=str(source)) as url:
+        page = answered(f"{url}/")
+        parts = re.findall(r'<(?:link|script) .*?="(/static/.*?)"', page.decode())
+        assert len(parts) == 4
+        assert len(page) + sum(len(answered(url + part)) for part in parts) < 30_000
+
+
+def answered(url: str) -> bytes:
+    """An answer with its headers, as it comes over the line."""
+    with urllib.request.urlopen(url, timeout=60) as answer:
+        head = [f"{name}: {value}\r\n" for name, value in answer.headers.items()]
+        body: bytes = answer.read()
+        return "".join(["HTTP/1.1 200 OK\r\n", *head, "\r\n"]).encode() + body
 
 
 def test_the_container_starts_the_command_that_the_package_installs(default: Path) -> None:

@@ -103,7 +103,9 @@ def test_behind_nginx_large_uploads_come_in_and_events_come_out(
 
 @missing("nginx", "openssl", "curl")
 @pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="processes are found in /proc")
-def test_nginx_compresses_the_page_and_nothing_that_may_hold_a_secret(proxied: str) -> None:
+def test_nginx_compresses_the_page_and_nothing_that_may_hold_a_secret(
+    proxied: str, samples: list[Path]
+) -> None:
     def head(path: str) -> str:
         asked = ["-H", "Accept-Encoding: gzip", f"{proxied}{path}"]
         return subprocess.run(
@@ -112,7 +114,9 @@ def test_nginx_compresses_the_page_and_nothing_that_may_hold_a_secret(proxied: s
 
     for path in ("/", "/static/app.js", "/static/app.css"):
         assert "Content-Encoding: gzip" in head(path)
-    for path in ("/api/status", "/api/openapi.json", "/static/sample.xlsx"):
+    assert samples
+    offered = [f"/static/{sample.name}" for sample in samples]
+    for path in ("/api/status", "/api/openapi.json", *offered):
         assert head(path).startswith("HTTP/1.1 200")
         assert "Content-Encoding" not in head(path)
 

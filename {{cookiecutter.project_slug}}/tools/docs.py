@@ -48,7 +48,7 @@ GROUPS = {
 }
 """Headings and what is to be said under them, by the first setting of each group."""
 HEAD = (
-    "Copy to .env and change what you need: `make run` and compose.yaml read it. Each line shows "
+    "Copy to .env and change what you need: `make run` and Docker Compose read it. Each line shows "
     "the default. A value with a space or a sign such as ; & # $ stands in single quotes. A wrong "
     "value stops the start with a sentence."
 )

@@ -232,6 +232,7 @@ def test_the_keyboard_is_enough(visitor: Visitor) -> None:
 
     with visitor.page.expect_file_chooser() as chooser:
         keyboard.press("Tab")
+        expect(visitor.page.locator("#files")).to_be_focused()
         keyboard.press("Enter")
     chooser.value.set_files([csv()])
     visitor.sees("ready")

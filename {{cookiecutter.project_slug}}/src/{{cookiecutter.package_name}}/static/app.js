@@ -336,9 +336,7 @@ document.addEventListener("drop", (event) => {
   root.removeAttribute("data-dragging");
   const files = [...event.dataTransfer.files];
   if ($("files").checkVisibility()) return bring(files);
-  const seen = (button) => button.checkVisibility();
-  const way = [...document.querySelectorAll("[data-do=stop], [data-do=choose], [data-do=reset]")].find(seen);
-  if (way) say(`What you dropped was not taken. To use other files, press “${way.textContent}” first.`);
+  act(async () => say((await module("upload")).declined()));
 });
 
 document.addEventListener("silo:connection", ({ detail: { up } }) => {

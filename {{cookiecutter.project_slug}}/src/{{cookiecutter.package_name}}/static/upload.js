@@ -141,6 +141,13 @@ function send(path, file, offset, onProgress, signal) {
   });
 }
 
+/** What to press first where no files are taken, in words; empty if there is nothing. */
+export function declined() {
+  const ways = document.querySelectorAll("[data-do=stop], [data-do=choose], [data-do=reset]");
+  const way = [...ways].find((button) => button.checkVisibility());
+  return way ? `What you dropped was not taken. To use other files, press “${way.textContent}” first.` : "";
+}
+
 /** The files at these addresses, which stand in one text with spaces between them. */
 export function fetched(samples) {
   const file = async (url) => new File([await (await request(url)).blob()], decodeURIComponent(url.split("/").pop()));
