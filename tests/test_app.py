@@ -21,6 +21,7 @@ from test_hooks import complaints
 
 README_STEP = re.compile(r"```python\n(.*?)```", re.DOTALL)
 STEP = "src/acme_reports/pipeline.py"
+TEST_OF_STEP = "tests/test_pipeline.py"
 
 
 def test_the_apps_own_tests_pass_and_leave_nothing_to_commit(
@@ -156,14 +157,20 @@ def test_the_step_in_the_readme_works_as_it_stands(
 def test_the_code_in_the_docs_is_as_clean_as_the_app_s(
     copied: Path, fresh: Path, types: dict[str, str]
 ) -> None:
+    """And the tests in the docs, which are of the whole step there."""
     page = (copied / "docs/customising.md").read_text("utf-8")
-    for number, code in enumerate(README_STEP.findall(page)):
+    codes = README_STEP.findall(page)
+    for number, code in enumerate(codes):
         if "def test_" not in code:
             (copied / f"src/acme_reports/of_the_docs_{number}.py").write_text(code, "utf-8")
+    [tests] = [code for code in codes if "def test_" in code]
+    [tested] = [code for code in codes if 'title="Leave out totals below"' in code]
+    (copied / TEST_OF_STEP).write_text(tests, "utf-8")
+    (copied / STEP).write_text(tested, "utf-8")
     for command in (
-        ["ruff", "check", "src"],
-        ["ruff", "format", "--check", "src"],
-        ["mypy", "src"],
+        ["ruff", "check", "src", TEST_OF_STEP],
+        ["ruff", "format", "--check", "src", TEST_OF_STEP],
+        ["mypy", "src", TEST_OF_STEP],
     ):
         done = subprocess.run(
             [fresh / ".venv/bin/python", "-m", *command],

@@ -109,6 +109,7 @@ def test_a_step_with_an_option_of_every_sort_keeps_to_it(load: Load) -> None:
         ('    text: str = ""', '    output: str = ""', "output:", "the command line needs"),
         ('    text: str = ""', '    files: str = ""', "files:", "the command line needs"),
         ("number: float = 0.5", "number: float = 'half'", "number:", "its own default 'half'"),
+        ("number: float = 0.5", "number: float = float('inf')", "number:", "without end"),
         ("Field(None, ge=1)", "Field(0, ge=1)", "whole:", "Options.whole does not take its own"),
         ('text: str = ""', 'text: str = Field("", alias="t")', "text:", "has an alias"),
         (

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import json
 import re
 import sys
 import traceback
@@ -150,8 +151,12 @@ def check_options(source: Source, options: type[BaseModel]) -> Iterator[Breach]:
             yield source.breach(name, said, top)
         try:
             control(option)
+            json.dumps(option, allow_nan=False)
         except NoControl as error:
             yield source.breach(name, f"Options.{name} {error}", top)
+        except ValueError:
+            said = f"Options.{name} has a number without end, which JSON cannot say. Use None."
+            yield source.breach(name, said, top)
     wrong = list(check_defaults(source, options, top))
     yield from wrong or check_travel(source, options, top)
 

@@ -109,9 +109,13 @@ def page() -> str:
 
 
 def samples() -> list[str]:
-    """The names of the files that the page offers to whoever has none at hand, if there are any."""
+    """The names of the files that the page offers to whoever has none at hand.
+
+    There are none where the step would not take them.
+    """
     folder = Path(str(current_app.static_folder))
-    return sorted(path.name for path in folder.glob("sample*") if path.is_file())
+    names = sorted(path.name for path in folder.glob("sample*") if path.is_file())
+    return [] if pipeline.ACCEPTS.refusal(names) else names
 
 
 @blueprint.get("/api/options")

@@ -55,6 +55,7 @@ class Options(BaseModel):
     order: Literal["by name", "by value"] = Field("by value", title="Order")
     hidden: bool = Field(True, title="Hidden sheets")
     since: date | None = Field(None, title="Since")
+    until: date = Field(date(2025, 12, 31), title="Until")
     sizes: list[Literal["small", "medium", "large"]] = Field([], max_length=2, title="Sizes")
     column: ColumnName = Field("", title="Column")
     certain: bool | None = Field(None, title="Certain")

@@ -12,7 +12,7 @@ from support import Gate
 
 from .conftest import Arrives, Served
 from .desk import HOUR, Desk
-from .visitor import Visitor, csv
+from .visitor import HIDDEN, Visitor, csv
 
 EXPIRED = "Your session has expired"
 AGAIN = "Send these files again"
@@ -204,6 +204,22 @@ def test_before_the_session_ends_the_files_can_be_kept(visitor: Visitor, desk: D
     visitor.page.clock.fast_forward(60_000)
     visitor.sees("expired")
     expect(line).to_be_hidden()
+
+
+def test_what_says_so_covers_nothing_that_has_the_focus(visitor: Visitor, desk: Desk) -> None:
+    visitor.page.clock.install()
+    visitor.page.set_viewport_size({"width": 360, "height": 900})
+    visitor.upload()
+    visitor.rests()
+    visitor.option("Label").focus()
+    box = visitor.option("Label").bounding_box()
+    assert box
+    visitor.page.set_viewport_size({"width": 360, "height": int(box["y"] + box["height"]) + 8})
+    assert visitor.page.evaluate(HIDDEN) == []
+    time_passes(visitor, desk, HOUR - 100)
+    expect(visitor.page.locator("#ending")).to_be_visible()
+    expect(visitor.option("Label")).to_be_focused()
+    assert visitor.page.evaluate(HIDDEN) == []
 
 
 def test_files_that_one_tab_keeps_are_kept_in_the_other(arrives: Arrives, desk: Desk) -> None:

@@ -563,6 +563,43 @@ def test_what_is_no_number_is_told_at_its_field(visitor: Visitor, desk: Desk) ->
     assert desk.step.seen == []
 
 
+def test_what_is_no_date_is_told_at_its_field(visitor: Visitor, desk: Desk) -> None:
+    visitor.upload()
+    visitor.option("Since").press_sequentially("02")
+    visitor.press("Make the report")
+    expect(visitor.option("Since")).to_be_focused()
+    visitor.reads("This is not a date.")
+    assert desk.step.seen == []
+
+
+def test_a_date_that_is_emptied_shows_its_default_again(visitor: Visitor, desk: Desk) -> None:
+    visitor.upload()
+    until = visitor.option("Until")
+    for given, kept in (("2025-06-30", "2025-06-30"), ("", "2025-12-31")):
+        until.fill(given)
+        until.blur()
+        expect(until).to_have_value(kept)
+    visitor.press("Make the report")
+    visitor.sees("done")
+    assert [options.until for options in desk.step.seen] == [date(2025, 12, 31)]
+
+
+def test_a_mistake_is_said_until_it_is_corrected_or_all_begins_anew(visitor: Visitor) -> None:
+    visitor.upload()
+    field = visitor.option("Largest")
+    for begins_anew in (False, True):
+        field.fill("99")
+        visitor.press("Make the report")
+        expect(field).to_have_attribute("aria-invalid", "true")
+        if begins_anew:
+            visitor.press("Start over")
+            visitor.upload()
+        else:
+            field.fill("9")
+        expect(field).not_to_have_attribute("aria-invalid", "true")
+        expect(visitor.page.locator(".error").filter(has_text=re.compile("."))).to_have_count(0)
+
+
 def test_two_browsers_see_nothing_of_each_other(arrives: Arrives, desk: Desk) -> None:
     one, other = arrives(desk.url), arrives(desk.url)
     one.upload(csv("one.csv"))

@@ -84,7 +84,8 @@ def walk(visitor: Visitor, desk: Desk) -> Iterator[str]:
     visitor.page.context.set_offline(True)
     visitor.reads("You are offline.")
     yield "offline"
-    visitor.page.context.set_offline(False)
+    with visitor.page.expect_response("**/api/status"):
+        visitor.page.context.set_offline(False)
     expect(visitor.page.locator("#connection")).to_be_empty()
     desk.turn(HOUR + 1)
     visitor.press("Download the workbook")

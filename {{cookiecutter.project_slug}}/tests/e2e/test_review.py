@@ -11,17 +11,9 @@ from playwright.sync_api import APIResponse, Locator, Response, Route, expect
 from .conftest import Arrives
 from .desk import HOUR, Desk, payments
 from .test_once import lose_the_answer
-from .visitor import Visitor, csv
+from .visitor import HIDDEN, Visitor, csv
 
 CATEGORY, REMARK = "Category, row 1", "Remark, row 1"
-HIDDEN = """() => {
-    const one = document.activeElement;
-    const { x, y, width, height } = one.getBoundingClientRect();
-    const spot = (i, j) => [x + i * width, y + j * height];
-    const spots = [0.1, 0.5, 0.9].flatMap((i) => [spot(i, 0.1), spot(i, 0.9)]);
-    return spots.some((spot) => document.elementFromPoint(...spot) !== one) ? [one.id] : [];
-}"""
-"""The id of the focused element, if something lies over a part of it."""
 
 
 def reaches_review(visitor: Visitor, desk: Desk) -> Visitor:
@@ -164,6 +156,33 @@ def test_what_is_refused_is_said_at_its_cell_and_holds_the_report_up(reviewer: V
     category.select_option("Food")
     reviewer.press("Make the report")
     reviewer.sees("done")
+
+
+def test_cells_that_are_still_empty_hold_up_nothing_but_the_report(
+    visitor: Visitor, arrives: Arrives, desk: Desk
+) -> None:
+    desk.step.review = payments(150)
+    visitor.upload()
+    visitor.press("Make the report")
+    visitor.sees("review")
+    visitor.press("Make the report")
+    category = visitor.option(CATEGORY)
+    expect(category).to_be_focused()
+    expect(complaint(category)).to_have_text("This must not be empty.")
+    enter(visitor.option("Amount, row 2"), "7.25")
+    visitor.reads("Saved: 1 value corrected.")
+    visitor.press("Next rows")
+    visitor.reads("101 to 150 of 150 rows")
+    visitor.press("Make the report")
+    expect(category).to_be_focused()
+    visitor.option("Amount, row 2").focus()
+    other = arrives(desk.url, visitor.page.context)
+    other.option(CATEGORY).select_option("Food")
+    other.reads("Saved: 2 values corrected.")
+    expect(category).to_have_value("Food")
+    expect(complaint(category)).to_be_empty()
+    visitor.press("Make the report")
+    visitor.sees("done")
 
 
 def test_two_tabs_lose_none_of_their_edits(reviewer: Visitor, arrives: Arrives, desk: Desk) -> None:

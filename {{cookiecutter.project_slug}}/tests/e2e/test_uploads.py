@@ -187,6 +187,19 @@ def test_other_files_after_a_reload_leave_nothing_of_the_first(
     assert [path.read_bytes() for path in stored(tmp_path)] == [csv()["buffer"]]
 
 
+def test_who_is_online_again_is_told_so_while_the_upload_goes_on(visitor: Visitor) -> None:
+    late = visitor.holds("**/api/uploads/*")
+    visitor.choose(csv())
+    held = late()
+    line = "document.querySelector('#connection').innerText"
+    told = f"(name) => (dispatchEvent(new Event(name)), {line})"
+    assert visitor.page.evaluate(told, "offline")
+    assert visitor.page.evaluate(told, "online") == ""
+    visitor.sees("uploading")
+    held.continue_()
+    visitor.sees("ready")
+
+
 def test_a_cancelled_upload_leaves_nothing(
     arrives: Arrives, restarting: Served, through: MakeProxy, tmp_path: Path
 ) -> None:

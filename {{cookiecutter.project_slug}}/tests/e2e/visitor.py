@@ -13,6 +13,14 @@ from playwright.sync_api import ConsoleMessage, Download, Locator, Page, Request
 REFUSED = re.compile(r"Failed to load resource: the server responded with a status of 4\d\d")
 UNREACHED = re.compile(r"Failed to load resource: (net::ERR_|.* status of 503)")
 PATIENCE_SECONDS = 60
+HIDDEN = """() => {
+    const one = document.activeElement;
+    const { x, y, width, height } = one.getBoundingClientRect();
+    const spot = (i, j) => [x + i * width, y + j * height];
+    const spots = [0.1, 0.5, 0.9].flatMap((i) => [spot(i, 0.1), spot(i, 0.9)]);
+    return spots.some((spot) => document.elementFromPoint(...spot) !== one) ? [one.id] : [];
+}"""
+"""The id of the focused element, if something lies over a part of it."""
 DROP = """(names) => {
     const dataTransfer = new DataTransfer();
     for (const name of names) dataTransfer.items.add(new File(["A,B\\n1,2"], name));

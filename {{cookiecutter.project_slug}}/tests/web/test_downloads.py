@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import zipfile
+from pathlib import Path
 from typing import Any
 
 import known_step
@@ -151,6 +152,16 @@ def test_a_cached_report_has_its_files(make_app: MakeApp, monkeypatch: pytest.Mo
 @pytest.fixture
 def pickily(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(known_step, "ACCEPTS", Accepts((".csv", ".txt"), least=2, most=2))
+
+
+def test_samples_that_are_refused_are_not_offered(
+    person: Person, samples: list[Path], request: pytest.FixtureRequest
+) -> None:
+    offer = 'data-do="sample"'
+    assert samples
+    assert offer in person.get("/").text
+    request.getfixturevalue("pickily")
+    assert offer not in person.get("/").text
 
 
 @pytest.mark.usefixtures("pickily")

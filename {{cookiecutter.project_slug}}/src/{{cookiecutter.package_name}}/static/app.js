@@ -243,6 +243,7 @@ async function reset() {
   await resetting;
   held = [];
   remember({ files: [], goal: null });
+  (await loading)?.form.mark(fields, []);
   await sync();
 }
 
@@ -346,7 +347,7 @@ document.addEventListener("silo:connection", ({ detail: { up } }) => {
   $("connection").textContent = up ? "" : away;
 });
 addEventListener("offline", () => connection(false));
-addEventListener("online", () => act(sync));
+addEventListener("online", () => (connection(true), act(sync)));
 addEventListener("focus", () => act(sync));
 onOtherTab(() => act(sync));
 act(sync);

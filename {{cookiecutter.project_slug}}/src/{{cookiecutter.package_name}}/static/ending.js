@@ -23,6 +23,7 @@ export function tell(seconds, ends) {
   words.textContent = `Your files are removed in ${inWords(seconds)}.`;
   if (line.isConnected) return;
   $("connection").after(line);
+  document.activeElement.scrollIntoView({ block: "nearest" }); // or the line may cover it
   if (line.checkVisibility()) $("announce").textContent = words.textContent;
 }
 

@@ -59,7 +59,7 @@ function input(option) {
   if (option.type === "boolean") return el("input", { type: "checkbox", defaultChecked: option.default === true });
   const numeric = ["integer", "number"].includes(option.type);
   const types = { date: "date", time: "time", email: "email" };
-  return el("input", {
+  const made = el("input", {
     type: numeric ? "number" : types[option.format] ?? "text",
     step: option.type === "integer" ? "1" : "any",
     min: option.minimum ?? option.exclusiveMinimum ?? "",
@@ -67,6 +67,11 @@ function input(option) {
     placeholder: numeric && !option.nullable ? option.default ?? "" : "", // what an empty field stands for
     autocomplete: "off",
   });
+  if (["date", "time"].includes(made.type) && !option.nullable) {
+    // An empty one stands for its default, for which it has no room: so show that.
+    made.addEventListener("blur", () => made.validity.badInput || (made.value ||= option.default ?? ""));
+  }
+  return made;
 }
 
 /** Whether an option is refused while its field is empty; a box or a choice always has a value. */
@@ -101,6 +106,7 @@ export function build(box, schema) {
     { ...resolve(schema, one), required: schema.required?.includes(name) },
   ]);
   box.replaceChildren(...options.map(([name, option]) => field(name, option)));
+  box.addEventListener("input", ({ target }) => flag(target.closest("[name]"), "")); // it may be right now
   fill(box, Object.fromEntries(options.map(([name, option]) => [name, option.default])));
 }
 
@@ -161,19 +167,24 @@ function valueOf(control) {
   return type === "number" ? Number(value) : value;
 }
 
-/** Numbers that are none: the browser hides what was typed, so the server could not complain. */
+/** Numbers and dates that are none: the browser hides what was typed, so the server could not complain. */
 export function unreadable(box) {
   const bad = [...controls(box)].filter((control) => control.validity.badInput);
-  return bad.map((control) => ({ field: control.name, message: "This is not a number." }));
+  return bad.map(({ name, type }) => ({ field: name, message: `This is not a ${type}.` }));
+}
+
+/** Say what is wrong with a control, or nothing. */
+function flag(control, message) {
+  const marked = control.type === "fieldset" ? ticks(control) : [control];
+  for (const one of marked) one.ariaInvalid = message ? "true" : null;
+  document.getElementById(`${control.id}-error`).textContent = message;
 }
 
 /** Show errors at their fields and focus the first; returns those that belong to no field. */
 export function mark(box, errors) {
   for (const control of controls(box)) {
     const mine = errors.filter((error) => error.field.split(".")[0] === control.name);
-    const marked = control.type === "fieldset" ? ticks(control) : [control];
-    for (const one of marked) one.ariaInvalid = mine.length ? "true" : null;
-    document.getElementById(`${control.id}-error`).textContent = mine.map((error) => error.message).join(" ");
+    flag(control, mine.map((error) => error.message).join(" "));
   }
   box.querySelector("[aria-invalid]")?.focus();
   return errors.filter((error) => !box.querySelector(`[name="${CSS.escape(error.field.split(".")[0])}"]`));

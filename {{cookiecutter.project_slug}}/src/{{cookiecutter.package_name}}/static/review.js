@@ -109,8 +109,8 @@ function build(review) {
   shown = review;
   $("review-title").textContent = review.title;
   $("review-notes").replaceChildren(...review.notes.map((textContent) => el("li", { textContent })));
-  const head = review.columns.map(({ name, kind, required }) =>
-    el("th", { scope: "col", role: "columnheader", className: isNumeric(kind) ? "number" : "" }, name, required ? " (required)" : ""),
+  const head = review.columns.map((column) =>
+    el("th", { scope: "col", role: "columnheader", className: isNumeric(column.kind) ? "number" : "", textContent: heading(column) }),
   );
   const rows = review.rows.map((cells, n) => row(cells, review.offset + n));
   $("review-rows").replaceChildren(
@@ -132,6 +132,8 @@ function build(review) {
 const heads = new ResizeObserver(([{ target }]) => {
   $("review-rows").style.scrollPaddingTop = `${target.offsetHeight + 8}px`;
 });
+
+const heading = ({ name, required }) => name + (required ? " (required)" : "");
 
 function row(cells, number) {
   const head = el("th", { scope: "row", role: "rowheader", textContent: count(number + 1) });
@@ -157,8 +159,8 @@ function cell(value, column, number, i) {
 }
 
 /** On a narrow screen, where each row is a card, a cell shows the name of its column. */
-function named(cell, { name }) {
-  cell.dataset.name = name;
+function named(cell, column) {
+  cell.dataset.name = heading(column);
   return cell;
 }
 
@@ -236,16 +238,17 @@ function clash(field, column, number, theirs) {
 }
 
 function flag(field, message) {
+  delete field.dataset.missing;
   field.ariaInvalid = message ? "true" : null;
   field.nextElementSibling.replaceChildren(...(message ? [el("span", { textContent: message })] : []));
 }
 
 const say = (text) => ($("review-saved").textContent = text);
-const invalid = () => $("review-rows").querySelector("[aria-invalid]");
+const unsaved = () => $("review-rows").querySelector("[aria-invalid]:not([data-missing])");
 
 function tell() {
   if (waiting || !shown) return;
-  say(invalid() ? "Not everything is saved: see the marked cells." : `Saved: ${sum()}`);
+  say(unsaved() ? "Not everything is saved: see the marked cells." : `Saved: ${sum()}`);
 }
 
 const sum = () => `${count(shown.edits)} ${shown.edits === 1 ? "value" : "values"} corrected.`;
@@ -263,7 +266,7 @@ function markEdited() {
     mark($(`cell-${row}-${i}`).closest("td"), true);
   }
   if (recall().corrected !== shown.edits) remember({ corrected: shown.edits });
-  if (invalid() || shown.edits) tell();
+  if (unsaved() || shown.edits) tell();
   else say("");
 }
 
@@ -280,9 +283,11 @@ async function refresh() {
 }
 
 function update(field, column, value) {
-  if (!field || field.ariaInvalid || field === document.activeElement || field.was === value) return;
+  const own = field?.ariaInvalid && !("missing" in field.dataset);
+  if (!field || own || field === document.activeElement || field.was === value) return;
   field.was = value;
   put(field, column, value);
+  flag(field, "");
 }
 
 // Pages, and the end
@@ -308,7 +313,7 @@ async function turn(first) {
 /** Wait until all is saved; what cannot be is told, and gets the focus. */
 async function settled() {
   await saving;
-  const field = invalid();
+  const field = unsaved();
   if (!field) return;
   field.focus();
   throw new DOMException("A cell is not saved.", "AbortError"); // its own words stand at the cell
@@ -333,8 +338,10 @@ async function missing(errors) {
   for (const { row, column, message } of errors) {
     const i = shown.columns.findIndex(({ name }) => name === column);
     const field = $(`cell-${row}-${i}`);
-    if (field) flag(field, message);
+    if (!field) continue;
+    flag(field, message);
+    field.dataset.missing = ""; // and yet saved
   }
-  invalid()?.focus();
+  $("review-rows").querySelector("[data-missing]")?.focus();
   say("Some cells must not be empty.");
 }
