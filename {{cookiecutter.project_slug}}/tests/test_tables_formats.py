@@ -502,6 +502,8 @@ def test_s27_formulas_without_a_saved_result_are_counted(tmp_path: Path) -> None
         '<c r="C1"><f>A1</f><v>1</v></c></row>'
     )
     assert only(xlsx(tmp_path / "b.xlsx", rows)).skipped == []
+    (line,) = only(xlsx(tmp_path / "c.xlsx", rows.replace("<v></v>", ""))).skipped
+    assert line.startswith("1 formula has no saved result; read as blank.")
 
 
 def test_s27_hidden_sheets_are_read_and_empty_and_chart_sheets_named(tmp_path: Path) -> None:

@@ -76,6 +76,25 @@ def test_text_of_a_cell_without_a_type_is_read(tmp_path: Path) -> None:
     assert (sheet.header, sheet.rows) == (["a", "b", "c", "d"], [["x", 1, None, "z"]])
 
 
+def test_s27_formulas_without_a_saved_result_are_counted(tmp_path: Path) -> None:
+    """Whether a type is promised or not; any value and any text, even an empty one, is a result."""
+    start = '<table:table-cell table:formula="of:=[.A1]"'
+    none = f"{start}/>", f'{start} office:value-type="float"/>'
+    some = (
+        f"{start}><text:p>x</text:p></table:table-cell>",
+        f'{start} office:value-type="float" office:value="0"/>',
+        f'{start} office:value-type="string" office:string-value=""/>',
+        f'{start} office:value-type="string"><text:p/></table:table-cell>',
+    )
+    row = ods_row(ods_cell("string", "n"), *some)
+    sheet = only(ods(tmp_path / "a.ods", ods_table(row, row)))
+    assert sheet.skipped == []
+    row = ods_row(ods_cell("float", "1"), *none, *some)
+    sheet = only(ods(tmp_path / "b.ods", ods_table(row, row)))
+    (line,) = sheet.skipped
+    assert line.startswith("4 formulas have no saved result; read as blank.")
+
+
 def test_text_of_cells_without_a_type_counts_as_cells(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

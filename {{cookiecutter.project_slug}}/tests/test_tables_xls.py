@@ -130,6 +130,19 @@ def test_a_formula_is_read_under_the_types_of_older_versions(tmp_path: Path, kin
     assert sheet.skipped == ["1 cell holds an error such as #REF! or #N/A; read as blank."]
 
 
+def test_s27_formulas_without_a_saved_result_are_counted(tmp_path: Path) -> None:
+    """An empty text is a result, unless the formula is still to be worked out."""
+    blank = b"\3\0\0\0\0\0\xff\xff"
+    cells = xls_number(0, 0, 1) + formula(0x06, 1, blank) + formula(0x06, 2, bytes(8))
+    marked = [
+        record(0x06, struct.pack("<HHH", row, 0, 0) + result + b"\3" + bytes(5) + b"\3\0\x1e\5\0")
+        for row, result in ((3, blank), (4, bytes(8)))
+    ]
+    sheet = only(compound(tmp_path / "a.xls", xls_stream([("S", 0, 0, cells + b"".join(marked))])))
+    (line,) = [line for line in sheet.skipped if "formula" in line]
+    assert line.startswith("1 formula has no saved result; read as blank.")
+
+
 def test_a_formula_of_an_older_version_that_is_cut_off_is_counted(tmp_path: Path) -> None:
     cells = xls_number(0, 0, 1) + formula(0x206, 1, struct.pack("<d", 5), b"")
     sheet = only(compound(tmp_path / "a.xls", xls_stream([("S", 0, 0, cells)])))

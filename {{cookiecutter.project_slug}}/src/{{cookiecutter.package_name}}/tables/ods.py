@@ -38,6 +38,11 @@ _LOST = (TEXT + "tab", TEXT + "line-break")
 
 CELLS = (TABLE + "table-cell", TABLE + "covered-table-cell")
 
+_RESULTS = {
+    OFFICE + name for name in ("value", "date-value", "time-value", "boolean-value", "string-value")
+}
+"""The attributes of which a cell has one, unless its value is its text."""
+
 
 def read_durations(rows: list[list[Cell]]) -> None:
     """Make times durations that the native reader leaves as text: those of a day or longer, and
@@ -74,7 +79,9 @@ class ContentScan:
         self.depth = 0
         self.spaces = 0
         self._open = 0
-        self._untyped = 0
+        self._inside = 0
+        self._untyped = False
+        self._unsaved = 0
         self._row = self._row_repeats = self._column = 0
         self._filled: list[int] = []
         self._span = (0, 0)
@@ -117,23 +124,39 @@ class ContentScan:
             self.spaces = max(self.spaces, _number(attributes, TEXT + "c"))
         elif tag in _LOST:
             self.lossy = True
-        elif tag == TEXT + "p" and self._open == self._untyped + 1:
-            self.lossy = True
-            self._filled += self._span
+        elif tag == TEXT + "p" and self._open == self._inside + 1:
+            self._paragraph()
 
     def _cell(self, attributes: dict[str, str]) -> None:
         repeats = _number(attributes, TABLE + "number-columns-repeated")
         self._span = (self._column, self._column + repeats - 1)
-        self._untyped = 0 if OFFICE + "value-type" in attributes else self._open
+        self._inside = self._open
+        self._untyped = OFFICE + "value-type" not in attributes
+        self._unsaved = 0
         if self.surveys and attributes.get(_CALC + "value-type") == "error":
             self.surveys[-1].errors += repeats * self._row_repeats
-        elif OFFICE + "value-type" in attributes:
-            self._filled += self._span
+        else:
+            if TABLE + "formula" in attributes and _RESULTS.isdisjoint(attributes):
+                self._unsaved = repeats * self._row_repeats
+            if not self._untyped:
+                self._filled += self._span
         self._column += repeats
+
+    def _paragraph(self) -> None:
+        """Take the start of a cell's own text."""
+        self._unsaved = 0
+        if self._untyped:
+            self.lossy = True
+            self._filled += self._span
 
     def _end(self, tag: str) -> None:
         self._open -= 1
-        if tag == TABLE + "table-row":
+        if tag in CELLS:
+            self._inside = 0
+            if self._unsaved and self.surveys:
+                self.surveys[-1].unsaved += self._unsaved
+            self._unsaved = 0
+        elif tag == TABLE + "table-row":
             if self._filled and self.surveys:
                 survey = self.surveys[-1]
                 survey.filled = True

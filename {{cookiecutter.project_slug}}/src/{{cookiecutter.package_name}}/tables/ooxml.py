@@ -28,10 +28,13 @@ _CELL = re.compile(
 )
 _VALUE = re.compile(_TAG + rb"(?:v|t)(?:\s" + _MORE + rb")?>[^<]")
 _ERROR = re.compile(_TAG + rb"c\s" + _MORE + rb"\bt=[\"']e[\"']")
-_UNSAVED = re.compile(
+_FORMULA = (
     _TAG + rb"c((?:\s" + _MORE + rb")?)>\s*"
     rb"<(?:\w{1,20}:)?f(?:\s" + _MORE + rb")?(?:/>|>[^<]*</(?:\w{1,20}:)?f>)\s*+"
-    rb"(?:<(?:\w{1,20}:)?v\s*/>|<(?:\w{1,20}:)?v>\s*</(?:\w{1,20}:)?v>)?\s*</(?:\w{1,20}:)?c>"
+)
+_UNSAVED = re.compile(
+    _FORMULA + rb"(<(?:\w{1,20}:)?v\s*/>|<(?:\w{1,20}:)?v>\s*</(?:\w{1,20}:)?v>)?"
+    rb"\s*</(?:\w{1,20}:)?c>"
 )
 _TEXT = re.compile(rb"\bt=[\"']str[\"']")
 _STRINGS = re.compile(_TAG + rb"sst\s[^<>]{0,4000}\buniqueCount\s*=\s*[\"'](\d{1,20})")
@@ -171,7 +174,7 @@ class SheetScan(_CellScan):
             survey.errors += len(_ERROR.findall(data))
         if any(formula.search(data) for formula in _FORMULAS):
             cells = _UNSAVED.findall(data)
-            survey.unsaved += sum(1 for attributes in cells if not _TEXT.search(attributes))
+            survey.unsaved += sum(1 for cell, value in cells if not (value and _TEXT.search(cell)))
 
     def _cover(self, data: bytes) -> None:
         """Widen the rectangle to the filled cells of a chunk.

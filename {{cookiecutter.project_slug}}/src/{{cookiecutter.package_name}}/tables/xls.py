@@ -20,6 +20,8 @@ _FORMULAS = OLD_FORMULAS | {0x06}
 _CELLS = _FORMULAS | {0x204, 0xFD, 0xD6, _NUMBER, _RK, _MANY, _BOOL_OR_ERROR}
 _NAMES = ("Workbook", "Book", "WORKBOOK", "BOOK")
 """Of the stream that holds the cells, in the order in which the native reader looks for them."""
+_CALCULATE = 0x02
+"""Of the flags of a formula: it is to be worked out when the file is loaded."""
 _LARGEST = 65_536 * 256
 """Cells of the largest sheet there can be."""
 
@@ -86,6 +88,7 @@ def _sheet(stream: bytes, start: int, copy: Copy, name: str) -> Survey:
             rows.add(row)
             columns |= {column, last}
             found.errors += _is_error(kind, data)
+            found.unsaved += _is_unsaved(kind, data)
             if kind in OLD_FORMULAS:
                 copy.formula(at, data, found)
             if copy.dates:
@@ -103,6 +106,16 @@ def _is_error(kind: int, data: bytes) -> bool:
     if kind == _BOOL_OR_ERROR:
         return len(data) >= 8 and data[7] == 1
     return kind in _FORMULAS and len(data) >= 14 and data[6] == 2 and data[12:14] == b"\xff\xff"
+
+
+def _is_unsaved(kind: int, data: bytes) -> bool:
+    """Whether it is a formula with an empty text for a result, to be worked out at the next load.
+
+    That is what programs write that work nothing out; an empty text without the mark is a result.
+    """
+    if kind not in _FORMULAS or len(data) < 16:
+        return False
+    return data[6] == 3 and data[12:14] == b"\xff\xff" and bool(data[14] & _CALCULATE)
 
 
 def _negative(kind: int, data: bytes) -> Iterator[tuple[int, int, float]]:
