@@ -506,6 +506,24 @@ def test_s27_formulas_without_a_saved_result_are_counted(tmp_path: Path) -> None
     assert line.startswith("1 formula has no saved result; read as blank.")
 
 
+@pytest.mark.parametrize("asked", ["1", "0"])
+def test_s27_zeros_that_may_stand_for_no_result_are_counted(tmp_path: Path, asked: str) -> None:
+    """Programs that work nothing out write them, and ask for the results at the next opening."""
+    cells = f'{number("A1", 0)}<c r="B1" s="1"><f>A1</f><v>0</v></c><c r="C1"><f>1</f><v>1</v></c>'
+    cells += '<c r="D1" t="b"><f>1=2</f><v>0</v></c><c r="E1"><f>0.5</f><v>0.5</v></c>'
+    parts = xlsx_parts({"S": f'<row r="1">{cells}</row>'})
+    whole = str(parts["xl/workbook.xml"])
+    calculation = f'<calcPr calcId="124519" fullCalcOnLoad="{asked}"/></workbook>'
+    parts["xl/workbook.xml"] = whole.replace("</workbook>", calculation)
+    sheet = only(pack(tmp_path / "a.xlsx", parts))
+    assert sheet.rows == [[0, 0, 1, False, 0.5]]
+    sentence = (
+        "1 formula has 0 for a result and may never have been calculated; read as 0. Open the file "
+        "in a spreadsheet program and save it to have the results."
+    )
+    assert sheet.skipped == ([sentence] if asked == "1" else [])
+
+
 def test_s27_hidden_sheets_are_read_and_empty_and_chart_sheets_named(tmp_path: Path) -> None:
     book = Book()
     shown, hidden = book.active, book.create_sheet("Hidden")

@@ -100,7 +100,8 @@ def _main_part(archive: Archive, suffix: str) -> str:
 
 def _open_xml(archive: Archive, workbook: str, progress: Fraction) -> Inspection:
     places = ooxml.places(archive, workbook)
-    scans = {place.part: ooxml.SheetScan() for place in places}
+    stale = ooxml.is_stale(archive, workbook)
+    scans = {place.part: ooxml.SheetScan(stale=stale) for place in places}
     strings = ooxml.StringsScan()
     kinds = ooxml.relationships(archive, workbook).values()
     shared = {part: strings for part, kind in kinds if kind.endswith("/sharedStrings")}

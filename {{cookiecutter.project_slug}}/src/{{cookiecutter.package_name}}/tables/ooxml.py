@@ -36,6 +36,8 @@ _UNSAVED = re.compile(
     _FORMULA + rb"(<(?:\w{1,20}:)?v\s*/>|<(?:\w{1,20}:)?v>\s*</(?:\w{1,20}:)?v>)?"
     rb"\s*</(?:\w{1,20}:)?c>"
 )
+_ZERO = re.compile(_FORMULA + rb"<(?:\w{1,20}:)?v>0</")
+_TYPED = re.compile(rb"\bt=[\"']")
 _TEXT = re.compile(rb"\bt=[\"']str[\"']")
 _STRINGS = re.compile(_TAG + rb"sst\s[^<>]{0,4000}\buniqueCount\s*=\s*[\"'](\d{1,20})")
 _LONGEST_FORMULA = 64 * 1024
@@ -134,6 +136,14 @@ def related(archive: Archive, part: str, kind: str) -> str:
     return next((target for target, whole in parts if whole.endswith(kind)), "")
 
 
+def is_stale(archive: Archive, workbook: str) -> bool:
+    """Whether the workbook asks to have all formulas worked out when it is opened."""
+    return any(
+        tag == "calcPr" and attributes.get("fullCalcOnLoad") in ("1", "true")
+        for tag, attributes in _elements(archive, workbook)
+    )
+
+
 class _CellScan(ABC):
     """Looks through the cells of one worksheet part, chunk by chunk, at none in two halves.
 
@@ -161,10 +171,14 @@ class _CellScan(ABC):
 
 
 class SheetScan(_CellScan):
-    """Notes what the cells hold, and where."""
+    """Notes what the cells hold, and where.
 
-    def __init__(self) -> None:
+    In a workbook that is `stale` a result of 0 may be what a program wrote that works nothing out.
+    """
+
+    def __init__(self, *, stale: bool = False) -> None:
         super().__init__(Survey())
+        self._stale = stale
 
     def _look(self, data: bytes) -> None:
         survey = self.survey
@@ -175,6 +189,9 @@ class SheetScan(_CellScan):
         if any(formula.search(data) for formula in _FORMULAS):
             cells = _UNSAVED.findall(data)
             survey.unsaved += sum(1 for cell, value in cells if not (value and _TEXT.search(cell)))
+            if self._stale:
+                cells = _ZERO.findall(data)
+                survey.zeros += sum(1 for cell in cells if not _TYPED.search(cell))
 
     def _cover(self, data: bytes) -> None:
         """Widen the rectangle to the filled cells of a chunk.

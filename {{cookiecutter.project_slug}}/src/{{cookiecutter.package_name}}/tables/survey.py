@@ -15,7 +15,8 @@ class Survey:
 
     `name` is empty where it is not known.
     `errors` are cells that hold an error such as #REF!, which readers turn into blank cells.
-    `unsaved` are formulas without a saved result. `unread` are cells of a kind no reader knows.
+    `unsaved` are formulas without a saved result; `zeros` are those with a 0 that may stand for
+    none. `unread` are cells of a kind no reader knows.
     `negative` are the days of times before zero, which the native reader takes for times of day,
     by row and column; `signless` is how many there are besides.
     """
@@ -23,6 +24,7 @@ class Survey:
     name: str = ""
     errors: int = 0
     unsaved: int = 0
+    zeros: int = 0
     unread: int = 0
     negative: dict[tuple[int, int], float] = field(default_factory=dict)
     signless: int = 0
@@ -58,6 +60,8 @@ class Survey:
             told.append(count(self.errors, "cell holds", "cells hold") + _ERROR)
         if self.unsaved:
             told.append(count(self.unsaved, "formula has", "formulas have") + _UNSAVED)
+        if self.zeros:
+            told.append(count(self.zeros, "formula has", "formulas have") + _ZERO)
         if self.unread:
             told.append(count(self.unread, "cell is", "cells are") + " of a kind that is not read.")
         if self.signless:
@@ -66,10 +70,9 @@ class Survey:
 
 
 _ERROR = " an error such as #REF! or #N/A; read as blank."
-_UNSAVED = (
-    " no saved result; read as blank. Open the file in a spreadsheet program and save it to "
-    "have the results."
-)
+_SAVE = " Open the file in a spreadsheet program and save it to have the results."
+_UNSAVED = " no saved result; read as blank." + _SAVE
+_ZERO = " 0 for a result and may never have been calculated; read as 0." + _SAVE
 _NEGATIVE = (
     " negative and was read as a time of day, which is wrong. Format such cells as numbers or as "
     "[h]:mm, and save the file again."
