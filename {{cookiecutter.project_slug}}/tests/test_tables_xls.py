@@ -143,6 +143,19 @@ def test_s27_formulas_without_a_saved_result_are_counted(tmp_path: Path) -> None
     assert line.startswith("1 formula has no saved result; read as blank.")
 
 
+@pytest.mark.parametrize("calculated", [True, False])
+def test_s27_formulas_that_all_lack_a_result_have_none_unless_the_file_was_calculated(
+    tmp_path: Path, *, calculated: bool
+) -> None:
+    blank = formula(0x06, 1, b"\3\0\0\0\0\0\xff\xff")
+    head = record(0x1C1, bytes(8)) if calculated else b""
+    stream = xls_stream([("S", 0, 0, xls_number(0, 0, 1) + blank + xls_number(2, 0, 2))], head)
+    lines = only(compound(tmp_path / "a.xls", stream)).skipped
+    assert [line[:31] for line in lines if "formula" in line] == (
+        [] if calculated else ["1 formula has no saved result; "]
+    )
+
+
 def test_a_formula_of_an_older_version_that_is_cut_off_is_counted(tmp_path: Path) -> None:
     cells = xls_number(0, 0, 1) + formula(0x206, 1, struct.pack("<d", 5), b"")
     sheet = only(compound(tmp_path / "a.xls", xls_stream([("S", 0, 0, cells)])))

@@ -15,6 +15,7 @@ from .xls_copy import OLD_FORMULAS, Copy
 
 _SHEET, _PASSWORD, _BEGIN, _END = 0x85, 0x2F, 0x809, 0x0A
 _DIMENSIONS = 0x200
+_CALCULATED_BY = 0x1C1
 _NUMBER, _RK, _MANY, _BOOL_OR_ERROR = 0x203, 0x27E, 0xBD, 0x205
 _FORMULAS = OLD_FORMULAS | {0x06}
 _CELLS = _FORMULAS | {0x204, 0xFD, 0xD6, _NUMBER, _RK, _MANY, _BOOL_OR_ERROR}
@@ -32,9 +33,10 @@ def survey(path: PathLike[str], name: str) -> tuple[list[Survey], bytes | None]:
     Raises `UserError` for a damaged or protected workbook.
     """
     stream, copy = _workbook(path, name)
-    starts = []
+    starts, calculated = [], False
     for at, kind, data in _records(stream, 0):
         copy.head(at, kind, data)
+        calculated = calculated or kind == _CALCULATED_BY
         if kind == _PASSWORD:
             raise UserError(f"{name} is password-protected. Remove the password first.")
         if kind == _SHEET and len(data) >= 6:
@@ -42,7 +44,8 @@ def survey(path: PathLike[str], name: str) -> tuple[list[Survey], bytes | None]:
         elif kind == _END:
             break
     copy.headed()
-    return [_sheet(stream, start, copy, name) for start in starts], copy.file()
+    found = [_sheet(stream, start, copy, name, calculated=calculated) for start in starts]
+    return found, copy.file()
 
 
 def _workbook(path: PathLike[str], name: str) -> tuple[bytes, Copy]:
@@ -70,9 +73,12 @@ def _records(stream: bytes, at: int) -> Iterator[tuple[int, int, bytes]]:
         at += 4 + size
 
 
-def _sheet(stream: bytes, start: int, copy: Copy, name: str) -> Survey:
-    """Count the cells of one sheet, not those of the charts that lie inside it."""
-    found, depth = Survey(), 0
+def _sheet(stream: bytes, start: int, copy: Copy, name: str, *, calculated: bool) -> Survey:
+    """Count the cells of one sheet, not those of the charts that lie inside it.
+
+    `calculated` tells whether the program that saved the workbook says that it worked it out.
+    """
+    found, results, depth = Survey(), _Results(), 0
     rows: set[int] = set()
     columns: set[int] = set()
     for at, kind, data in _records(stream, start):
@@ -88,7 +94,8 @@ def _sheet(stream: bytes, start: int, copy: Copy, name: str) -> Survey:
             rows.add(row)
             columns |= {column, last}
             found.errors += _is_error(kind, data)
-            found.unsaved += _is_unsaved(kind, data)
+            if kind in _FORMULAS:
+                results.take(data)
             if kind in OLD_FORMULAS:
                 copy.formula(at, data, found)
             if copy.dates:
@@ -99,23 +106,35 @@ def _sheet(stream: bytes, start: int, copy: Copy, name: str) -> Survey:
             _check_dimensions(data, name)
     found.cover(rows, columns)
     found.filled = bool(rows)
+    found.unsaved = results.unsaved(calculated=calculated)
     return found
+
+
+class _Results:
+    """Tells formulas that were never worked out from those whose result is an empty text.
+
+    Their records are alike, but for a mark that is seldom set.
+    """
+
+    def __init__(self) -> None:
+        self._all = self._empty = self._marked = 0
+
+    def take(self, data: bytes) -> None:
+        """Take the record of a formula."""
+        self._all += 1
+        if len(data) >= 16 and data[6] == 3 and data[12:14] == b"\xff\xff":
+            self._empty += 1
+            self._marked += bool(data[14] & _CALCULATE)
+
+    def unsaved(self, *, calculated: bool) -> int:
+        """Those without a result: all if none has one in a file that nothing has worked out."""
+        return self._empty if self._empty == self._all and not calculated else self._marked
 
 
 def _is_error(kind: int, data: bytes) -> bool:
     if kind == _BOOL_OR_ERROR:
         return len(data) >= 8 and data[7] == 1
     return kind in _FORMULAS and len(data) >= 14 and data[6] == 2 and data[12:14] == b"\xff\xff"
-
-
-def _is_unsaved(kind: int, data: bytes) -> bool:
-    """Whether it is a formula with an empty text for a result, to be worked out at the next load.
-
-    That is what programs write that work nothing out; an empty text without the mark is a result.
-    """
-    if kind not in _FORMULAS or len(data) < 16:
-        return False
-    return data[6] == 3 and data[12:14] == b"\xff\xff" and bool(data[14] & _CALCULATE)
 
 
 def _negative(kind: int, data: bytes) -> Iterator[tuple[int, int, float]]:
