@@ -95,6 +95,34 @@ def test_s27_formulas_without_a_saved_result_are_counted(tmp_path: Path) -> None
     assert line.startswith("4 formulas have no saved result; read as blank.")
 
 
+@pytest.mark.parametrize("shown", ["#DIV/0!", "#N/A", "#NAME?", "#¡VALOR!", "Err:502"])
+def test_s27_an_error_that_is_saved_as_a_zero_is_blank_and_counted(
+    tmp_path: Path, shown: str
+) -> None:
+    zero = '<table:table-cell table:formula="of:=0" office:value-type="float" office:value="0"'
+    ending = "<text:p>{}</text:p></table:table-cell>"
+    twice = f'{zero} table:number-columns-repeated="2">{ending.format(shown)}'
+    true = f"{zero}>{ending.format('#0')}"
+    row = ods_row(ods_cell("string", "a"), twice, true, ods_cell("float", "7"), repeated=2)
+    header = ods_row(*(ods_cell("string", name) for name in "abcde"))
+    sheet = only(ods(tmp_path / "a.ods", ods_table(header, row, row)))
+    assert sheet.rows == [["a", None, None, 0, 7]] * 4
+    assert sheet.skipped == ["8 cells hold an error such as #REF! or #N/A; read as blank."]
+
+
+@pytest.mark.parametrize("more", ["", 'office:string-value="#N/A"'])
+def test_s27_the_text_that_is_saved_with_an_error_is_no_value(tmp_path: Path, more: str) -> None:
+    """Where a cell in a cell comes before it, too."""
+    error = ods_cell("string", "#N/A", f'calcext:value-type="error" {more}')
+    inner = f"<table:table>{ods_row(ods_cell('float', '3'))}</table:table>"
+    outer = ods_cell("float", "1").replace("/>", f">{inner}</table:table-cell>")
+    header = ods_row(*(ods_cell("string", name) for name in "abc"))
+    path = ods(tmp_path / "a.ods", ods_table(header, ods_row(outer, error, ods_cell("float", "5"))))
+    sheet = only(path)
+    assert sheet.rows == [[1, None, 5]]
+    assert sheet.skipped == ["1 cell holds an error such as #REF! or #N/A; read as blank."]
+
+
 def test_text_of_cells_without_a_type_counts_as_cells(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from os import PathLike
@@ -20,13 +20,14 @@ class Inspection:
     """One survey a sheet, in order, and whether the native reader can stand the file.
 
     `mended` is what it reads instead of a file that it would read wrong, `lossy` tells of an .ods
-    that it would.
+    that it would; `broken` are the cells of that which hold an error and look like others.
     """
 
     surveys: list[Survey] = field(default_factory=list)
     native: bool = True
     mended: bytes | None = None
     lossy: bool = False
+    broken: Sequence[int] = ()
 
 
 def inspect(path: PathLike[str], name: str, suffix: str, progress: Fraction) -> Inspection:
@@ -146,7 +147,7 @@ def _open_document(archive: Archive, progress: Fraction) -> Inspection:
         raise _too_deep(name)
     if scan.spaces > limits.MAX_TEXT:
         raise UserError(f"{name} has a cell with more than {limits.MAX_TEXT:,} spaces.")
-    return Inspection(scan.surveys, lossy=scan.lossy or not declared)
+    return Inspection(scan.surveys, lossy=scan.lossy or not declared, broken=scan.broken)
 
 
 def _text(archive: Archive, part: str) -> str:

@@ -6,6 +6,7 @@ Cells and rows say how often they repeat, so a few bytes can stand for billions 
 from __future__ import annotations
 
 import re
+from array import array
 from datetime import time, timedelta
 from xml.parsers import expat
 
@@ -38,6 +39,11 @@ _LOST = (TEXT + "tab", TEXT + "line-break")
 
 CELLS = (TABLE + "table-cell", TABLE + "covered-table-cell")
 
+_ERROR = re.compile(r"\s*(?:#[¡¿]?[^\W\d]\S{0,30}[!?]|#N/[A-Z]{1,2}|#NV|Err\s?:\s?\d{3})\s*")
+"""How an error is shown by programs that save a 0 beside it and no type of its own."""
+
+_LONGEST_ERROR = 40
+
 _RESULTS = {
     OFFICE + name for name in ("value", "date-value", "time-value", "boolean-value", "string-value")
 }
@@ -69,19 +75,24 @@ class ContentScan:
     `surveys` has one a sheet, in order; `depth` is the deepest nesting; `spaces` the longest run of
     spaces, which are written as a number too; `sound` tells whether it is XML to its end, without
     which the native reader may never come to one; `lossy` whether it holds what this reader would
-    lose.
+    lose or get wrong; `broken` are the cells that hold an error and look like others, by how many
+    cells stand before them.
     """
 
     def __init__(self) -> None:
         self.surveys: list[Survey] = []
         self.sound = True
         self.lossy = False
+        self.broken = array("Q")
         self.depth = 0
         self.spaces = 0
         self._open = 0
         self._inside = 0
         self._untyped = False
         self._unsaved = 0
+        self._zero = False
+        self._shown = ""
+        self._cells = self._repeats = 0
         self._row = self._row_repeats = self._column = 0
         self._filled: list[int] = []
         self._span = (0, 0)
@@ -133,11 +144,16 @@ class ContentScan:
         self._inside = self._open
         self._untyped = OFFICE + "value-type" not in attributes
         self._unsaved = 0
-        if self.surveys and attributes.get(_CALC + "value-type") == "error":
-            self.surveys[-1].errors += repeats * self._row_repeats
+        self._zero = False
+        self._cells += 1
+        self._repeats = repeats * self._row_repeats
+        if attributes.get(_CALC + "value-type") == "error":
+            self._error(told=attributes.get(OFFICE + "string-value") == "")
         else:
             if TABLE + "formula" in attributes and _RESULTS.isdisjoint(attributes):
-                self._unsaved = repeats * self._row_repeats
+                self._unsaved = self._repeats
+            elif TABLE + "formula" in attributes:
+                self._zero = attributes.get(OFFICE + "value") == "0"
             if not self._untyped:
                 self._filled += self._span
         self._column += repeats
@@ -148,6 +164,21 @@ class ContentScan:
         if self._untyped:
             self.lossy = True
             self._filled += self._span
+        if self._zero:
+            self._shown = ""
+            self._parser.CharacterDataHandler = self._characters
+
+    def _characters(self, text: str) -> None:
+        if len(self._shown) < _LONGEST_ERROR:
+            self._shown += text
+
+    def _error(self, *, told: bool) -> None:
+        """Count the cell as an error; the native reader takes it for a value unless it is told."""
+        if self.surveys:
+            self.surveys[-1].errors += self._repeats
+        if not told:
+            self.lossy = True
+            self.broken.append(self._cells - 1)
 
     def _end(self, tag: str) -> None:
         self._open -= 1
@@ -156,6 +187,11 @@ class ContentScan:
             if self._unsaved and self.surveys:
                 self.surveys[-1].unsaved += self._unsaved
             self._unsaved = 0
+        elif tag == TEXT + "p" and self._zero and self._open == self._inside:
+            self._parser.CharacterDataHandler = None
+            if _ERROR.fullmatch(self._shown):
+                self._error(told=False)
+            self._zero = False
         elif tag == TABLE + "table-row":
             if self._filled and self.surveys:
                 survey = self.surveys[-1]

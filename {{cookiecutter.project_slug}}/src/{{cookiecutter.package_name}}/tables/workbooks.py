@@ -110,7 +110,8 @@ def _open_document(
             raise Unreadable
         grids = native.read(path, name, found.surveys, part(progress, 0, 0.5))
     except Unreadable:
-        grids = native.read(ods_copy.mend(path, name), name, found.surveys, part(progress, 0.5, 1))
+        copy = ods_copy.mend(path, name, found.broken)
+        grids = native.read(copy, name, found.surveys, part(progress, 0.5, 1))
     for grid in grids:
         ods.read_durations(grid.rows)
     return grids
