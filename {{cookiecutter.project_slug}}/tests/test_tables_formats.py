@@ -554,6 +554,32 @@ def test_a_sheet_of_nothing_but_errors_is_said_to_hold_them(tmp_path: Path) -> N
     ]
 
 
+@pytest.mark.parametrize("suffix", ["xlsx", "xls", "ods"])
+def test_s27_two_sheets_of_the_same_name_are_refused(tmp_path: Path, suffix: str) -> None:
+    """A reader would give one of them twice; names that differ in case are two."""
+    path = tmp_path / f"a.{suffix}"
+
+    def write(*names: str) -> None:
+        if suffix == "xls":
+            cells = [xls_number(0, 0, at) for at in range(len(names))]
+            compound(path, xls_stream([*zip(names, [0, 0], [0, 0], cells, strict=True)]))
+        elif suffix == "ods":
+            rows = [ods_row(ods_cell("float", str(at))) for at in range(len(names))]
+            ods(path, "".join(map(lambda name, row: ods_table(row, name=name), names, rows)))
+        else:
+            parts = xlsx_parts({name: f'<row r="1">{number("A1", 1)}</row>' for name in "XY"})
+            for old, new in zip("XY", names, strict=True):
+                whole = str(parts["xl/workbook.xml"])
+                parts["xl/workbook.xml"] = whole.replace(f'name="{old}"', f'name="{new}"')
+            pack(path, parts)
+
+    write("Data", "data")
+    assert [sheet.name for sheet in read(path).sheets] == ["Data", "data"]
+    write("Data", "Data")
+    with pytest.raises(UserError, match="has two sheets named “Data”, which cannot be told apart"):
+        read(path)
+
+
 def test_merged_cells_have_their_value_at_the_top_left(tmp_path: Path) -> None:
     book = Book()
     sheet = book.active

@@ -22,6 +22,7 @@ def read(path: PathLike[str], name: str, suffix: str, progress: Fraction) -> Wor
     grids = _grids(path, name, suffix, found, part(progress, 0.3, 0.95))
     if not grids:
         raise UserError(f"{name} holds no sheets. It may be damaged: open it and save it again.")
+    _refuse_namesakes(name, [grid.name for grid in grids])
     sheets: list[Sheet] = []
     skipped = _unmatched(grids, found.surveys)
     matched = match(found.surveys, [grid.name for grid in grids])
@@ -36,6 +37,18 @@ def read(path: PathLike[str], name: str, suffix: str, progress: Fraction) -> Wor
         raise UserError(f"{name} holds no data. {' '.join(skipped)}")
     progress(1.0)
     return Workbook(sheets, skipped)
+
+
+def _refuse_namesakes(file: str, names: list[str]) -> None:
+    """Readers look a sheet up by its name: of two they give one twice and lose the other."""
+    seen: set[str] = set()
+    for name in names:
+        if name in seen:
+            raise UserError(
+                f"{file} has two sheets named “{name}”, which cannot be told apart. Open it in a "
+                "spreadsheet program, give each a name of its own, and save it again."
+            )
+        seen.add(name)
 
 
 def _unmatched(grids: list[Grid], surveys: list[Survey]) -> list[str]:
