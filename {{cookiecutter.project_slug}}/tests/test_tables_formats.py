@@ -379,6 +379,26 @@ def test_what_the_first_reader_does_not_find_the_second_is_asked_for(
         assert only(path).rows == [[1, 2]]
 
 
+def test_s27_the_second_reader_is_asked_for_the_missed_sheets_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And if it finds nothing there either, the sheet is empty."""
+    asked = []
+
+    def ask(*arguments: Any) -> list[Grid]:
+        asked.append(arguments[3])
+        return reader(*arguments)
+
+    reader = second.read
+    monkeypatch.setattr(second, "read", ask)
+    rows = {"One": number("A1", 1), "Blank": text("A1", " "), "Two": number("A1", 2)}
+    parts = xlsx_parts({name: f'<row r="1">{cell}</row>' for name, cell in rows.items()})
+    book = read(pack(tmp_path / "a.xlsx", parts))
+    assert [sheet.rows for sheet in book.sheets] == [[[1]], [[2]]]
+    assert book.skipped == ["Sheet “Blank” is empty."]
+    assert asked == [{"Blank"}]
+
+
 def test_the_second_reader_gives_a_date_for_a_midnight_too(tmp_path: Path) -> None:
     row = '<c r="A1" t="d"><v>2024-02-03T00:00:00</v></c><c r="B1" t="e"><v>#N/A</v></c>'
     path = xlsx(tmp_path / "a.xlsx", f'<row r="1">{row}</row>')

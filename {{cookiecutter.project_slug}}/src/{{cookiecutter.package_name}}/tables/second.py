@@ -6,7 +6,7 @@ openpyxl uses defusedxml where it is installed, so entities and type definitions
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import datetime, time
 from os import PathLike
@@ -23,13 +23,18 @@ from .inspection import over_budget
 from .progress import Fraction
 
 
-def read(path: PathLike[str], name: str, progress: Fraction) -> list[Grid]:
-    """Every sheet in its order. Raises `Unreadable`, or `UserError` over the budget."""
+def read(
+    path: PathLike[str], name: str, progress: Fraction, names: Container[str] | None = None
+) -> list[Grid]:
+    """Every sheet in its order, or those of some names only.
+
+    Raises `Unreadable`, or `UserError` over the budget.
+    """
     with Path(path).open("rb") as file, warnings.catch_warnings():
         warnings.simplefilter("ignore")
         with _reader():
             book = load_workbook(file, read_only=True, data_only=True)
-            sheets = [book[title] for title in book.sheetnames]
+            sheets = [book[title] for title in book.sheetnames if names is None or title in names]
         budget, grids = Budget(name), []
         for index, sheet in enumerate(sheets):
             grids.append(_grid(sheet, book.epoch, budget))

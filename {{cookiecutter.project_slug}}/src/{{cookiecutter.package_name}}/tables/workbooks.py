@@ -78,12 +78,14 @@ def _not_read(grid: Grid, survey: Survey) -> str:
 def _grids(
     path: PathLike[str], name: str, suffix: str, found: Inspection, progress: Fraction
 ) -> list[Grid]:
-    """The sheets by the native reader, or by the second where the first fails or misses some."""
+    """The sheets by the native reader; by the second all if the first fails, or those it misses."""
     grids: list[Grid] | None = None
+    missed: set[str] | None = None
     try:
         if found.native:
             grids = _native(path, name, suffix, found, part(progress, 0, 0.9))
-            if suffix not in _TWO_READERS or not _misses_some(grids, found.surveys):
+            missed = _missed(grids, found.surveys)
+            if suffix not in _TWO_READERS or missed == set():
                 return grids
     except Unreadable as error:
         if suffix not in _TWO_READERS:
@@ -92,12 +94,12 @@ def _grids(
     from . import second  # here: few files need it, and no web process, which would load openpyxl
 
     try:
-        others = second.read(path, name, progress)
+        others = second.read(path, name, progress, missed)
     except Unreadable as error:
         if grids is not None:
             return grids
         raise _unreadable(name, suffix) from error
-    return max(grids or [], others, key=lambda them: sum(len(grid.rows) for grid in them))
+    return _both(grids or [], others, found.surveys)
 
 
 def _native(
@@ -130,11 +132,28 @@ def _open_document(
     return grids
 
 
-def _misses_some(grids: list[Grid], surveys: list[Survey]) -> bool:
+def _missed(grids: list[Grid], surveys: list[Survey]) -> set[str] | None:
+    """The names of the sheets that hold cells of which the native reader gave none; `None`: all."""
     if not any(grid.rows for grid in grids):
-        return True
+        return None
     pairs = zip(grids, surveys, strict=False)
-    return any(survey.filled and not grid.rows and not grid.kind for grid, survey in pairs)
+    return {
+        grid.name for grid, survey in pairs if survey.filled and not grid.rows and not grid.kind
+    }
+
+
+def _both(grids: list[Grid], others: list[Grid], surveys: list[Survey]) -> list[Grid]:
+    """The sheets of the native reader, with those of the second in the place of missed ones.
+
+    A sheet of which both give nothing holds only blanks, or text without a visible character.
+    """
+    given = {grid.name: grid for grid in others}
+    for survey in surveys:
+        if survey.name in given and not given[survey.name].rows:
+            survey.filled = False
+    if not any(grid.rows for grid in grids):
+        return others or grids
+    return [given.get(grid.name, grid) for grid in grids]
 
 
 def _unreadable(name: str, suffix: str) -> UserError:
