@@ -778,6 +778,24 @@ def test_a_negative_time_is_a_negative_length_of_time(
     ]
 
 
+@pytest.mark.parametrize("native", [True, False])
+@pytest.mark.parametrize("other", [None, "xl/styles.xml", "xl/Styles.xml"])
+def test_s27_dates_are_read_whatever_the_name_of_the_formats_part(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, other: str | None, *, native: bool
+) -> None:
+    """By both readers, and though other parts, of which nothing speaks, have the usual name."""
+    path = timed(tmp_path / "a.xlsx", '<row r="1"><c r="A1" s="1"><v>0.25</v></c></row>')
+    with zipfile.ZipFile(path) as file:
+        parts = {name: file.read(name) for name in file.namelist()}
+    named = parts["xl/_rels/workbook.xml.rels"].replace(b"styles.xml", b"formats2.xml")
+    parts |= {"xl/_rels/workbook.xml.rels": named, "xl/formats2.xml": parts.pop("xl/styles.xml")}
+    if other:
+        parts[other] = f'<styleSheet xmlns="{MAIN}"/>'.encode()
+    if not native:
+        monkeypatch.setattr(ooxml.StringsScan, "honest", False)
+    assert only(pack(path, parts)).rows == [[time(6)]]
+
+
 def test_a_negative_time_in_a_cell_that_says_not_where_it_is_is_counted(tmp_path: Path) -> None:
     rows = '<row><c s="1"><v>-0.0625</v></c><c s="1"><v>0.5</v></c></row>'
     sheet = only(timed(tmp_path / "a.xlsx", rows))
@@ -785,8 +803,9 @@ def test_a_negative_time_in_a_cell_that_says_not_where_it_is_is_counted(tmp_path
     assert sheet.skipped[0].startswith("1 time or date is negative and was read as a time of day")
 
 
-def test_a_negative_time_of_an_xlsb_is_a_negative_length_of_time(tmp_path: Path) -> None:
-    """Its formats are a part of their own: of a number and of a time."""
+@pytest.mark.parametrize("part", ["styles.bin", "formats2.bin"])
+def test_a_negative_time_of_an_xlsb_is_a_negative_length_of_time(tmp_path: Path, part: str) -> None:
+    """Its formats are a part of their own, whatever its name: of a number and of a time."""
     cells = b"".join(
         binary_record(0, struct.pack("<I", row) + bytes(13))
         + binary_record(kind, struct.pack("<II", 1, style) + value)
@@ -807,9 +826,9 @@ def test_a_negative_time_of_an_xlsb_is_a_negative_length_of_time(tmp_path: Path)
         parts = {name: file.read(name) for name in file.namelist()}
     both = parts["xl/_rels/workbook.bin.rels"].replace(
         b"</Rel",
-        f'<Relationship Id="styles" Type="{LINKS}/styles" Target="styles.bin"/></Rel'.encode(),
+        f'<Relationship Id="styles" Type="{LINKS}/styles" Target="{part}"/></Rel'.encode(),
     )
-    parts |= {"xl/styles.bin": styles + binary_record(618), "xl/_rels/workbook.bin.rels": both}
+    parts |= {f"xl/{part}": styles + binary_record(618), "xl/_rels/workbook.bin.rels": both}
     assert [row[0] for row in only(pack(path, parts)).rows] == [
         timedelta(hours=-1.5),
         timedelta(days=-3),

@@ -9,7 +9,7 @@ from os import PathLike
 from xml.parsers import expat
 
 from ..step import UserError
-from . import limits, ods, ooxml, xls, xlsb
+from . import limits, ods, ooxml, ooxml_copy, xls, xlsb
 from .archives import NOT_XML, Archive, Damaged, damaged, open_archive
 from .progress import Fraction
 from .survey import Survey
@@ -19,8 +19,8 @@ from .survey import Survey
 class Inspection:
     """One survey a sheet, in order, and whether the native reader can stand the file.
 
-    `mended` is what it reads instead of a file that it would read wrong, `lossy` tells of an .ods
-    that it would; `broken` are the cells of that which hold an error and look like others.
+    `mended` is what is read instead of a file that would be read wrong, `lossy` tells of an .ods
+    that would be, too; `broken` are its cells that hold an error and look like others.
     """
 
     surveys: list[Survey] = field(default_factory=list)
@@ -38,6 +38,8 @@ def inspect(path: PathLike[str], name: str, suffix: str, progress: Fraction) -> 
     else:
         with open_archive(path, name) as archive:
             found = _look_inside(archive, suffix, progress)
+            if suffix != ".ods":
+                found.mended = ooxml_copy.mend(path, archive, _main_part(archive, suffix))
     for survey in found.surveys:
         if survey.area > limits.sheet_cells():
             found.native = False

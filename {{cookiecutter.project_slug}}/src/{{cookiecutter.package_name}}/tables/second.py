@@ -9,9 +9,10 @@ import warnings
 from collections.abc import Container, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import datetime, time
+from io import BytesIO
 from os import PathLike
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from openpyxl import load_workbook
 
@@ -24,22 +25,29 @@ from .progress import Fraction
 
 
 def read(
-    path: PathLike[str], name: str, progress: Fraction, names: Container[str] | None = None
+    file: PathLike[str] | bytes,
+    name: str,
+    progress: Fraction,
+    names: Container[str] | None = None,
 ) -> list[Grid]:
     """Every sheet in its order, or those of some names only.
 
     Raises `Unreadable`, or `UserError` over the budget.
     """
-    with Path(path).open("rb") as file, warnings.catch_warnings():
+    with _open(file) as opened, warnings.catch_warnings():
         warnings.simplefilter("ignore")
         with _reader():
-            book = load_workbook(file, read_only=True, data_only=True)
+            book = load_workbook(opened, read_only=True, data_only=True)
             sheets = [book[title] for title in book.sheetnames if names is None or title in names]
         budget, grids = Budget(name), []
         for index, sheet in enumerate(sheets):
             grids.append(_grid(sheet, book.epoch, budget))
             progress((index + 1) / len(sheets))
         return grids
+
+
+def _open(file: PathLike[str] | bytes) -> IO[bytes]:
+    return BytesIO(file) if isinstance(file, bytes) else Path(file).open("rb")
 
 
 def _grid(sheet: Any, epoch: datetime, budget: Budget) -> Grid:

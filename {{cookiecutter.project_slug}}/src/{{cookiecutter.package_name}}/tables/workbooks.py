@@ -94,7 +94,7 @@ def _grids(
     from . import second  # here: few files need it, and no web process, which would load openpyxl
 
     try:
-        others = second.read(path, name, progress, missed)
+        others = second.read(found.mended or path, name, progress, missed)
     except Unreadable as error:
         if grids is not None:
             return grids
@@ -112,7 +112,7 @@ def _native(
     times = any(grid.times for grid in grids)
     if suffix in _TWO_READERS and times and look_for_signs(path, name, found.surveys):
         del grids
-        grids = native.read(path, name, found.surveys, part(progress, 0.9, 1))
+        grids = native.read(found.mended or path, name, found.surveys, part(progress, 0.9, 1))
     return grids
 
 
