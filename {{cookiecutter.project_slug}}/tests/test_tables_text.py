@@ -117,6 +117,28 @@ def test_commas_in_numbers_are_read_where_the_whole_column_agrees(
     assert same(column(tmp_path, *cells, delimiter=delimiter), values)
 
 
+@pytest.mark.parametrize(
+    ("data", "row"),
+    [
+        ("Menge;Preis\n1.234;3,50\n", [1234, 3.5]),
+        ("Menge;Preis\n1,234;3.50\n", [1234, 3.5]),
+        ('a,b\n"1,234","2,50"\n', [1.234, 2.5]),
+        ("a\tb\n1,234\t2.50\n", [1234, 2.5]),
+        ("a;b\n-1.234;1.234.567\n", [-1234, 1234567]),
+        ("a;b;c\n1.234;3,50;2.5\n", [1.234, 3.5, 2.5]),
+        ("a;b\n1.234;3,50\n2.5;4,50\n", [1.234, 3.5]),
+        ("a;b;c\n1.234;x;1,5\n2.345;y;z\n3.456;y;z\n", [1.234, "x", "1,5"]),
+        ("a;b\n1.234;007,5\n", [1.234, "007,5"]),
+        ("a;b\n1.234;5\n", [1.234, 5]),
+        ("a;b\n1,234;5\n", [1.234, 5]),
+    ],
+)
+def test_a_number_of_two_readings_is_read_as_the_other_columns_prove(
+    tmp_path: Path, data: str, row: list[Any]
+) -> None:
+    assert same(table(tmp_path, data).rows[0], row)
+
+
 NUMBERS = st.from_regex(r"-?[0-9]{1,3}([.,][0-9]{1,3}){0,3}", fullmatch=True) | st.sampled_from(
     ["1.234", "1,234", "1.234.567", "1,234,567", "1.234,5", "1,234.5", "1,5", "1.5", "1e-05", " 7 "]
 )

@@ -25,7 +25,7 @@ from .layout import SEARCH, blank_rows, header_index, titles, unique_names
 from .model import Sheet, Workbook
 from .progress import Fraction, part
 from .survey import count
-from .values import Cache, classify, converter
+from .values import Cache, classify, converter, decimal_mark
 
 _SAMPLE = 256 * 1024
 _BATCH = 1_000
@@ -215,7 +215,8 @@ def _sheet(source: Source, plan: Plan, progress: Fraction) -> Sheet:
     used = [
         c for c in range(width) if header[c].strip() or tallies[c].total() > tallies[c]["blank"]
     ]
-    caches = [Cache(converter(tallies[c], source.delimiter)) for c in used]
+    mark = decimal_mark(tallies)
+    caches = [Cache(converter(tallies[c], source.delimiter, mark)) for c in used]
     rows: list[list[Cell]] = []
     records = islice(source.records(progress), plan.before, None)
     while batch := list(islice(records, _BATCH)):

@@ -9,7 +9,9 @@ the column's type stays the text it is, so nothing is lost.
 - Decimal commas (`1.234,56`) are read where every number of the column fits them, groups of three
   by comma (`1,234.5`) likewise. Two groups or more tell which they are (`1.234.567`), and with them
   what `1.234` or `1,234` beside them means; where another number contradicts, these stay text.
-  `1,234` alone means 1234 in a comma file, 1.234 in a semicolon file, and stays text in another.
+- Where a column has no numbers but such as `1.234` or `1,234`, the other columns tell what the mark
+  is, if they agree (`decimal_mark`). If they tell nothing, `1.234` has a decimal point, and `1,234`
+  means 1234 in a comma file, 1.234 in a semicolon file, and stays text in another.
 - A number with a leading zero or beyond 2**53 makes its whole column text: it names something, and
   neither a spreadsheet nor a browser would keep it exact.
 - ISO dates and points in time become dates, those of one column alike; with a UTC offset they stay
@@ -20,7 +22,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import date, datetime
 from math import isfinite
 
@@ -52,6 +54,10 @@ _DATES = frozenset(("date", "datetime"))
 _PLAIN = frozenset(("integer", "float", "thousand"))
 _COMMA_GROUPS = _PLAIN | {"commas", "comma_groups", "commas_point"}
 _COMMA_DECIMAL = frozenset(("integer", "thousand", "groups", "commas", "comma", "points_comma"))
+_NUMBERS = _COMMA_GROUPS | _COMMA_DECIMAL
+_COMMA_MARK = frozenset(("comma", "points_comma", "groups"))
+_POINT_MARK = frozenset(("float", "commas_point", "comma_groups"))
+"""The kinds that are numbers by one decimal mark alone."""
 _WHOLE = frozenset(("integer", "groups", "comma_groups"))
 _GROUPED = str.maketrans("", "", ".,")
 _LONGEST = 64
@@ -105,10 +111,35 @@ class Cache(dict[str, Cell]):
         return value
 
 
-def converter(tally: Counter[Cell], delimiter: str) -> Convert:
-    """How the cells of a column become values, given how many of each kind it has."""
+def decimal_mark(tallies: Iterable[Counter[Cell]]) -> str:
+    """The decimal mark that the columns of a sheet prove, `,` or `.`; none if they disagree.
+
+    A file is written by one convention, so that the `3,50` of one column tells what the `1.234` of
+    another is. Columns of names and of text are no witnesses, nor are those that contradict
+    themselves.
+    """
+    marks = set(map(_own_mark, tallies)) - {""}
+    return marks.pop() if len(marks) == 1 else ""
+
+
+def _own_mark(tally: Counter[Cell]) -> str:
+    """The decimal mark that the numbers of one column prove by themselves."""
     typed = tally.total() - tally["blank"] - tally["missing"]
-    kinds, parse = _numbers(tally, delimiter)
+    if tally["identifier"] or 2 * sum(tally[kind] for kind in _NUMBERS) < typed:
+        return ""
+    commas, points = (any(tally[kind] for kind in kinds) for kinds in (_COMMA_MARK, _POINT_MARK))
+    if commas == points:
+        return ""
+    return "," if commas else "."
+
+
+def converter(tally: Counter[Cell], delimiter: str, mark: str = "") -> Convert:
+    """How the cells of a column become values, given how many of each kind it has.
+
+    `mark` is the sheet's `decimal_mark`, for a column that does not tell its own.
+    """
+    typed = tally.total() - tally["blank"] - tally["missing"]
+    kinds, parse = _numbers(tally, delimiter, mark)
     for family, make in ((kinds, parse), (_DATES, _date(tally)), (_BOOLEAN, _boolean)):
         if typed and 2 * sum(tally[kind] for kind in family) >= typed:
             pure = typed == tally.total() - tally["blank"] == sum(tally[kind] for kind in family)
@@ -116,10 +147,12 @@ def converter(tally: Counter[Cell], delimiter: str) -> Convert:
     return _text
 
 
-def _numbers(tally: Counter[Cell], delimiter: str) -> tuple[frozenset[str], Convert]:
+def _numbers(tally: Counter[Cell], delimiter: str, mark: str) -> tuple[frozenset[str], Convert]:
     """The kinds that are numbers in this column, and how their text is read."""
     if tally["identifier"]:
         return frozenset(), _plain
+    if mark and not any(tally[kind] for kind in _COMMA_MARK | _POINT_MARK):
+        return (_COMMA_DECIMAL, _comma_decimal) if mark == "," else (_COMMA_GROUPS, _comma_groups)
     comma_groups = tally["commas_point"] + tally["comma_groups"]
     point_groups = tally["points_comma"] + tally["groups"]
     decimal = tally["comma"] + point_groups
