@@ -229,6 +229,29 @@ def test_one_cell_cannot_mislead_the_choice_of_a_delimiter(tmp_path: Path) -> No
     assert len(sheet.rows) == 3
 
 
+@pytest.mark.parametrize(
+    ("data", "header", "row"),
+    [
+        ("a,b,c;\n1,2,3.5;\n", ["a", "b", "c;"], [1, 2, "3.5;"]),
+        ("a,b,c\t\n1,2,3.5\t\n", ["a", "b", "c"], [1, 2, 3.5]),
+        ("a\t,b\t,c\t\n1\t,2\t,3.5\t\n", ["a", "b", "c"], [1, 2, 3.5]),
+        ("a,b,c\n1\t,2,3\n4\t,5,6\n7\t,8,9, x\n", ["a", "b", "c", "Column 4"], [1, 2, 3, None]),
+        ("a;;;\n1;;;\n", ["a"], [1]),
+        ("a;b;;\n1,5;2,5;;\n", ["a", "b"], [1.5, 2.5]),
+        ("a,;b,\n1,;2,\n", ["a,", "b,"], ["1,", "2,"]),
+        ("a;\n1;\n", ["a"], [1]),
+        ("a;\n1,5;\n2,5;\n", ["a"], [1.5]),
+        ("name;\nSmith, John;\nDoe, Jane;\n", ["name"], ["Smith, John"]),
+        ("surname, name;\nSmith;\nDoe;\n", ["surname, name"], ["Smith"]),
+    ],
+)
+def test_what_fills_up_cells_or_lines_does_not_separate_them(
+    tmp_path: Path, data: str, header: list[str], row: list[Any]
+) -> None:
+    sheet = table(tmp_path, data)
+    assert (sheet.header, sheet.rows[0]) == (header, row)
+
+
 def test_the_sheet_has_the_stem_of_the_file_for_its_name(tmp_path: Path) -> None:
     assert table(tmp_path, "a,b\n1,2\n", "May.2024.csv").name == "May.2024"
 

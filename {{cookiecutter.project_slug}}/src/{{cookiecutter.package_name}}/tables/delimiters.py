@@ -4,7 +4,8 @@ The file's first records are split at each candidate, quotes honoured. The candi
 agree most often on their number of cells wins; of equals the rarer in ordinary text does, so that
 the commas of `1,5;2,5` do not beat its semicolons. (`csv.Sniffer` guesses from characters, and one
 cell can mislead it.) A file whose first line has no comma, and every other one decimal number
-with one, is a single column.
+with one, is a single column. A candidate that merely fills the cells or the lines of another up,
+as the tabs of `123\t,4\t` do, has no say.
 """
 
 from __future__ import annotations
@@ -25,6 +26,10 @@ def choose(lines: Sequence[str], suffix: str) -> str:
     if _is_one_column(lines):
         return "\t"
     scores = {delimiter: _agreement(lines, delimiter) for delimiter in CANDIDATES}
+    for delimiter in CANDIDATES:
+        others = (other for other in CANDIDATES if other != delimiter and 2 * scores[other] > 1)
+        if any(_is_padding(lines, delimiter, other) for other in others):
+            scores[delimiter] = 0.0
     best = max(CANDIDATES, key=scores.__getitem__)
     if scores[best] > 0:
         return best
@@ -43,6 +48,18 @@ def _agreement(lines: Sequence[str], delimiter: str) -> float:
     widths = Counter(len(record) for record in islice(records, _RECORDS) if any(record))
     several = [(times, width) for width, times in widths.items() if width > 1]
     return max(several)[0] / widths.total() if several else 0.0
+
+
+def _is_padding(lines: Sequence[str], delimiter: str, other: str) -> bool:
+    """Whether `delimiter` stands only where `other` or the line's end follows.
+
+    At lines' ends alone it is padding if `other` divides the first line: else the file may be one
+    column, whose texts have an `other` in them (`name;`, `Smith, John;`).
+    """
+    sample = [line.strip(" \r\n") for line in lines[:_RECORDS]]
+    behind = {rest.lstrip(" ")[:1] for line in sample for rest in line.split(delimiter)[1:]}
+    first = next(filter(None, sample), "")
+    return behind == {other} or behind == {"", other} or (behind == {""} and other in first)
 
 
 def declared(line: str) -> str | None:
