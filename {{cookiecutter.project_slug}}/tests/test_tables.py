@@ -75,6 +75,15 @@ def test_a_file_that_fits_its_name_is_let_in(name: str, head: bytes) -> None:
         ("a.csv", b"a\0b\0", "is not text"),
         ("a.csv", b"%PDF-1.4", "is not text"),
         ("a.csv", b"<!doctype html><title>Log in", "web page"),
+        ("a.csv", b"<!-- made by x -->\n<html>", "web page"),
+        ("a.csv", b'\r\n<table border="1"><tr>', "web page"),
+        ("a.tsv", "<DIV class='x'>".encode("utf-16"), "web page"),
+        ("a.csv", b"<tr><td>1</td></tr>", "web page"),
+        ("a.csv", b'<?xml version="1.0"?><Workbook>', "is XML"),
+        ("a.csv", b"{\\rtf1\\ansi hello}", "RTF"),
+        ("a.csv", b'\xef\xbb\xbf{\r\n  "data": [{"a": 1}]}', "is JSON"),
+        ("a.csv", b'[ {"a":1,"b":2},{"a":3,"b":4}]', "is JSON"),
+        ("a.tsv", b'{"error":"unauthorized","code":401}', "is JSON"),
     ],
 )
 def test_s16_a_file_that_does_not_fit_its_name_is_told_what_it_is(
@@ -82,6 +91,21 @@ def test_s16_a_file_that_does_not_fit_its_name_is_told_what_it_is(
 ) -> None:
     assert words in complaint(name, head)
     assert complaint(name, head).startswith(name)
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"<br />\n<b>Warning</b>: no database in x.php<br />\nid,name\n1,a\n",
+        b"<!-- made by x -->\nid,name\n1,a\n",
+        b"<TR>,<DATE>,<OPEN>\n1,2,3\n",
+        b'id,j\n1,{"a":1}\n',
+        b"{a},b\n1,2\n",
+        b"[1],[2]\n1,2\n",
+    ],
+)
+def test_a_table_that_begins_much_like_something_else_is_one(head: bytes) -> None:
+    check_signature("a.csv", head)
 
 
 def test_every_suffix_is_named_to_who_chose_another() -> None:

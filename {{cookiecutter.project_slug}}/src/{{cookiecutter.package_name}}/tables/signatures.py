@@ -23,7 +23,26 @@ BOMS = {
 """Byte order marks, the longer before the shorter that begin alike."""
 
 _WEB_PAGE = re.compile(rb"<(!doctype\s+html|html|head|body)\b", re.IGNORECASE)
-_WEB_TABLE = re.compile(rb"<(table|meta|style|div)\b|mime-version:", re.IGNORECASE)
+_WEB_TABLE = re.compile(
+    rb"<(table|thead|tbody|tr|td|th|meta|style|script|div)\b(?![^<>]*>[,;|\t])|mime-version:",
+    re.IGNORECASE,
+)
+"""A part of a web page; but some programs write the names of columns as `<DATE>,<TR>`."""
+_COMMENTS = re.compile(rb"(?:<!--.*?-->\s*)+", re.DOTALL)
+_NO_TABLES = {
+    re.compile(rb"<\?xml\b", re.IGNORECASE): (
+        "is XML, not a table of text. Export the table as .csv, or open it in a spreadsheet and "
+        "save it as .xlsx."
+    ),
+    re.compile(rb"\{\\rtf"): (
+        "is a document (RTF), not a table of text. Copy its table into a spreadsheet and save that "
+        "as .xlsx."
+    ),
+    re.compile(rb'(?:\[\s*)?\{\s*"[^"]*"\s*:'): (
+        "is JSON, not a table of text: data, or the error of a program. Export the table as .csv."
+    ),
+}
+"""How other texts begin, and what to say of them."""
 _ENCRYPTED = "EncryptedPackage".encode("utf-16-le")
 
 
@@ -59,11 +78,12 @@ def _text_problem(kind: str, head: bytes) -> str | None:
             f"is named {kind} but is a spreadsheet or another binary file, not text. Give it its "
             f"true suffix, or save it as {kind}."
         )
-    if _WEB_PAGE.match(_opening(head)):
+    opening = _opening(head)
+    if _WEB_PAGE.match(opening) or _WEB_TABLE.match(opening):
         return "is a web page, not a table of text. Download the data itself, or save it as .csv."
     if head.startswith(b"%PDF-") or (b"\0" in head and not byte_order_mark(head)):
         return f"is named {kind} but is not text. Save the table as {kind} (UTF-8)."
-    return None
+    return next((said for begins, said in _NO_TABLES.items() if begins.match(opening)), None)
 
 
 def _zip_problem(kind: str, head: bytes) -> str:
@@ -102,8 +122,13 @@ def _not_binary(kind: str, head: bytes) -> str:
 
 
 def _opening(head: bytes) -> bytes:
-    """The first visible bytes; UTF-16 loses its zero bytes, which is enough to know a tag."""
+    """The first visible bytes, no comment of a web page among them.
+
+    UTF-16 loses its zero bytes, which is enough to know a tag.
+    """
     encoding = byte_order_mark(head)
     if encoding in ("utf-16", "utf-32"):
         head = head.replace(b"\0", b"")
-    return head.lstrip(b"\xef\xbb\xbf\xff\xfe \t\r\n")
+    head = head.lstrip(b"\xef\xbb\xbf\xff\xfe \t\r\n")
+    comments = _COMMENTS.match(head)
+    return head[comments.end() :] if comments else head
