@@ -152,6 +152,12 @@ def test_a_first_row_of_numbers_is_no_header(tmp_path: Path) -> None:
     assert (sheet.header, sheet.rows) == (["Column 1", "Column 2"], [[2023, 2024], [1, 2]])
 
 
+def test_no_row_of_a_sheet_is_a_title_above_mere_numbers(tmp_path: Path) -> None:
+    rows = [[1, 2], *[[1, 2, 3, 4, 5]] * 3]
+    (sheet,) = read(save(tmp_path / "a.xlsx", *rows)).sheets
+    assert (len(sheet.rows), sheet.rows[0], sheet.skipped) == (4, [1, 2, None, None, None], [])
+
+
 def test_a_lone_row_is_a_header_unless_it_is_one_cell(tmp_path: Path) -> None:
     (sheet,) = read(save(tmp_path / "a.xlsx", ["a", "b"])).sheets
     assert (sheet.header, sheet.rows) == (["a", "b"], [])

@@ -283,6 +283,21 @@ def test_numbers_alone_are_no_header(tmp_path: Path) -> None:
     assert (sheet.header, sheet.rows) == (["Column 1", "Column 2"], [[1, 2], [3, 4]])
 
 
+@pytest.mark.parametrize(
+    ("first", "header", "rows"),
+    [
+        ("", ["Column 1", "Column 2", "Column 3", "Column 4", "Column 5"], 60),
+        ("id,size\n", ["id", "size", "Column 3", "Column 4", "Column 5"], 60),
+        ("Sizes\n2024,1\n", ["Sizes", "Column 2", "Column 3", "Column 4", "Column 5"], 61),
+    ],
+)
+def test_no_row_is_a_title_above_mere_numbers(
+    tmp_path: Path, first: str, header: list[str], rows: int
+) -> None:
+    sheet = table(tmp_path, first + "1,2\n" * 20 + "1,2,3,4,5\n" * 40)
+    assert (sheet.header, len(sheet.rows), sheet.skipped) == (header, rows, [])
+
+
 def test_a_header_alone_is_a_table_without_rows(tmp_path: Path) -> None:
     sheet = table(tmp_path, "a,b\n")
     assert (sheet.header, sheet.rows) == (["a", "b"], [])

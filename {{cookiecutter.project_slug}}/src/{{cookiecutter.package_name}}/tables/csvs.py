@@ -21,7 +21,7 @@ from typing import TextIO
 from ..step import UserError
 from ..values import Cell
 from . import delimiters, encodings, limits
-from .layout import SEARCH, blank_rows, header_index, titles, unique_names
+from .layout import SEARCH, blank_rows, find_header, titles, unique_names
 from .model import Sheet, Workbook
 from .progress import Fraction, part
 from .survey import count
@@ -187,9 +187,7 @@ def _count(plan: Plan, batch: list[Record], kinds: Cache, name: str) -> None:
 def _header(first: list[Record]) -> tuple[Plan, list[Record]]:
     """Set the titles and the header apart from the first rows."""
     cells: list[list[Cell]] = [[text if text.strip() else None for text in row] for row in first]
-    at = header_index(cells)
-    alone = len(first) == 1 and sum(cell is not None for cell in cells[0]) == 1
-    named = not alone and any(classify(text) == "text" for text in first[at])
+    at, named = find_header(cells, lambda row: any(classify(str(c or "")) == "text" for c in row))
     plan = Plan(titles=first[:at], header=first[at] if named else None)
     return plan, first[plan.before :]
 

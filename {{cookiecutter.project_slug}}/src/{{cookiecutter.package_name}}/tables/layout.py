@@ -3,13 +3,14 @@
 The rule for the header: of the first 50 rows that hold anything, take the typical (upper median)
 number of filled cells and the typical position of the last one. The header is the first row that
 reaches past half of that position and fills at least half of that number; rows above it are titles
-and are named in `skipped`, word for word. If the header has nothing but numbers, dates or booleans,
-there is no header: the columns are numbered and the row is data, as is a lone row of one cell.
+and are named in `skipped`, word for word. If that row has nothing but numbers, dates or booleans,
+it is data, and so may be what stands above it: the first row is the header then, or if that names
+nothing either, there is none, and the columns are numbered. A lone row of one cell is data, too.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import date, datetime, time, timedelta
 from operator import itemgetter
 from statistics import median_high
@@ -37,6 +38,18 @@ def header_index(rows: Sequence[Row]) -> int:
         if reach[index] * 2 > typical_reach and filled[index] * 2 >= typical_filled:
             return index
     return 0
+
+
+def find_header(rows: Sequence[Row], names: Callable[[Row], bool]) -> tuple[int, bool]:
+    """How many of the rows are titles, and whether the next is a header, by the rule above.
+
+    `names` says of a row whether it can name columns. No row is a title above mere data.
+    """
+    at = header_index(rows)
+    if not names(rows[at]):
+        at = 0
+    alone = len(rows) == 1 and sum(cell is not None for cell in rows[0]) == 1
+    return at, names(rows[at]) and not alone
 
 
 def _reach(row: Row) -> int:
@@ -90,9 +103,7 @@ def lay_out(
 
     Takes the rows over. `blank` is how many blank rows stood between them.
     """
-    at = header_index(rows)
-    alone = len(rows) == 1 and sum(cell is not None for cell in rows[0]) == 1
-    named = is_header(rows[at]) and not alone
+    at, named = find_header(rows, is_header)
     above = titles(rows[:at])
     header: Row = rows[at] if named else []
     del rows[: at + 1 if named else at]
