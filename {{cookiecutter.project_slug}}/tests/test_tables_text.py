@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import math
 import re
+import tracemalloc
 from collections import Counter
 from collections.abc import Sequence
 from datetime import date, datetime
@@ -443,6 +444,18 @@ def test_no_more_values_are_kept_than_a_bounded_number() -> None:
     kept = Cache(classify)
     assert [kept[str(at)] for at in range(50_000)] == ["integer"] * 50_000
     assert len(kept) < 25_000
+
+
+def test_a_wide_file_is_read_in_little_more_memory_than_its_values(tmp_path: Path) -> None:
+    """Neither its text nor the values kept by their text stand in memory whole."""
+    rows = (",".join(f"{at}{column}.5" for column in range(500)) for at in range(1, 501))
+    path = write(tmp_path / "a.csv", "\n".join(rows))
+    tracemalloc.start()
+    sheets = read(path).sheets
+    values, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert len(sheets[0].rows) == 500
+    assert peak < 3.3 * values
 
 
 def test_progress_rises_to_one_and_may_end_the_reading(tmp_path: Path) -> None:

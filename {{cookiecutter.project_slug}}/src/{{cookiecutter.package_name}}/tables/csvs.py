@@ -29,6 +29,8 @@ from .values import Cache, classify, converter, decimal_mark
 
 _SAMPLE = 256 * 1024
 _BATCH = 1_000
+_BATCH_CELLS = 64_000
+"""Rows, and cells, that stand in memory as text at a time."""
 _MARK = "\ufeff"
 """A byte order mark; the first is the encoding's, but files joined by programs have a second."""
 _END = "\x1a"
@@ -169,9 +171,15 @@ def _plan(source: Source, progress: Fraction) -> Plan:
     plan, batch = _header(first)
     kinds = Cache(classify)
     _count(plan, batch, kinds, source.name)
-    while batch := list(islice(records, _BATCH)):
+    widest = max(map(len, first))
+    while batch := _batch(records, max(widest, len(plan.tallies))):
         _count(plan, batch, kinds, source.name)
     return plan
+
+
+def _batch(records: Iterator[Record], width: int) -> list[Record]:
+    """The next records, fewer at a time where they are wide."""
+    return list(islice(records, max(1, min(_BATCH, _BATCH_CELLS // width))))
 
 
 def _count(plan: Plan, batch: list[Record], kinds: Cache, name: str) -> None:
@@ -214,10 +222,10 @@ def _sheet(source: Source, plan: Plan, progress: Fraction) -> Sheet:
         c for c in range(width) if header[c].strip() or tallies[c].total() > tallies[c]["blank"]
     ]
     mark = decimal_mark(tallies)
-    caches = [Cache(converter(tallies[c], source.delimiter, mark)) for c in used]
+    caches = [Cache(converter(tallies[c], source.delimiter, mark), len(used)) for c in used]
     rows: list[list[Cell]] = []
     records = islice(source.records(progress), plan.before, None)
-    while batch := list(islice(records, _BATCH)):
+    while batch := _batch(records, width):
         columns = [*zip_longest(*batch, fillvalue="")]
         columns += [("",) * len(batch)] * (width - len(columns))
         cells = [map(cache.__getitem__, columns[c]) for c, cache in zip(used, caches, strict=True)]

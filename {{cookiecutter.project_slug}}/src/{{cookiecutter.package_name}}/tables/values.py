@@ -29,6 +29,8 @@ from math import isfinite
 from ..values import MAX_WHOLE, Cell
 
 _CACHED = 20_000
+_CACHED_IN_ALL = 160_000
+"""Values that the columns of a sheet keep together, if they are more than eight."""
 
 _KINDS = re.compile(
     r"""
@@ -98,14 +100,20 @@ def _moment(text: str) -> date | None:
 
 
 class Cache(dict[str, Cell]):
-    """Values by their text, made once for each; bounded, because a column may hold no two alike."""
+    """Values by their text, made once for each; bounded, because a column may hold no two alike.
 
-    def __init__(self, convert: Convert) -> None:
+    The more caches there are of a sheet, the fewer values each keeps.
+    """
+
+    __slots__ = ("_convert", "_most")
+
+    def __init__(self, convert: Convert, caches: int = 1) -> None:
         super().__init__()
         self._convert = convert
+        self._most = min(_CACHED, max(1, _CACHED_IN_ALL // caches))
 
     def __missing__(self, text: str) -> Cell:
-        if len(self) >= _CACHED:
+        if len(self) >= self._most:
             self.clear()
         value = self[text] = self._convert(text)
         return value
