@@ -194,6 +194,16 @@ def test_the_widest_sheet_there_is_gives_a_report(
     assert totals.rows[0][:3] == ("a", 2, 2)
 
 
+def test_a_category_with_more_values_than_a_worksheet_has_rows_is_refused(
+    orders: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pipeline, "MAX_ROWS", 4)
+    assert process([orders], Options(category="Order"), SilentProgress()).tables
+    monkeypatch.setattr(pipeline, "MAX_ROWS", 3)
+    with pytest.raises(UserError, match="Order has more values in .* Choose another column"):
+        process([orders], Options(category="Order"), SilentProgress())
+
+
 def test_sheets_without_the_category_are_named(tmp_path: Path) -> None:
     file = saved(tmp_path / "a.xlsx", Orders=ORDERS, List=[["Name"], ["a"], ["b"]])
     report = run(file, category="Region")

@@ -452,6 +452,28 @@ def test_the_summary_says_figures_and_warnings() -> None:
     assert sheet["A3"].font.b
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows knows no such limit")
+def test_many_tables_are_written_with_few_files_open(tmp_path: Path) -> None:
+    """A report has more tables than a job may have open files."""
+    script = """
+import resource, sys
+from {{ cookiecutter.package_name }}.report import Chart, Column, Report, Table
+from {{ cookiecutter.package_name }}.workbook import write_workbook
+columns = [Column("A"), Column("B", "number", "sum")]
+tables = [Table(f"T{n}", columns, [["x", n]], Chart("C", "A", "B")) for n in range(100)]
+resource.setrlimit(resource.RLIMIT_NOFILE, (48, 48))
+write_workbook(Report("R", tables), open(sys.argv[1], "wb"))
+"""
+    path = tmp_path / "many.xlsx"
+    done = subprocess.run([sys.executable, "-c", script, path], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    book = load_workbook(path)
+    assert book.sheetnames == ["Summary", *(f"T{n}" for n in range(100))]
+    assert [book[f"T{n}"]["B2"].value for n in range(100)] == list(range(100))
+    parts = zipfile.ZipFile(path).namelist()
+    assert sum(part.startswith("xl/charts/chart") for part in parts) == 100
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="asks Linux how much a process has used")
 def test_a_large_table_is_written_in_little_memory(tmp_path: Path) -> None:
     """20,000 rows of 10 cells take less than 5 MB besides themselves: 25 bytes a cell."""

@@ -26,7 +26,7 @@ from .findings import (
     totals_tables,
     unread_tables,
 )
-from .report import MAX_COLUMNS, Chart, Column, Kind, Report, Table, unique
+from .report import MAX_COLUMNS, MAX_ROWS, Chart, Column, Kind, Report, Table, unique
 from .step import Accepts, ColumnName, InputFile, Progress, UserError
 from .tables import Sheet, read
 
@@ -130,9 +130,15 @@ def total_by(
     """For each value of the category its number of rows, and the sum of every column of numbers.
 
     Sorted by the last column of amounts, which is also what the chart draws. With all columns that
-    a sheet can have there is no room for the one of rows, so the last of them has no sum.
+    a sheet can have there is no room for the one of rows, so the last of them has no sum. Raises
+    `UserError` if there are more values than rows of a worksheet.
     """
     groups = Groups([row[category] for row in sheet.rows])
+    if len(groups.values) > MAX_ROWS:
+        raise UserError(
+            f"{sheet.file}: {sheet.header[category]} has more values in {sheet.name} than a "
+            "worksheet has rows. Choose another column to total by."
+        )
     numeric = [n for n, column in enumerate(columns) if column.is_numeric and n != category]
     del numeric[MAX_COLUMNS - 2 :]
     sums = []

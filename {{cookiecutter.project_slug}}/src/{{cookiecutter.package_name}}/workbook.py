@@ -50,8 +50,10 @@ def write_workbook(report: Report, path: Path | BinaryIO) -> None:
     titles = sheet_names(["Summary", *(table.name for table in report.tables)])
     summary, *sheets = (book.create_sheet(title) for title in titles)
     _write_summary(summary, report)
+    summary.close()
     for table, sheet in zip(report.tables, sheets, strict=True):
         _write_table(sheet, table)
+        sheet.close()  # or each keeps a file open until the book is saved
     book.save(path)
 
 
