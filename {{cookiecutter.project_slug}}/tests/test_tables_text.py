@@ -370,6 +370,23 @@ def test_encodings_of_dos_and_macintosh_are_found_where_they_make_real_text(
     assert label in book.skipped[0]
 
 
+@pytest.mark.parametrize(
+    ("text", "encoding"),
+    [
+        ("Částka;Šířka\n" + "1;2\n" * 50, "cp1250"),
+        ("店铺;数量\n" + "1;2\n" * 50, "gb18030"),
+        ("Name;Stadt\nMüller;Köln\n", "cp1252"),
+    ],
+)
+def test_a_guess_from_few_letters_says_that_it_may_be_wrong(
+    tmp_path: Path, text: str, encoding: str
+) -> None:
+    few = read(write(tmp_path / "few.csv", text, encoding)).skipped[0]
+    assert "Some letters may be wrong: save it as CSV UTF-8" in few
+    many = read(write(tmp_path / "many.csv", text * 40, encoding)).skipped[0]
+    assert "Some letters" not in many
+
+
 def test_bytes_that_the_fallback_does_not_know_are_kept(tmp_path: Path) -> None:
     book = read(write(tmp_path / "a.csv", b"a,b\nM\xfcller,x\x81y\n"))
     assert book.sheets[0].rows == [["Müller", "x\x81y"]]

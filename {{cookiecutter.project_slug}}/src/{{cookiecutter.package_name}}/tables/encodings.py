@@ -32,6 +32,8 @@ _CENTRAL = frozenset(
     ("Croatian", "Czech", "Hungarian", "Polish", "Romanian", "Slovak", "Slovene", "Turkish")
 )
 _COHERENT = 0.4
+_FEW = 60
+"""Bytes beyond ASCII of which less tell too little of a language to be sure of its encoding."""
 _DOUBT = " Some letters may be wrong: save it as CSV UTF-8 if they are."
 _CANDIDATES = [
     *("cp1250", "cp1251", "cp1252", "cp1253", "cp1254", "cp1255", "cp1256", "koi8_r"),
@@ -84,7 +86,7 @@ def choose(path: PathLike[str], name: str) -> Choice:
     fits = _broken_line(path, guess) is None
     if not fits or (guess == "cp1252" and _letters(sample, guess) < _UNREAL):
         guess = _older(path, sample) or (guess if fits else "latin_1")
-    doubt = _DOUBT if guess == "latin_1" else ""
+    doubt = _DOUBT if guess == "latin_1" or len(_HIGH.findall(sample)) < _FEW else ""
     return Choice(guess, [f"The file is not UTF-8. {_decoded(guess)}{doubt}"])
 
 
