@@ -285,18 +285,24 @@ def test_numbers_alone_are_no_header(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("first", "header", "rows"),
+    ("first", "names", "titles"),
     [
-        ("", ["Column 1", "Column 2", "Column 3", "Column 4", "Column 5"], 60),
-        ("id,size\n", ["id", "size", "Column 3", "Column 4", "Column 5"], 60),
-        ("Sizes\n2024,1\n", ["Sizes", "Column 2", "Column 3", "Column 4", "Column 5"], 61),
+        ("", [], 0),
+        ("id,size\n", ["id", "size"], 0),
+        ("Sizes\n", [], 1),
+        ("Sizes\nof 2024\n", [], 2),
+        ("Sizes\nid,size\n", ["id", "size"], 1),
     ],
 )
-def test_no_row_is_a_title_above_mere_numbers(
-    tmp_path: Path, first: str, header: list[str], rows: int
+def test_no_row_of_numbers_is_a_title(
+    tmp_path: Path, first: str, names: list[str], titles: int
 ) -> None:
     sheet = table(tmp_path, first + "1,2\n" * 20 + "1,2,3,4,5\n" * 40)
-    assert (sheet.header, len(sheet.rows), sheet.skipped) == (header, rows, [])
+    assert sheet.header == [*names, *(f"Column {n}" for n in range(len(names) + 1, 6))]
+    assert (len(sheet.rows), sheet.rows[0]) == (60, [1, 2, None, None, None])
+    told = "".join(sheet.skipped)
+    assert bool(told) == bool(titles)
+    assert all(line in told for line in first.splitlines()[:titles])
 
 
 def test_a_header_alone_is_a_table_without_rows(tmp_path: Path) -> None:

@@ -4,8 +4,8 @@ The rule for the header: of the first 50 rows that hold anything, take the typic
 number of filled cells and the typical position of the last one. The header is the first row that
 reaches past half of that position and fills at least half of that number; rows above it are titles
 and are named in `skipped`, word for word. If that row has nothing but numbers, dates or booleans,
-it is data, and so may be what stands above it: the first row is the header then, or if that names
-nothing either, there is none, and the columns are numbered. A lone row of one cell is data, too.
+it is data, as is all from the first such row on: the row above that is the header if it reaches as
+far, or else there is none, and the columns are numbered. A lone row of one cell is data, too.
 """
 
 from __future__ import annotations
@@ -43,11 +43,13 @@ def header_index(rows: Sequence[Row]) -> int:
 def find_header(rows: Sequence[Row], names: Callable[[Row], bool]) -> tuple[int, bool]:
     """How many of the rows are titles, and whether the next is a header, by the rule above.
 
-    `names` says of a row whether it can name columns. No row is a title above mere data.
+    `names` says of a row whether it can name columns.
     """
     at = header_index(rows)
     if not names(rows[at]):
-        at = 0
+        at = next(n for n, row in enumerate(rows) if not names(row))
+        if at and _reach(rows[at - 1]) >= _reach(rows[at]):
+            at -= 1
     alone = len(rows) == 1 and sum(cell is not None for cell in rows[0]) == 1
     return at, names(rows[at]) and not alone
 
