@@ -247,6 +247,13 @@ def test_slug_and_package_follow_from_the_name(
     assert (baked.project / "src" / package / "about.py").is_file()
 
 
+def test_a_name_that_no_slug_can_be_made_of_is_refused_by_our_own_sentence(bake: Bake) -> None:
+    baked = bake(project_name="!!!")
+    assert baked.code != 0
+    assert "Nothing was written. Please change:" in baked.out + baked.err
+    assert "project_name" in baked.out + baked.err
+
+
 def test_pressing_enter_at_every_question_is_the_default_bake(
     tmp_path: Path, default: Path
 ) -> None:
