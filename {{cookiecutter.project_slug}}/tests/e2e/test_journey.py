@@ -553,22 +553,20 @@ def test_a_wrong_option_is_told_at_its_field(visitor: Visitor, desk: Desk) -> No
     assert [options.largest for options in desk.step.seen] == [9]
 
 
-def test_what_is_no_number_is_told_at_its_field(visitor: Visitor, desk: Desk) -> None:
+@pytest.mark.parametrize(
+    ("name", "typed", "told"),
+    [("Largest", "1e", "This is not a number."), ("Since", "02", "This is not a date.")],
+)
+def test_what_is_no_number_or_no_date_is_told_at_its_field(
+    visitor: Visitor, desk: Desk, name: str, typed: str, told: str
+) -> None:
     visitor.upload()
-    visitor.option("Largest").fill("")
-    visitor.option("Largest").press_sequentially("1e")
+    field = visitor.option(name)
+    field.fill("")
+    field.press_sequentially(typed)
     visitor.press("Make the report")
-    expect(visitor.option("Largest")).to_be_focused()
-    visitor.reads("This is not a number.")
-    assert desk.step.seen == []
-
-
-def test_what_is_no_date_is_told_at_its_field(visitor: Visitor, desk: Desk) -> None:
-    visitor.upload()
-    visitor.option("Since").press_sequentially("02")
-    visitor.press("Make the report")
-    expect(visitor.option("Since")).to_be_focused()
-    visitor.reads("This is not a date.")
+    expect(field).to_be_focused()
+    visitor.reads(told)
     assert desk.step.seen == []
 
 

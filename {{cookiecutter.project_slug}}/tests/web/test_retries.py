@@ -36,6 +36,10 @@ def cancel(person: Person, key: str) -> Answer:
     return person.post("/api/cancel", headers=named(key))
 
 
+def reset(person: Person, key: str) -> Answer:
+    return person.post("/api/reset", headers=named(key))
+
+
 def named(key: str) -> dict[str, str]:
     return {"Idempotency-Key": f'"{key}"'}
 
@@ -146,12 +150,11 @@ def test_after_starting_over_nothing_that_is_gone_is_shown(key: str, person: Per
 
 
 def test_starting_over_that_comes_again_leaves_what_came_since(key: str, person: Person) -> None:
-    upload(person, str(uuid.uuid4()))
-    headers = {"Idempotency-Key": f'"{key}"'}
-    first = person.post("/api/reset", headers=headers)
+    person.upload()
+    first = reset(person, key)
     assert person.status()["files"] == []
-    since = upload(person, str(uuid.uuid4()))
-    again = person.post("/api/reset", headers=headers)
+    since = person.upload()
+    again = reset(person, key)
     assert (is_replay(first), is_replay(again)) == (False, True)
     assert (first.status_code, again.status_code) == (204, 204)
     assert person.status()["files"] == since.json["files"]

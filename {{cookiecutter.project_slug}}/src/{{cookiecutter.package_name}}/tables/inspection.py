@@ -37,9 +37,7 @@ def inspect(path: PathLike[str], name: str, suffix: str, progress: Fraction) -> 
         found = Inspection(surveys, mended=mended)
     else:
         with open_archive(path, name) as archive:
-            found = _look_inside(archive, suffix, progress)
-            if suffix != ".ods":
-                found.mended = ooxml_copy.mend(path, archive, _main_part(archive, suffix))
+            found = _look_inside(path, archive, suffix, progress)
     for survey in found.surveys:
         if survey.area > limits.sheet_cells():
             found.native = False
@@ -70,13 +68,16 @@ def over_budget(name: str) -> UserError:
     )
 
 
-def _look_inside(archive: Archive, suffix: str, progress: Fraction) -> Inspection:
+def _look_inside(
+    path: PathLike[str], archive: Archive, suffix: str, progress: Fraction
+) -> Inspection:
     if suffix == ".ods":
         return _open_document(archive, progress)
     workbook = _main_part(archive, suffix)
-    if suffix == ".xlsb":
-        return _binary(archive, workbook, progress)
-    return _open_xml(archive, workbook, progress)
+    look = _binary if suffix == ".xlsb" else _open_xml
+    found = look(archive, workbook, progress)
+    found.mended = ooxml_copy.mend(path, archive, workbook)
+    return found
 
 
 def _main_part(archive: Archive, suffix: str) -> str:

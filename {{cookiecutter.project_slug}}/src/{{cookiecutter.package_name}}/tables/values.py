@@ -132,7 +132,7 @@ def decimal_mark(tallies: Iterable[Counter[Cell]]) -> str:
 
 def _own_mark(tally: Counter[Cell]) -> str:
     """The decimal mark that the numbers of one column prove by themselves."""
-    typed = tally.total() - tally["blank"] - tally["missing"]
+    typed = _typed(tally)
     if tally["identifier"] or 2 * sum(tally[kind] for kind in _NUMBERS) < typed:
         return ""
     commas, points = (any(tally[kind] for kind in kinds) for kinds in (_COMMA_MARK, _POINT_MARK))
@@ -141,12 +141,17 @@ def _own_mark(tally: Counter[Cell]) -> str:
     return "," if commas else "."
 
 
+def _typed(tally: Counter[Cell]) -> int:
+    """How many cells of a column have something to read."""
+    return tally.total() - tally["blank"] - tally["missing"]
+
+
 def converter(tally: Counter[Cell], delimiter: str, mark: str = "") -> Convert:
     """How the cells of a column become values, given how many of each kind it has.
 
     `mark` is the sheet's `decimal_mark`, for a column that does not tell its own.
     """
-    typed = tally.total() - tally["blank"] - tally["missing"]
+    typed = _typed(tally)
     kinds, parse = _numbers(tally, delimiter, mark)
     for family, make in ((kinds, parse), (_DATES, _date(tally)), (_BOOLEAN, _boolean)):
         if typed and 2 * sum(tally[kind] for kind in family) >= typed:

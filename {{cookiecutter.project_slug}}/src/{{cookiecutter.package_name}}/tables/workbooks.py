@@ -108,11 +108,12 @@ def _native(
     """The sheets by the native reader; twice where it took negative times for times of day."""
     if suffix == ".ods":
         return _open_document(path, name, found, progress)
-    grids = native.read(found.mended or path, name, found.surveys, part(progress, 0, 0.9))
+    source = found.mended or path
+    grids = native.read(source, name, found.surveys, part(progress, 0, 0.9))
     times = any(grid.times for grid in grids)
     if suffix in _TWO_READERS and times and look_for_signs(path, name, found.surveys):
         del grids
-        grids = native.read(found.mended or path, name, found.surveys, part(progress, 0.9, 1))
+        grids = native.read(source, name, found.surveys, part(progress, 0.9, 1))
     return grids
 
 
